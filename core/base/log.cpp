@@ -1,0 +1,167 @@
+#include "base/log.hpp"
+
+#include "base/text.hpp"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/syslog_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+namespace qvd::log {
+
+namespace {
+
+// guards what follows; held for a pointer copy or a line at most
+std::mutex mutex;                                   // NOLINT
+std::shared_ptr<spdlog::logger> logger;             // NOLINT
+Target current_target;                              // NOLINT
+Level current_level = Level::info;                  // NOLINT
+std::vector<std::string>* captured = nullptr;       // NOLINT
+
+spdlog::level::level_enum native(Level level) {
+    switch (level) {
+        case Level::trace: return spdlog::level::trace;
+        case Level::debug: return spdlog::level::debug;
+        case Level::info: return spdlog::level::info;
+        case Level::warn: return spdlog::level::warn;
+        case Level::error: return spdlog::level::err;
+        case Level::fatal: return spdlog::level::critical;
+        case Level::off: return spdlog::level::off;
+    }
+    return spdlog::level::info;
+}
+
+Result<std::shared_ptr<spdlog::logger>> make_logger(const Target& target) {
+    spdlog::sink_ptr sink;
+    try {
+        if (target.syslog) {
+            sink = std::make_shared<spdlog::sinks::syslog_sink_mt>(target.program, LOG_PID,
+                                                                   LOG_DAEMON, true);
+        } else if (!target.file.empty()) {
+            const mode_t before = ::umask(0027);
+            sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(target.file);
+            ::umask(before);
+        } else {
+            sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+        }
+    } catch (const spdlog::spdlog_ex& problem) {
+        return Error{ErrorKind::unavailable, "log.open", problem.what()};
+    }
+    auto made = std::make_shared<spdlog::logger>(target.program, std::move(sink));
+    made->set_level(spdlog::level::trace);
+    made->flush_on(spdlog::level::trace);
+    const std::string who = target.role.empty() ? target.program : target.program + "/" + target.role;
+    made->set_pattern(target.syslog ? "%v" : "%Y-%m-%d %H:%M:%S.%e %P %^%l%$ " + who + " %v");
+    return made;
+}
+
+std::shared_ptr<spdlog::logger> default_logger() {
+    Target target;
+    target.program = "qvd";
+    return make_logger(target).value();
+}
+
+std::string line_of(std::string_view event, const Fields& fields, std::string_view sentence) {
+    std::string line = "event=" + std::string(event);
+    for (const Field& field : fields) line += " " + field.key + "=" + field.value;
+    if (!sentence.empty()) line += ": " + std::string(sentence);
+    // One event is one line, whatever a foreign text holds.
+    std::ranges::replace_if(
+        line, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+    return line;
+}
+
+bool needs_quotes(std::string_view text) {
+    return text.empty() || !std::ranges::all_of(text, [](char c) {
+        return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\';
+    });
+}
+
+}  // namespace
+
+Field::Field(std::string_view name, std::string_view text)
+    : key(name), value(needs_quotes(text) ? text::quoted(text) : std::string(text)) {}
+
+Result<Level> parse_level(std::string_view name) {
+    static constexpr std::pair<std::string_view, Level> names[] = {
+        {"all", Level::trace}, {"trace", Level::trace}, {"debug", Level::debug},
+        {"info", Level::info}, {"warn", Level::warn},   {"warning", Level::warn},
+        {"error", Level::error}, {"fatal", Level::fatal}, {"off", Level::off}};
+    for (const auto& [known, level] : names)
+        if (text::equals_ignoring_case(name, known)) return level;
+    return Error{ErrorKind::invalid, "log.level",
+                 "unknown log level " + text::quoted(name) +
+                     " (known: ALL, TRACE, DEBUG, INFO, WARN, ERROR, FATAL, OFF)"};
+}
+
+Result<void> open(const Target& target) {
+    QVD_TRY(auto made, make_logger(target));
+    const std::scoped_lock lock(mutex);
+    logger = std::move(made);
+    current_target = target;
+    current_level = target.level;
+    return {};
+}
+
+Result<void> reopen() {
+    Target target;
+    {
+        const std::scoped_lock lock(mutex);
+        if (!logger) return {};
+        target = current_target;
+        target.level = current_level;
+    }
+    return open(target);
+}
+
+void set_level(Level level) {
+    const std::scoped_lock lock(mutex);
+    current_level = level;
+}
+
+bool enabled(Level level) {
+    const std::scoped_lock lock(mutex);
+    return captured != nullptr || (level >= current_level && current_level != Level::off);
+}
+
+void write(Level level, std::string_view event, const Fields& fields, std::string_view sentence) {
+    if (!enabled(level)) return;
+    const std::string line = line_of(event, fields, sentence);
+    const std::scoped_lock lock(mutex);
+    if (captured != nullptr) {
+        captured->push_back(line);
+        return;
+    }
+    if (!logger) logger = default_logger();
+    logger->log(native(level), "{}", line);
+}
+
+Capture::Capture() {
+    const std::scoped_lock lock(mutex);
+    captured = new std::vector<std::string>;  // NOLINT: owned until the destructor
+}
+
+Capture::~Capture() {
+    const std::scoped_lock lock(mutex);
+    delete captured;  // NOLINT
+    captured = nullptr;
+}
+
+std::vector<std::string> Capture::lines() const {
+    const std::scoped_lock lock(mutex);
+    return *captured;
+}
+
+bool Capture::contains(std::string_view part) const {
+    return std::ranges::any_of(lines(), [&](const std::string& line) {
+        return line.find(part) != std::string::npos;
+    });
+}
+
+}  // namespace qvd::log
