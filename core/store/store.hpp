@@ -1,0 +1,291 @@
+// What the core asks of the database, as one abstract class: store/postgres answers it for real,
+// store/memory for tests, and one behavioural suite (tests/store) holds both to the same word.
+//
+// Every call is one round trip or one transaction, safe against any other program doing the same:
+// changes are conditional on the state they expect, and a lost race is ErrorKind::conflict. Times
+// are the database's. Without the database every call is ErrorKind::unavailable ("store.down").
+// A Store belongs to one event loop; calls may overlap.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "model/node.hpp"
+#include "model/osf.hpp"
+#include "model/session.hpp"
+#include "model/user.hpp"
+#include "model/vm.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace qvd::store {
+
+template <class T>
+using Async = boost::asio::awaitable<Result<T>>;
+
+// ---- What is read --------------------------------------------------------------------------
+
+// A VM with all that hangs on it: rows of `qa vm list`, and what a login or a start needs.
+struct VmRecord {
+    Vm vm;
+    VmRuntime runtime;
+    User user;
+    Osf osf;
+    std::string node_name;                // of runtime.node, or empty
+    std::optional<Session> session;       // the live one
+    std::string session_node_name;        // "L7R" of `qa vm list`
+    std::string real_user_login;
+    std::optional<Di> di;                 // what di_tag resolves to now
+    std::optional<Di> current_di;         // what runs
+    std::int64_t run_attempts = 0;
+    std::int64_t run_ok = 0;
+};
+
+struct NodeRecord {
+    Node node;
+    NodeRuntime runtime;
+    NodeCounters counters;
+    int vms = 0;                          // assigned to it, in any state
+    double reserved_mib = 0;              // promised to VMs that start or run on it
+    Properties properties;
+};
+
+struct OsfRecord {
+    Osf osf;
+    int vms = 0;
+    int dis = 0;
+};
+
+struct DiRecord {
+    Di di;
+    std::string osf_name;
+    int vms_running = 0;                  // VMs whose current di it is
+};
+
+// Which kind of thing has properties.
+enum class Owner { user, vm, osf, di, node };
+
+// TLS material of the farm: PEM texts (`qa config ssl`).
+struct Certificate {
+    std::string certificate;  // chain, leaf first
+    Secret key;
+    std::string ca;           // empty: none
+    std::string crl;          // empty: none
+};
+
+// ---- What is ordered -----------------------------------------------------------------------
+
+struct NewVm {
+    std::string name;
+    UserId user;
+    OsfId osf;
+    std::string di_tag = "default";
+    std::string address;       // empty: the highest free one of the pool (behaviour 2.11)
+    std::string pool_first;    // first and last address for VMs, by vm.network.*
+    std::string pool_last;
+};
+
+struct NewDi {
+    OsfId osf;
+    std::string name;          // file name without folder; stored as "<id>-<name>"
+    std::string version;       // empty: the first free YYYY-MM-DD-NNN of today
+};
+
+struct NewSession {
+    VmId vm;
+    UserId user;
+    std::string client_address;
+    NodeId node;
+    std::string worker;
+};
+
+// acquire_session(): either the new row, or who holds the VM now.
+struct Acquired {
+    std::optional<Session> session;
+    std::optional<Session> holder;
+};
+
+// What a node needs to start a VM; given once, to the node that took the order.
+struct StartOrder {
+    VmRecord record;
+    Di di;                      // resolved now
+    Secret agent_token;         // new with each start
+    Properties properties;      // merged: osf < di < user < vm (behaviour 3.3.10)
+};
+
+// A change of a VM's state; applies only to this incarnation, while it is in one of `from`.
+struct VmTransition {
+    VmId vm;
+    std::int64_t incarnation = 0;
+    std::vector<VmState> from;
+    VmState to = VmState::stopped;
+    int phase = 0;
+    std::string reason;
+    bool block = false;          // also set the blocked flag (hkd.vm.failure = block)
+    bool failed_start = false;   // count one more attempt; false on `running` clears the count
+};
+
+// Where something of a running VM listens; transport "tcp" (address:port) or "unix" (path).
+struct Endpoint {
+    std::string kind;            // nx, vnc, spice, ssh, serial, console, agent
+    std::string transport;
+    std::string address;
+    int port = 0;
+};
+
+struct VmUsage {
+    VmId vm;
+    std::int64_t incarnation = 0;
+    double cpu_seconds = 0;      // since its start
+    std::int64_t memory_bytes = 0;
+};
+
+// ---- Announcements -------------------------------------------------------------------------
+
+// What somebody waits for. Lost announcements are possible (reconnection): then `everything`
+// arrives, and the waiter looks for itself.
+struct Announcement {
+    enum class What { vm_command, vm_state, session_abort, configuration, everything };
+    What what = What::everything;
+    VmId vm;                     // of vm_command, vm_state and session_abort
+    NodeId node;                 // of vm_command and session_abort: whom it concerns
+};
+
+class Store {
+public:
+    Store() = default;
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+    virtual ~Store() = default;
+
+    // Calls `hear` on the event loop for each announcement, until the token goes away.
+    using Token = std::shared_ptr<void>;
+    [[nodiscard]] virtual Token listen(std::function<void(const Announcement&)> hear) = 0;
+
+    // ---- configuration (manual 5.1; behaviour 5.2) ----
+    virtual Async<std::map<std::string, std::string>> configuration() = 0;
+    virtual Async<void> set_configuration(std::map<std::string, std::string> values) = 0;
+    // Returns how many there were.
+    virtual Async<int> delete_configuration(std::vector<std::string> keys) = 0;
+    virtual Async<std::optional<Certificate>> certificate() = 0;
+    virtual Async<void> set_certificate(Certificate certificate) = 0;
+
+    // ---- users ----
+    virtual Async<UserId> add_user(std::string login, std::optional<Secret> password_hash) = 0;
+    // ErrorKind::conflict "user.has_vms" while he owns VMs.
+    virtual Async<void> delete_user(UserId user) = 0;
+    virtual Async<std::vector<User>> users() = 0;
+    virtual Async<std::optional<User>> user(std::string login) = 0;
+    virtual Async<std::optional<Secret>> password_hash(UserId user) = 0;
+    virtual Async<void> set_password_hash(UserId user, Secret hash) = 0;
+
+    // ---- osfs, dis, tags ----
+    virtual Async<OsfId> add_osf(Osf osf) = 0;
+    virtual Async<void> delete_osf(OsfId osf) = 0;
+    virtual Async<std::vector<OsfRecord>> osfs() = 0;
+    // Adds the version tag (fixed), `head`, and `default` if the osf has none, in one transaction.
+    virtual Async<Di> add_di(NewDi di) = 0;
+    // ErrorKind::conflict "di.in_use" while a VM runs it; head and default move to the last other.
+    virtual Async<void> delete_di(DiId di) = 0;
+    virtual Async<std::vector<DiRecord>> dis() = 0;
+    // Takes the tag from a sibling; ErrorKind::conflict "tag.fixed" if that one's is fixed.
+    virtual Async<void> tag_di(DiId di, std::string tag) = 0;
+    virtual Async<void> untag_di(DiId di, std::string tag) = 0;
+
+    // ---- vms ----
+    // ErrorKind::unavailable "address.none_free" when the pool is used up.
+    virtual Async<VmId> add_vm(NewVm vm) = 0;
+    // ErrorKind::conflict "vm.not_stopped" unless it is stopped or failed.
+    virtual Async<void> delete_vm(VmId vm) = 0;
+    virtual Async<std::vector<VmRecord>> vms() = 0;
+    virtual Async<std::vector<VmRecord>> vms_of(UserId user) = 0;
+    virtual Async<std::vector<VmRecord>> vms_on(NodeId node) = 0;
+    virtual Async<std::optional<VmRecord>> vm(VmId vm) = 0;
+    // Changes what is given; name, di_tag and address only.
+    struct VmEdit {
+        std::optional<std::string> name;
+        std::optional<std::string> di_tag;
+        std::optional<std::string> address;
+    };
+    virtual Async<void> edit_vm(VmId vm, VmEdit edit) = 0;
+    virtual Async<void> set_vm_blocked(VmId vm, bool blocked) = 0;
+    virtual Async<void> set_real_user(VmId vm, UserId user) = 0;
+
+    // ---- orders ----
+    // Admission in one statement: node running and unblocked, vm stopped or failed, memory left
+    // after reservations. Sets node, reservation and the start command.
+    // ErrorKind::unavailable "node.full" | "node.unavailable"; conflict "vm.not_stopped".
+    virtual Async<void> order_start(VmId vm, NodeId node) = 0;
+    // Running: sets the stop command; start not yet taken: clears it. conflict "vm.not_running".
+    virtual Async<void> order_stop(VmId vm) = 0;
+
+    // ---- the node's side (hkd) ----
+    virtual Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) = 0;
+    // stopped/failed + start command → starting_1 of the next incarnation.
+    virtual Async<StartOrder> take_start(VmId vm, NodeId node) = 0;
+    virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
+    virtual Async<void> transition(VmTransition change) = 0;
+    virtual Async<void> set_running_di(VmId vm, std::int64_t incarnation, DiId di) = 0;
+    virtual Async<void> set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
+                                      std::vector<Endpoint> endpoints) = 0;
+    // Nothing of it is left: state `to` (stopped or failed), node, address, endpoints, token,
+    // reservation, expirations and current di cleared.
+    virtual Async<void> clear_vm(VmTransition change) = 0;
+    virtual Async<void> report_usage(NodeId node, std::vector<VmUsage> usage) = 0;
+    virtual Async<void> agent_seen(VmId vm, std::int64_t incarnation) = 0;
+
+    // ---- nodes ----
+    virtual Async<NodeId> add_node(std::string name, std::string address) = 0;
+    // ErrorKind::conflict "node.has_vms" while VMs are assigned to it.
+    virtual Async<void> delete_node(NodeId node) = 0;
+    virtual Async<std::vector<NodeRecord>> nodes() = 0;
+    virtual Async<std::optional<NodeRecord>> node(std::string name) = 0;
+    virtual Async<void> set_node_blocked(NodeId node, bool blocked) = 0;
+    // A starting hkd: state starting, next lease epoch, its boot id. Returns the epoch.
+    virtual Async<std::int64_t> claim_node(NodeId node, std::string boot_id) = 0;
+    virtual Async<void> set_node_state(NodeId node, std::int64_t lease_epoch, NodeState state,
+                                       std::string reason) = 0;
+    // ErrorKind::conflict "node.superseded" when a later hkd has claimed the node.
+    virtual Async<void> heartbeat(NodeId node, std::int64_t lease_epoch, NodeLoad load) = 0;
+    virtual Async<void> count(NodeId node, NodeCounter counter, int by) = 0;
+
+    // ---- sessions ----
+    // One live session per VM: inserts it, or tells who holds the VM.
+    virtual Async<Acquired> acquire_session(NewSession session) = 0;
+    // Asks the holder's broker to end it (announced); none live is no error.
+    virtual Async<void> request_abort(VmId vm) = 0;
+    // connecting → connected; conflict "session.aborted" once an abort was asked for.
+    virtual Async<void> session_connected(SessionId session) = 0;
+    virtual Async<void> end_session(SessionId session, std::string reason) = 0;
+    // Live sessions held by this node's workers; reset those of workers not in `alive`.
+    virtual Async<std::vector<Session>> sessions_on(NodeId node) = 0;
+    virtual Async<int> reset_sessions(NodeId node, std::set<std::string> alive_workers) = 0;
+    // Endpoint "agent"/"nx" of a running VM and the token of this incarnation, for the broker.
+    struct AgentAccess {
+        std::string address;
+        int agent_port = 0;
+        int nx_port = 0;
+        Secret token;            // empty: an agent without one
+        std::int64_t incarnation = 0;
+    };
+    virtual Async<AgentAccess> agent_access(VmId vm) = 0;
+    // Query parameters excluded: osf < di < user < vm properties, later wins.
+    virtual Async<Properties> session_properties(VmId vm) = 0;
+
+    // ---- properties ----
+    virtual Async<Properties> properties(Owner owner, std::int64_t id) = 0;
+    // An empty optional deletes the key.
+    virtual Async<void> set_properties(Owner owner, std::int64_t id,
+                                       std::map<std::string, std::optional<std::string>> values) = 0;
+
+    // ---- audit ----
+    // Who did what, for the audit table; never fails an operation that was done.
+    virtual Async<void> audit(std::string who, std::string operation, std::string subject) = 0;
+};
+
+}  // namespace qvd::store
