@@ -1,0 +1,156 @@
+// What an l7r worker, the broker and hkd say to each other over SOCK_SEQPACKET socketpairs: one
+// message a packet, binary, bounded. Either side may be taken over by an attacker (the worker
+// parses foreign bytes), so decode() believes nothing: any malformed packet is an Error, and its
+// reader drops the link.
+//
+// A worker knows nothing when it starts. The broker's first frame is Configure; then the worker
+// listens, and sends one Request for each request head that it has read.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/secret.hpp"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace qvd::net {
+
+constexpr std::size_t max_frame_bytes = 256U * 1024U;
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// ---- broker → worker -----------------------------------------------------------------------
+
+// Limits and TLS material; again whenever one of them changes (reloaded live).
+struct Configure {
+    bool use_tls = true;
+    std::string certificate;          // PEM chain
+    Secret key;                       // PEM
+    std::string client_ca;            // PEM; with require_client_certificate
+    std::string client_crl;           // PEM; may be empty
+    bool require_client_certificate = false;
+    std::string ciphers;              // l7r.ssl.options.SSL_cipher_list
+    std::uint32_t max_head_bytes = 16384;
+    std::uint32_t first_byte_ms = 10000;       // to the first byte, and for the TLS handshake
+    std::uint32_t head_ms = 10000;             // from the first to the last byte of a head
+    std::uint32_t idle_ms = 600000;            // between requests on a kept connection
+    std::uint32_t connections = 4096;          // of this worker
+    std::uint32_t connections_per_address = 64;
+    std::uint32_t connect_ms = 5000;           // to the VM, retries included
+};
+
+// One more "102 Processing" with X-QVD-VM-Info: `text`. The worker decides when it is written, so
+// that the last ones leave in one record with the 101 (protocol A3, the 1 Hz trap).
+struct Progress {
+    std::uint64_t request = 0;
+    std::string text;
+};
+
+// The answer; the worker adds Content-Length. With `upgrade_failed` head and body are written as
+// two records and the connection is closed (protocol A3).
+struct Reply {
+    std::uint64_t request = 0;
+    std::uint16_t status = 500;
+    Headers headers;
+    std::string body;
+    bool upgrade_failed = false;
+    bool close = false;
+};
+
+// Connect to the VM's NX port, but send nothing to the client yet; answered by Linked or LinkFailed.
+struct Link {
+    std::uint64_t request = 0;
+    std::string address;
+    std::uint16_t port = 0;
+};
+
+// Write the 101 and relay until either side ends; answered by Ended.
+struct Switch {
+    std::uint64_t request = 0;
+    Secret slave_key;
+};
+
+// End this request now: close its relay (take-over), or drop it unanswered.
+struct Abort {
+    std::uint64_t request = 0;
+};
+
+// ---- worker → broker -----------------------------------------------------------------------
+
+// First frame of a worker: who it is, and which relays it still holds (after a broker's death).
+struct Hello {
+    std::string worker;                     // its instance id
+    std::vector<std::uint64_t> relays;      // requests whose relay runs
+};
+
+struct Request {
+    std::uint64_t request = 0;   // never used twice by this worker
+    std::uint64_t connection = 0;  // requests of one kept connection share it
+    std::string client_address;
+    std::string method;
+    std::string target;          // as sent: path and query, undecoded
+    Headers headers;             // names as sent
+    bool client_certificate = false;
+};
+
+struct Gone {                    // the client left before its answer
+    std::uint64_t request = 0;
+};
+
+struct ConnectionClosed {        // forget what was kept for it (the identity of protocol A4)
+    std::uint64_t connection = 0;
+};
+
+struct Linked {
+    std::uint64_t request = 0;
+};
+
+struct LinkFailed {
+    std::uint64_t request = 0;
+    std::string sentence;
+};
+
+struct Ended {                   // a relay is over
+    std::uint64_t request = 0;
+    std::uint64_t bytes_down = 0;  // to the client
+    std::uint64_t bytes_up = 0;
+    std::uint64_t milliseconds = 0;
+    std::string reason;          // "client closed", "vm closed", "aborted", "vm vanished", ...
+};
+
+// ---- hkd ↔ broker --------------------------------------------------------------------------
+
+// Root parses nothing that an image controls: the broker makes hkd's agent calls.
+struct AgentCall {
+    std::uint64_t call = 0;
+    std::int64_t vm = 0;
+    std::int64_t incarnation = 0;
+    std::string method;          // ping, hello, poweroff, expire, x_stop, ...
+    std::vector<std::pair<std::string, std::string>> parameters;
+    std::uint32_t timeout_ms = 3000;
+};
+
+struct AgentAnswer {
+    enum class Outcome : std::uint8_t { ok, refused, unreachable, timeout, stale };
+    std::uint64_t call = 0;
+    Outcome outcome = Outcome::unreachable;
+    std::string text;            // the agent's value or sentence, printable, at most 1 KiB
+};
+
+using Frame = std::variant<Configure, Progress, Reply, Link, Switch, Abort, Hello, Request, Gone,
+                           ConnectionClosed, Linked, LinkFailed, Ended, AgentCall, AgentAnswer>;
+
+// The packet of a frame; ErrorKind::invalid "frame.too_long" past max_frame_bytes.
+Result<std::string> encode(const Frame& frame);
+// Total: every byte string is either a frame or an Error "frame.malformed".
+Result<Frame> decode(std::string_view packet);
+
+// One packet on a connected SOCK_SEQPACKET socket. unavailable "frame.would_block" if the socket
+// is non-blocking and full (empty); cancelled "frame.closed" once the other side has closed.
+Result<void> send_frame(int socket, const Frame& frame);
+Result<Frame> receive_frame(int socket);
+
+}  // namespace qvd::net
