@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <cstring>
 #include <string>
 
 namespace qvd {
