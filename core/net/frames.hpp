@@ -9,9 +9,11 @@
 
 #include "base/result.hpp"
 #include "base/secret.hpp"
+#include "base/unique_fd.hpp"
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -27,19 +29,19 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 // Limits and TLS material; again whenever one of them changes (reloaded live).
 struct Configure {
     bool use_tls = true;
-    std::string certificate;          // PEM chain
-    Secret key;                       // PEM
-    std::string client_ca;            // PEM; with require_client_certificate
-    std::string client_crl;           // PEM; may be empty
+    std::string certificate;  // PEM chain
+    Secret key;               // PEM
+    std::string client_ca;    // PEM; with require_client_certificate
+    std::string client_crl;   // PEM; may be empty
     bool require_client_certificate = false;
-    std::string ciphers;              // l7r.ssl.options.SSL_cipher_list
+    std::string ciphers;  // l7r.ssl.options.SSL_cipher_list
     std::uint32_t max_head_bytes = 16384;
-    std::uint32_t first_byte_ms = 10000;       // to the first byte, and for the TLS handshake
-    std::uint32_t head_ms = 10000;             // from the first to the last byte of a head
-    std::uint32_t idle_ms = 600000;            // between requests on a kept connection
-    std::uint32_t connections = 4096;          // of this worker
+    std::uint32_t first_byte_ms = 10000;  // to the first byte, and for the TLS handshake
+    std::uint32_t head_ms = 10000;        // from the first to the last byte of a head
+    std::uint32_t idle_ms = 600000;       // between requests on a kept connection
+    std::uint32_t connections = 4096;     // of this worker
     std::uint32_t connections_per_address = 64;
-    std::uint32_t connect_ms = 5000;           // to the VM, retries included
+    std::uint32_t connect_ms = 5000;  // to the VM, retries included
 };
 
 // One more "102 Processing" with X-QVD-VM-Info: `text`. The worker decides when it is written, so
@@ -60,7 +62,8 @@ struct Reply {
     bool close = false;
 };
 
-// Connect to the VM's NX port, but send nothing to the client yet; answered by Linked or LinkFailed.
+// Connect to the VM's NX port, but send nothing to the client yet; answered by Linked or
+// LinkFailed.
 struct Link {
     std::uint64_t request = 0;
     std::string address;
@@ -82,25 +85,25 @@ struct Abort {
 
 // First frame of a worker: who it is, and which relays it still holds (after a broker's death).
 struct Hello {
-    std::string worker;                     // its instance id
-    std::vector<std::uint64_t> relays;      // requests whose relay runs
+    std::string worker;                 // its instance id
+    std::vector<std::uint64_t> relays;  // requests whose relay runs
 };
 
 struct Request {
-    std::uint64_t request = 0;   // never used twice by this worker
+    std::uint64_t request = 0;     // never used twice by this worker
     std::uint64_t connection = 0;  // requests of one kept connection share it
     std::string client_address;
     std::string method;
-    std::string target;          // as sent: path and query, undecoded
-    Headers headers;             // names as sent
+    std::string target;  // as sent: path and query, undecoded
+    Headers headers;     // names as sent
     bool client_certificate = false;
 };
 
-struct Gone {                    // the client left before its answer
+struct Gone {  // the client left before its answer
     std::uint64_t request = 0;
 };
 
-struct ConnectionClosed {        // forget what was kept for it (the identity of protocol A4)
+struct ConnectionClosed {  // forget what was kept for it (the identity of protocol A4)
     std::uint64_t connection = 0;
 };
 
@@ -113,12 +116,12 @@ struct LinkFailed {
     std::string sentence;
 };
 
-struct Ended {                   // a relay is over
+struct Ended {  // a relay is over
     std::uint64_t request = 0;
     std::uint64_t bytes_down = 0;  // to the client
     std::uint64_t bytes_up = 0;
     std::uint64_t milliseconds = 0;
-    std::string reason;          // "client closed", "vm closed", "aborted", "vm vanished", ...
+    std::string reason;  // "client closed", "vm closed", "aborted", "vm vanished", ...
 };
 
 // ---- hkd ↔ broker --------------------------------------------------------------------------
@@ -128,7 +131,7 @@ struct AgentCall {
     std::uint64_t call = 0;
     std::int64_t vm = 0;
     std::int64_t incarnation = 0;
-    std::string method;          // ping, hello, poweroff, expire, x_stop, ...
+    std::string method;  // ping, hello, poweroff, expire, x_stop, ...
     std::vector<std::pair<std::string, std::string>> parameters;
     std::uint32_t timeout_ms = 3000;
 };
@@ -137,7 +140,7 @@ struct AgentAnswer {
     enum class Outcome : std::uint8_t { ok, refused, unreachable, timeout, stale };
     std::uint64_t call = 0;
     Outcome outcome = Outcome::unreachable;
-    std::string text;            // the agent's value or sentence, printable, at most 1 KiB
+    std::string text;  // the agent's value or sentence, printable, at most 1 KiB
 };
 
 using Frame = std::variant<Configure, Progress, Reply, Link, Switch, Abort, Hello, Request, Gone,
@@ -152,5 +155,8 @@ Result<Frame> decode(std::string_view packet);
 // is non-blocking and full (empty); cancelled "frame.closed" once the other side has closed.
 Result<void> send_frame(int socket, const Frame& frame);
 Result<Frame> receive_frame(int socket);
+
+// Two connected SOCK_SEQPACKET sockets, blocking, close-on-exec, with room for the longest frame.
+Result<std::pair<UniqueFd, UniqueFd>> frame_sockets();
 
 }  // namespace qvd::net
