@@ -1,0 +1,92 @@
+// qvd/load_balancer.hpp - writing a load balancer in C++17.
+#pragma once
+
+#include <qvd/load_balancer.h>
+#include <qvd/services.hpp>
+
+namespace qvd {
+
+namespace sdk {
+
+// What is to be placed, and where it may go; lent for the call.
+class Placement {
+public:
+    explicit Placement(const qvd_placement* raw) noexcept : raw_(raw) {}
+    Array<qvd_node, Node> nodes() const noexcept { return Array<qvd_node, Node>(raw_->nodes); }
+    std::uint64_t vm_id() const noexcept { return raw_->vm_id; }
+    std::uint64_t user_id() const noexcept { return raw_->user_id; }
+    std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
+    std::uint64_t di_id() const noexcept { return raw_->di_id; }
+    std::string_view vm_uuid() const noexcept { return view(raw_->vm_uuid); }
+    std::string_view vm_name() const noexcept { return view(raw_->vm_name); }
+    std::string_view user_name() const noexcept { return view(raw_->user_name); }
+    std::string_view osf_name() const noexcept { return view(raw_->osf_name); }
+    std::string_view di_path() const noexcept { return view(raw_->di_path); }
+    std::uint64_t last_node_id() const noexcept { return raw_->last_node_id; }
+    double needed_memory_mib() const noexcept { return raw_->needed_memory_mib; }
+    std::uint32_t needed_cpus() const noexcept { return raw_->needed_cpus; }
+    Properties vm_properties() const noexcept { return Properties(raw_->vm_properties); }
+    Properties user_properties() const noexcept { return Properties(raw_->user_properties); }
+    Properties osf_properties() const noexcept { return Properties(raw_->osf_properties); }
+    Properties di_properties() const noexcept { return Properties(raw_->di_properties); }
+
+private:
+    const qvd_placement* raw_;
+};
+
+namespace detail {
+template <class T>
+struct LoadBalancerTable;
+}
+
+}  // namespace sdk
+
+class LoadBalancer {
+public:
+    virtual ~LoadBalancer() = default;
+
+    // Once, when the core knows the farm, and before the first choose(). [worker]
+    virtual void init(const sdk::Snapshot&, sdk::Call&) {}
+
+    // An index into placement.nodes(), or nothing if none of them will do. [loop]
+    virtual std::optional<std::size_t> choose(const sdk::Placement& placement, sdk::Call& call) = 0;
+
+    virtual void cancel(std::uint64_t /*call_id*/) {}
+
+    static constexpr qvd_threading threading = QVD_SERIAL;
+    template <class T>
+    using Table = sdk::detail::LoadBalancerTable<T>;
+};
+
+namespace sdk::detail {
+
+template <class T>
+struct LoadBalancerTable : Lifetime<LoadBalancer, T> {
+    static qvd_status init(void* self, const qvd_snapshot* snapshot, qvd_call* raw) noexcept {
+        return guarded(raw, [&](Call& call) {
+            static_cast<LoadBalancer*>(self)->init(Snapshot(snapshot), call);
+        });
+    }
+    static qvd_status choose(void* self, const qvd_placement* raw_placement,
+                             qvd_call* raw) noexcept {
+        return guarded(raw, [&](Call& call) -> qvd_status {
+            const auto chosen =
+                static_cast<LoadBalancer*>(self)->choose(Placement(raw_placement), call);
+            if (call.deferred()) return QVD_PENDING;
+            if (!chosen) throw Failure(QVD_UNAVAILABLE, "none of the nodes will do");
+            return qvd_call_choose(raw, *chosen);
+        });
+    }
+    static constexpr qvd_load_balancer table = {
+        sizeof(qvd_load_balancer),
+        T::threading,
+        &Lifetime<LoadBalancer, T>::create,
+        &Lifetime<LoadBalancer, T>::destroy,
+        QVD_SDK_SLOT(T, LoadBalancer, cancel, (&Lifetime<LoadBalancer, T>::cancel)),
+        QVD_SDK_SLOT(T, LoadBalancer, init, &init),
+        &choose};
+    static constexpr qvd_interface entry() noexcept { return {QVD_LOAD_BALANCER, &table}; }
+};
+
+}  // namespace sdk::detail
+}  // namespace qvd
