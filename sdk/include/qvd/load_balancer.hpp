@@ -1,8 +1,8 @@
 // qvd/load_balancer.hpp - writing a load balancer in C++17.
 #pragma once
 
+#include <qvd/inventory.hpp>
 #include <qvd/load_balancer.h>
-#include <qvd/services.hpp>
 
 namespace qvd {
 
