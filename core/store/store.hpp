@@ -40,10 +40,12 @@ struct VmRecord {
     std::optional<Session> session;       // the live one
     std::string session_node_name;        // "L7R" of `qa vm list`
     std::string real_user_login;
-    std::optional<Di> di;                 // what di_tag resolves to now
-    std::optional<Di> current_di;         // what runs
+    std::optional<Di> di;                 // what di_tag resolves to now; without its tags
+    std::optional<Di> current_di;         // what runs; without its tags
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
+    double cpu_seconds = 0;               // since its start, as its node reported last
+    std::int64_t memory_bytes = 0;
 };
 
 struct NodeRecord {
@@ -150,10 +152,12 @@ struct VmUsage {
 // What somebody waits for. Lost announcements are possible (reconnection): then `everything`
 // arrives, and the waiter looks for itself.
 struct Announcement {
-    enum class What { vm_command, vm_state, session_abort, configuration, everything };
+    // vm_state: state, phase or blocked changed, or a start was withdrawn. session_end: the VM's
+    // live session is gone, who waits to take it over tries again.
+    enum class What { vm_command, vm_state, session_abort, session_end, configuration, everything };
     What what = What::everything;
-    VmId vm;                     // of vm_command, vm_state and session_abort
-    NodeId node;                 // of vm_command and session_abort: whom it concerns
+    VmId vm;                     // of all but configuration and everything
+    NodeId node;                 // whom it concerns; of vm_state its node, 0 for none
 };
 
 class Store {
@@ -163,7 +167,8 @@ public:
     Store& operator=(const Store&) = delete;
     virtual ~Store() = default;
 
-    // Calls `hear` on the event loop for each announcement, until the token goes away.
+    // Calls `hear` on the event loop for each announcement, until the token goes away; the first
+    // `everything` says that from now on announcements arrive.
     using Token = std::shared_ptr<void>;
     [[nodiscard]] virtual Token listen(std::function<void(const Announcement&)> hear) = 0;
 
@@ -177,6 +182,8 @@ public:
 
     // ---- users ----
     virtual Async<UserId> add_user(std::string login, std::optional<Secret> password_hash) = 0;
+    // Unknown ids are ErrorKind::not_found "user.not_found", "vm.not_found" and so on; names and
+    // addresses in use are ErrorKind::conflict "user.exists", "vm.exists", "address.taken".
     // ErrorKind::conflict "user.has_vms" while he owns VMs.
     virtual Async<void> delete_user(UserId user) = 0;
     virtual Async<std::vector<User>> users() = 0;
@@ -186,6 +193,7 @@ public:
 
     // ---- osfs, dis, tags ----
     virtual Async<OsfId> add_osf(Osf osf) = 0;
+    // ErrorKind::conflict "osf.has_vms" and "osf.has_dis".
     virtual Async<void> delete_osf(OsfId osf) = 0;
     virtual Async<std::vector<OsfRecord>> osfs() = 0;
     // Adds the version tag (fixed), `head`, and `default` if the osf has none, in one transaction.
@@ -195,6 +203,7 @@ public:
     virtual Async<std::vector<DiRecord>> dis() = 0;
     // Takes the tag from a sibling; ErrorKind::conflict "tag.fixed" if that one's is fixed.
     virtual Async<void> tag_di(DiId di, std::string tag) = 0;
+    // ErrorKind::conflict "tag.fixed", and "tag.head" for `head`, which some di must have.
     virtual Async<void> untag_di(DiId di, std::string tag) = 0;
 
     // ---- vms ----
@@ -219,29 +228,36 @@ public:
     // ---- orders ----
     // Admission in one statement: node running and unblocked, vm stopped or failed, memory left
     // after reservations. Sets node, reservation and the start command.
-    // ErrorKind::unavailable "node.full" | "node.unavailable"; conflict "vm.not_stopped".
+    // ErrorKind::unavailable "node.full" | "node.unavailable"; conflict "vm.not_stopped", also when
+    // a start is ordered already.
     virtual Async<void> order_start(VmId vm, NodeId node) = 0;
     // Running: sets the stop command; start not yet taken: clears it. conflict "vm.not_running".
     virtual Async<void> order_stop(VmId vm) = 0;
 
     // ---- the node's side (hkd) ----
     virtual Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) = 0;
-    // stopped/failed + start command → starting_1 of the next incarnation.
+    // stopped/failed + start command → starting_1 of the next incarnation, one attempt counted.
+    // ErrorKind::conflict "vm.no_command" if there is none (any more); not_found "di.not_tagged" if
+    // no di of the osf has the VM's tag: then the VM is `failed` and the order is gone.
     virtual Async<StartOrder> take_start(VmId vm, NodeId node) = 0;
+    // Clears the stop command and changes nothing else; ErrorKind::conflict "vm.no_command".
     virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
+    // ErrorKind::conflict "vm.superseded" for another incarnation, "vm.state" if not in `from`; so
+    // are clear_vm(), and by incarnation set_running_di(), set_endpoints() and agent_seen().
     virtual Async<void> transition(VmTransition change) = 0;
     virtual Async<void> set_running_di(VmId vm, std::int64_t incarnation, DiId di) = 0;
     virtual Async<void> set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
                                       std::vector<Endpoint> endpoints) = 0;
     // Nothing of it is left: state `to` (stopped or failed), node, address, endpoints, token,
-    // reservation, expirations and current di cleared.
+    // reservation, expirations and current di cleared. A start ordered meanwhile stays.
     virtual Async<void> clear_vm(VmTransition change) = 0;
     virtual Async<void> report_usage(NodeId node, std::vector<VmUsage> usage) = 0;
     virtual Async<void> agent_seen(VmId vm, std::int64_t incarnation) = 0;
 
     // ---- nodes ----
     virtual Async<NodeId> add_node(std::string name, std::string address) = 0;
-    // ErrorKind::conflict "node.has_vms" while VMs are assigned to it.
+    // ErrorKind::conflict "node.has_vms" while VMs are assigned to it, "node.has_sessions" while its
+    // workers hold sessions.
     virtual Async<void> delete_node(NodeId node) = 0;
     virtual Async<std::vector<NodeRecord>> nodes() = 0;
     virtual Async<std::optional<NodeRecord>> node(std::string name) = 0;
@@ -261,11 +277,13 @@ public:
     virtual Async<void> request_abort(VmId vm) = 0;
     // connecting → connected; conflict "session.aborted" once an abort was asked for.
     virtual Async<void> session_connected(SessionId session) = 0;
+    // Ending an ended one is no error.
     virtual Async<void> end_session(SessionId session, std::string reason) = 0;
     // Live sessions held by this node's workers; reset those of workers not in `alive`.
     virtual Async<std::vector<Session>> sessions_on(NodeId node) = 0;
     virtual Async<int> reset_sessions(NodeId node, std::set<std::string> alive_workers) = 0;
-    // Endpoint "agent"/"nx" of a running VM and the token of this incarnation, for the broker.
+    // Endpoint "agent"/"nx" of a VM that has them and the token of this incarnation, for the broker.
+    // ErrorKind::unavailable "vm.no_agent" when it has none (stopped, or not yet that far).
     struct AgentAccess {
         std::string address;
         int agent_port = 0;
@@ -274,7 +292,7 @@ public:
         std::int64_t incarnation = 0;
     };
     virtual Async<AgentAccess> agent_access(VmId vm) = 0;
-    // Query parameters excluded: osf < di < user < vm properties, later wins.
+    // Query parameters excluded: osf < running di < user < vm properties, later wins.
     virtual Async<Properties> session_properties(VmId vm) = 0;
 
     // ---- properties ----

@@ -1,0 +1,23 @@
+// The refusals of the store, once for all its implementations: kind, stable code, sentence.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace qvd::store::answers {
+
+// ErrorKind::unavailable "store.down".
+Error down(std::string_view why);
+// "vm.not_found": there is no vm 12.
+Error missing(std::string_view what, std::int64_t id);
+Error conflict(std::string code, std::string sentence);
+
+// What a violated constraint of the schema means, by its name there: "users_login_key" is
+// conflict "user.exists". Of a foreign key `deleting` says which side was changed. A constraint
+// without an answer of its own is "store.constraint".
+Error violated(std::string_view constraint, bool deleting = false);
+
+}  // namespace qvd::store::answers

@@ -1,0 +1,100 @@
+#include "store/checks.hpp"
+
+#include "base/text.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace qvd::store::checks {
+
+namespace {
+
+bool is_control(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20U || byte == 0x7FU;
+}
+
+// Whether PostgreSQL would take it: no overlong forms, no surrogates, nothing cut short.
+bool is_utf8(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    for (std::size_t i = 0; i < text.size();) {
+        const unsigned first = byte(i++);
+        if (first < 0x80U) continue;
+        const int more = first >= 0xF0U ? 3 : first >= 0xE0U ? 2 : 1;
+        if (first < 0xC2U || first > 0xF4U) return false;
+        for (int k = 0; k < more; ++k, ++i) {
+            if (i >= text.size() || (byte(i) & 0xC0U) != 0x80U) return false;
+            if (k != 0) continue;
+            const unsigned second = byte(i);
+            if ((first == 0xE0U && second < 0xA0U) || (first == 0xEDU && second > 0x9FU) ||
+                (first == 0xF0U && second < 0x90U) || (first == 0xF4U && second > 0x8FU))
+                return false;
+        }
+    }
+    return true;
+}
+
+Error wrong(std::string_view code, std::string_view text, const std::string& rule) {
+    return {ErrorKind::invalid, std::string(code), text::quoted(text, 80) + " " + rule};
+}
+
+Result<void> value(std::string_view code, std::string_view text, std::size_t limit) {
+    if (text.size() > limit || text.find('\0') != std::string_view::npos || !is_utf8(text))
+        return Error{ErrorKind::invalid, std::string(code),
+                     "the value must be UTF-8 text of at most " + std::to_string(limit) + " bytes"};
+    return {};
+}
+
+}  // namespace
+
+Result<void> name(std::string_view code, std::string_view text, std::size_t limit) {
+    if (text.empty() || text.size() > limit)
+        return wrong(code, text, "must have between 1 and " + std::to_string(limit) + " bytes");
+    if (std::ranges::any_of(text, is_control) || !is_utf8(text))
+        return wrong(code, text, "must be UTF-8 text without control characters");
+    if (text::trim(text).size() != text.size())
+        return wrong(code, text, "must not begin or end with a blank");
+    return {};
+}
+
+Result<void> tag(std::string_view text) {
+    QVD_CHECK(name("tag.name", text, 128));
+    if (text.find(' ') != std::string_view::npos)
+        return wrong("tag.name", text, "must not contain a blank");
+    return {};
+}
+
+Result<void> image_name(std::string_view text) {
+    QVD_CHECK(name("di.name", text, 200));
+    if (text.find('/') != std::string_view::npos || text == "." || text == "..")
+        return wrong("di.name", text, "must be the name of a file, without its folder");
+    return {};
+}
+
+Result<void> property(std::string_view key, std::string_view text) {
+    QVD_CHECK(name("property.key", key, 1024));
+    return value("property.value", text, 32768);
+}
+
+Result<void> configured(std::string_view key, std::string_view text) {
+    QVD_CHECK(name("config.key", key, 255));
+    return value("config.value", text, 32768);
+}
+
+Result<std::uint32_t> address(std::string_view text) {
+    in_addr parsed{};
+    if (::inet_pton(AF_INET, std::string(text).c_str(), &parsed) != 1)
+        return wrong("address.invalid", text, "is not an IPv4 address");
+    return ntohl(parsed.s_addr);
+}
+
+std::string address_text(std::uint32_t address) {
+    const in_addr raw{htonl(address)};
+    char text[INET_ADDRSTRLEN] =
+        {};  // NOLINT(cppcoreguidelines-avoid-c-arrays,modernize-avoid-c-arrays)
+    ::inet_ntop(AF_INET, &raw, text, sizeof text);
+    return text;
+}
+
+}  // namespace qvd::store::checks

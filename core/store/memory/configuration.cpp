@@ -1,0 +1,134 @@
+// The memory store: life, announcements, configuration, properties, audit.
+#include "store/checks.hpp"
+#include "store/memory/tables.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace qvd::store {
+
+MemoryStore::MemoryStore(boost::asio::any_io_executor executor, Now now)
+    : tables_(std::make_shared<memory::Tables>()) {
+    tables_->executor = std::move(executor);
+    tables_->now = std::move(now);
+}
+
+MemoryStore::~MemoryStore() {
+    tables_->ears.clear();
+}
+
+void MemoryStore::fail_with_unavailable(bool down) {
+    const bool back = tables_->down && !down;
+    tables_->down = down;
+    if (back) tables_->announce({});
+}
+
+std::vector<std::string> MemoryStore::audited() const {
+    return tables_->audited;
+}
+
+Async<void> MemoryStore::ready() {
+    co_await boost::asio::post(tables_->executor, boost::asio::use_awaitable);
+    if (tables_->down) co_return answers::down("the test has switched it off");
+    co_return Result<void>{};
+}
+
+Store::Token MemoryStore::listen(std::function<void(const Announcement&)> hear) {
+    auto ear = std::make_shared<memory::Ear>(memory::Ear{std::move(hear)});
+    tables_->ears.emplace_back(ear);
+    boost::asio::post(tables_->executor, [tables = tables_, weak = std::weak_ptr(ear)] {
+        if (const auto self = weak.lock(); self && !tables->down) self->hear({});
+    });
+    return ear;
+}
+
+Async<std::map<std::string, std::string>> MemoryStore::configuration() {
+    QVD_CO_CHECK(co_await ready());
+    co_return tables_->configuration;
+}
+
+Async<void> MemoryStore::set_configuration(std::map<std::string, std::string> values) {
+    QVD_CO_CHECK(co_await ready());
+    for (const auto& [key, value] : values) QVD_CO_CHECK(checks::configured(key, value));
+    for (auto& [key, value] : values) tables_->configuration.insert_or_assign(key, value);
+    if (!values.empty()) tables_->announce({Announcement::What::configuration, {}, {}});
+    co_return Result<void>{};
+}
+
+Async<int> MemoryStore::delete_configuration(std::vector<std::string> keys) {
+    QVD_CO_CHECK(co_await ready());
+    int deleted = 0;
+    for (const std::string& key : keys)
+        deleted += static_cast<int>(tables_->configuration.erase(key));
+    if (deleted > 0) tables_->announce({Announcement::What::configuration, {}, {}});
+    co_return deleted;
+}
+
+Async<std::optional<Certificate>> MemoryStore::certificate() {
+    QVD_CO_CHECK(co_await ready());
+    co_return tables_->certificate;
+}
+
+Async<void> MemoryStore::set_certificate(Certificate certificate) {
+    QVD_CO_CHECK(co_await ready());
+    tables_->certificate = std::move(certificate);
+    tables_->announce({Announcement::What::configuration, {}, {}});
+    co_return Result<void>{};
+}
+
+namespace {
+
+template <class Rows, class Id>
+Result<Properties*> of(Rows& rows, Id id, std::string_view what) {
+    const auto found = rows.find(id);
+    if (found == rows.end()) return answers::missing(what, id.value());
+    return &found->second.properties;
+}
+
+Result<Properties*> find(memory::Tables& tables, Owner owner, std::int64_t id) {
+    switch (owner) {
+        case Owner::user:
+            return of(tables.users, UserId{id}, "user");
+        case Owner::vm:
+            return of(tables.vms, VmId{id}, "vm");
+        case Owner::osf:
+            return of(tables.osfs, OsfId{id}, "osf");
+        case Owner::di:
+            return of(tables.dis, DiId{id}, "di");
+        case Owner::node:
+            return of(tables.nodes, NodeId{id}, "node");
+    }
+    return answers::missing("owner", id);
+}
+
+}  // namespace
+
+Async<Properties> MemoryStore::properties(Owner owner, std::int64_t id) {
+    QVD_CO_CHECK(co_await ready());
+    const auto found = find(*tables_, owner, id);
+    if (!found.ok()) co_return Properties{};
+    co_return **found;
+}
+
+Async<void> MemoryStore::set_properties(Owner owner, std::int64_t id,
+                                        std::map<std::string, std::optional<std::string>> values) {
+    QVD_CO_CHECK(co_await ready());
+    for (const auto& [key, value] : values)
+        QVD_CO_CHECK(checks::property(key, value ? *value : std::string{}));
+    QVD_CO_TRY(Properties* const all, find(*tables_, owner, id));
+    for (const auto& [key, value] : values) {
+        if (value)
+            all->insert_or_assign(key, *value);
+        else
+            all->erase(key);
+    }
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::audit(std::string who, std::string operation, std::string subject) {
+    QVD_CO_CHECK(co_await ready());
+    tables_->audited.push_back(who + " " + operation + " " + subject);
+    co_return Result<void>{};
+}
+
+}  // namespace qvd::store

@@ -1,0 +1,222 @@
+// The memory store: orders to start and stop, and what the node makes of them.
+#include "store/memory/tables.hpp"
+
+#include <algorithm>
+
+namespace qvd::store {
+
+namespace {
+
+using memory::NodeRow;
+using memory::Tables;
+using memory::VmRow;
+
+// How long memory stays promised to a start that no node takes.
+constexpr std::chrono::minutes reservation_time{10};
+
+bool rests(const VmRow& row) {
+    return row.runtime.state == VmState::stopped || row.runtime.state == VmState::failed;
+}
+
+bool can_stop(VmState state) {
+    return state == VmState::starting || state == VmState::running || state == VmState::debug ||
+           state == VmState::paused || state == VmState::suspended;
+}
+
+Error no_command(VmId vm) {
+    return answers::conflict("vm.no_command",
+                             "the order for vm " + vm.text() + " was withdrawn or taken already");
+}
+
+Result<VmRow*> in_state(Tables& tables, const VmTransition& change) {
+    QVD_TRY(VmRow* const row, tables.vm(change.vm, change.incarnation));
+    if (std::ranges::count(change.from, row->runtime.state) == 0)
+        return answers::conflict("vm.state", "vm " + change.vm.text() + " is " +
+                                                 to_string(row->runtime.state, row->runtime.phase) +
+                                                 " by now");
+    return row;
+}
+
+void apply(Tables& tables, VmRow& row, const VmTransition& change) {
+    VmRuntime& runtime = row.runtime;
+    const bool moved = runtime.state != change.to || runtime.phase != change.phase;
+    const bool was_starting = runtime.state == VmState::starting;
+    const bool newly_blocked = change.block && !runtime.blocked;
+    runtime.state = change.to;
+    runtime.phase = change.phase;
+    runtime.reason = change.reason;
+    if (moved) runtime.since = tables.now();
+    if (change.block) runtime.blocked = true;
+    if (change.failed_start) ++runtime.attempt;
+    if (change.to == VmState::running && !change.failed_start) runtime.attempt = 0;
+    if (change.to == VmState::running && was_starting) ++row.run_ok;
+    if (moved || newly_blocked) tables.announce_state(row);
+}
+
+Result<void> check_room(Tables& tables, const NodeRow& node, double needed_mib) {
+    const NodeRuntime& runtime = node.runtime;
+    if (runtime.state != NodeState::running || runtime.blocked)
+        return Error{ErrorKind::unavailable, "node.unavailable",
+                     "host " + node.node.name + " is " +
+                         (runtime.blocked ? "blocked" : std::string(to_string(runtime.state)))};
+    if (tables.reserved_mib(node.node.id) + needed_mib > runtime.load.memory_total_mib)
+        return Error{ErrorKind::unavailable, "node.full",
+                     "host " + node.node.name + " has no memory left for this virtual machine"};
+    return {};
+}
+
+}  // namespace
+
+Async<void> MemoryStore::order_start(VmId vm, NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    QVD_CO_TRY(const NodeRow* const host, tables_->node(node));
+    if (!rests(*row) || row->runtime.command)
+        co_return answers::conflict("vm.not_stopped",
+                                    "vm " + vm.text() + " is not stopped, or its start is ordered");
+    const auto needed = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
+    row->reservation.reset();
+    QVD_CO_CHECK(check_room(*tables_, *host, needed));
+    row->reservation = {node, needed, tables_->now() + reservation_time};
+    row->runtime.node = node;
+    row->runtime.command = VmCommand::start;
+    tables_->announce_command(*row);
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::order_stop(VmId vm) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    VmRuntime& runtime = row->runtime;
+    if (rests(*row) && runtime.command == VmCommand::start) {
+        tables_->announce_state(*row);
+        runtime.command.reset();
+        runtime.node.reset();
+        row->reservation.reset();
+        co_return Result<void>{};
+    }
+    if (!can_stop(runtime.state))
+        co_return answers::conflict(
+            "vm.not_running", "vm " + vm.text() + " is " + to_string(runtime.state, runtime.phase));
+    if (!runtime.command) {
+        runtime.command = VmCommand::stop;
+        tables_->announce_command(*row);
+    }
+    co_return Result<void>{};
+}
+
+Async<std::vector<std::pair<VmId, VmCommand>>> MemoryStore::pending_commands(NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    std::vector<std::pair<VmId, VmCommand>> pending;
+    for (const auto& [id, row] : tables_->vms)
+        if (row.runtime.node == node && row.runtime.command)
+            pending.emplace_back(id, *row.runtime.command);
+    co_return pending;
+}
+
+Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    VmRuntime& runtime = row->runtime;
+    if (runtime.command != VmCommand::start || runtime.node != node || !rests(*row))
+        co_return no_command(vm);
+    runtime.command.reset();
+    runtime.since = tables_->now();
+    const memory::DiRow* const di = tables_->tagged(row->vm.osf, row->vm.di_tag);
+    if (di == nullptr) {
+        runtime.state = VmState::failed;
+        runtime.reason = "no image of its osf has the tag \"" + row->vm.di_tag + "\"";
+        tables_->announce_state(*row);
+        runtime.node.reset();
+        row->reservation.reset();
+        co_return Error{ErrorKind::not_found, "di.not_tagged",
+                        "vm " + vm.text() + ": " + runtime.reason};
+    }
+    runtime.state = VmState::starting;
+    runtime.phase = 1;
+    runtime.reason.clear();
+    ++runtime.incarnation;
+    ++row->run_attempts;
+    row->usage = {};
+    row->token = random_token(32);
+    const auto memory_mib = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
+    row->reservation = {node, memory_mib, std::nullopt};
+    tables_->announce_state(*row);
+    StartOrder order{tables_->record(*row), di->di, row->token, tables_->merged(*row, di)};
+    order.di.tags.clear();
+    co_return order;
+}
+
+Async<void> MemoryStore::take_stop(VmId vm, NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (row->runtime.command != VmCommand::stop || row->runtime.node != node)
+        co_return no_command(vm);
+    row->runtime.command.reset();
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::transition(VmTransition change) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, in_state(*tables_, change));
+    apply(*tables_, *row, change);
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::set_running_di(VmId vm, std::int64_t incarnation, DiId di) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm, incarnation));
+    if (!tables_->dis.contains(di)) co_return answers::violated("vm_runtimes_di_fkey");
+    row->runtime.current_di = di;
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
+                                       std::vector<Endpoint> endpoints) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm, incarnation));
+    row->runtime.address = std::move(address);
+    row->endpoints = std::move(endpoints);
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::clear_vm(VmTransition change) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, in_state(*tables_, change));
+    apply(*tables_, *row, change);
+    VmRuntime& runtime = row->runtime;
+    if (runtime.command != VmCommand::start) {
+        runtime.command.reset();
+        runtime.node.reset();
+        row->reservation.reset();
+    }
+    runtime.address.clear();
+    runtime.current_di.reset();
+    runtime.agent_seen.reset();
+    runtime.expires_soft.reset();
+    runtime.expires_hard.reset();
+    row->endpoints.clear();
+    row->token = Secret{};
+    row->usage = {};
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::report_usage(NodeId node, std::vector<VmUsage> usage) {
+    QVD_CO_CHECK(co_await ready());
+    for (const VmUsage& one : usage) {
+        const auto found = tables_->vms.find(one.vm);
+        if (found == tables_->vms.end()) continue;
+        VmRow& row = found->second;
+        if (row.runtime.node == node && row.runtime.incarnation == one.incarnation) row.usage = one;
+    }
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::agent_seen(VmId vm, std::int64_t incarnation) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm, incarnation));
+    row->runtime.agent_seen = tables_->now();
+    co_return Result<void>{};
+}
+
+}  // namespace qvd::store

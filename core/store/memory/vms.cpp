@@ -1,0 +1,135 @@
+// The memory store: VMs as the administrator sees them.
+#include "store/checks.hpp"
+#include "store/memory/tables.hpp"
+
+#include <algorithm>
+
+namespace qvd::store {
+
+namespace {
+
+using memory::Tables;
+using memory::VmRow;
+
+bool name_taken(const Tables& tables, const std::string& name, VmId besides) {
+    return std::ranges::any_of(tables.vms, [&](const auto& entry) {
+        return entry.second.vm.name == name && entry.first != besides;
+    });
+}
+
+bool address_taken(const Tables& tables, const std::string& address, VmId besides) {
+    return std::ranges::any_of(tables.vms, [&](const auto& entry) {
+        return entry.second.vm.address == address && entry.first != besides;
+    });
+}
+
+Result<std::string> highest_free(const Tables& tables, const NewVm& vm) {
+    QVD_TRY(const std::uint32_t first, checks::address(vm.pool_first));
+    QVD_TRY(const std::uint32_t last, checks::address(vm.pool_last));
+    for (std::uint32_t at = last; at >= first && at != 0; --at)
+        if (!address_taken(tables, checks::address_text(at), {})) return checks::address_text(at);
+    return Error{ErrorKind::unavailable, "address.none_free",
+                 "no address is free between " + vm.pool_first + " and " + vm.pool_last};
+}
+
+}  // namespace
+
+Async<VmId> MemoryStore::add_vm(NewVm vm) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_CHECK(checks::name("vm.name", vm.name));
+    QVD_CO_CHECK(checks::tag(vm.di_tag));
+    if (vm.address.empty()) {
+        QVD_CO_TRY(vm.address, highest_free(*tables_, vm));
+    }
+    QVD_CO_CHECK(checks::address(vm.address));
+    if (!tables_->users.contains(vm.user)) co_return answers::violated("vms_user_fkey");
+    if (!tables_->osfs.contains(vm.osf)) co_return answers::violated("vms_osf_fkey");
+    if (name_taken(*tables_, vm.name, {})) co_return answers::violated("vms_name_key");
+    if (address_taken(*tables_, vm.address, {})) co_return answers::violated("vms_address_key");
+    const VmId id{tables_->next_id()};
+    VmRow& row = tables_->vms[id];
+    row.vm = {id, memory::new_uuid(), vm.name, vm.user, vm.osf, vm.di_tag, vm.address};
+    row.runtime.since = tables_->now();
+    co_return id;
+}
+
+Async<void> MemoryStore::delete_vm(VmId vm) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    const VmState state = row->runtime.state;
+    if ((state != VmState::stopped && state != VmState::failed) || row->runtime.command)
+        co_return answers::conflict("vm.not_stopped", "vm " + vm.text() + " is not stopped");
+    for (auto it = tables_->sessions.begin(); it != tables_->sessions.end();) {
+        const bool its = it->second.vm == vm;
+        if (its && it->second.state != SessionState::disconnected) tables_->end(it->second);
+        it = its ? tables_->sessions.erase(it) : std::next(it);
+    }
+    tables_->vms.erase(vm);
+    co_return Result<void>{};
+}
+
+Async<std::vector<VmRecord>> MemoryStore::vms() {
+    QVD_CO_CHECK(co_await ready());
+    std::vector<VmRecord> all;
+    for (const auto& [id, row] : tables_->vms) all.push_back(tables_->record(row));
+    co_return all;
+}
+
+Async<std::vector<VmRecord>> MemoryStore::vms_of(UserId user) {
+    QVD_CO_CHECK(co_await ready());
+    std::vector<VmRecord> all;
+    for (const auto& [id, row] : tables_->vms)
+        if (row.vm.user == user) all.push_back(tables_->record(row));
+    co_return all;
+}
+
+Async<std::vector<VmRecord>> MemoryStore::vms_on(NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    std::vector<VmRecord> all;
+    for (const auto& [id, row] : tables_->vms)
+        if (row.runtime.node == node) all.push_back(tables_->record(row));
+    co_return all;
+}
+
+Async<std::optional<VmRecord>> MemoryStore::vm(VmId vm) {
+    QVD_CO_CHECK(co_await ready());
+    const auto found = tables_->vms.find(vm);
+    if (found == tables_->vms.end()) co_return std::optional<VmRecord>{};
+    co_return std::optional(tables_->record(found->second));
+}
+
+Async<void> MemoryStore::edit_vm(VmId vm, VmEdit edit) {
+    QVD_CO_CHECK(co_await ready());
+    if (edit.name) QVD_CO_CHECK(checks::name("vm.name", *edit.name));
+    if (edit.di_tag) QVD_CO_CHECK(checks::tag(*edit.di_tag));
+    if (edit.address) QVD_CO_CHECK(checks::address(*edit.address));
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (edit.name && name_taken(*tables_, *edit.name, vm))
+        co_return answers::violated("vms_name_key");
+    if (edit.address && address_taken(*tables_, *edit.address, vm))
+        co_return answers::violated("vms_address_key");
+    if (edit.name) row->vm.name = *edit.name;
+    if (edit.di_tag) row->vm.di_tag = *edit.di_tag;
+    if (edit.address) row->vm.address = *edit.address;
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::set_vm_blocked(VmId vm, bool blocked) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (row->runtime.blocked != blocked) {
+        row->runtime.blocked = blocked;
+        tables_->announce_state(*row);
+    }
+    co_return Result<void>{};
+}
+
+Async<void> MemoryStore::set_real_user(VmId vm, UserId user) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (!tables_->users.contains(user)) co_return answers::violated("vm_runtimes_real_user_fkey");
+    row->runtime.real_user = user;
+    co_return Result<void>{};
+}
+
+}  // namespace qvd::store
