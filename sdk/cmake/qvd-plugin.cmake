@@ -3,7 +3,6 @@
 # Builds the target qvd-NAME, a file qvd-NAME.so that exports nothing but its entry and has no symbol
 # left undefined; installs it into QVD_PLUGIN_INSTALL_DIR (default lib/qvd/plugins); and, where
 # qvd-plugin-check is at hand and testing is on, has ctest check it.
-
 function(qvd_add_plugin name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   set(target qvd-${name})

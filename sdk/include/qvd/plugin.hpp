@@ -67,10 +67,6 @@ enum class Answer {
     refuse,  // QVD_DENIED: a definite no, ask nobody else
 };
 
-// A field as the core compiled it, or `missing` if that core is older than the field.
-#define QVD_SDK_FIELD(type, raw, field, missing) \
-    (QVD_HAS(type, raw, field) ? (raw)->field : (missing))
-
 // A range over elements that may be larger or smaller than `Raw` is here. Lent like what it is in.
 template <class Raw, class View>
 class Array {

@@ -7,7 +7,8 @@
  * Functions marked [worker] may wait for the database. They take the call they
  * are made for (`on_behalf`), whose deadline and trace id then count; null means
  * a limit of 10 seconds. They may be called inside such a call (also on a thread
- * of the plugin, after QVD_PENDING), never from a [loop] function.
+ * of the plugin, after QVD_PENDING) and by timers, never from a [loop] function, nor
+ * in create() or destroy(), which run where the database's answers would arrive.
  *
  * Results come back through a sink, on the calling thread, before the function
  * returns; so a sink needs no lock. */
@@ -319,7 +320,7 @@ typedef struct qvd_processes_service {
                       void *data, const qvd_sink *sink);
   /* Sends a signal. QVD_NOT_FOUND if it does not run. [any] */
   qvd_status (*signal)(const qvd_core *core, qvd_str label, int32_t signal);
-  /* TERM, and KILL of its whole cgroup `grace_ms` later. Returns at once; ended()
+  /* TERM, and KILL of its whole session (process group) `grace_ms` later. Returns at once; ended()
    * tells the end. QVD_NOT_FOUND if it does not run. [any] */
   qvd_status (*stop)(const qvd_core *core, qvd_str label, int64_t grace_ms);
 } qvd_processes_service;
