@@ -15,7 +15,8 @@ namespace qvd::net {
 
 namespace {
 
-// The first byte of every packet: a worker and a broker of different builds must not guess.
+// The first byte of every packet; changes when old and new builds can no longer understand each
+// other at all.
 constexpr std::uint8_t wire_version = 1;
 constexpr std::size_t prologue_bytes = 2;
 constexpr std::size_t max_agent_text = 1024;
@@ -25,7 +26,7 @@ template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Configure> {
     v(f.use_tls, f.certificate, f.key, f.client_ca, f.client_crl, f.require_client_certificate,
       f.ciphers, f.max_head_bytes, f.first_byte_ms, f.head_ms, f.idle_ms, f.connections,
-      f.connections_per_address, f.connect_ms);
+      f.connections_per_address, f.connect_ms, f.question_ms, f.ticket_secret);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Progress> {
@@ -116,12 +117,17 @@ public:
 
     template <class... T>
     void operator()(T&... fields) {
-        (get(fields), ...);
+        (get_unless_ended(fields), ...);
     }
-    // Whether every byte was used and none was missing.
-    [[nodiscard]] bool complete() const { return good_ && rest_.empty(); }
+    // Whether nothing was cut in the middle of a field.
+    [[nodiscard]] bool good() const { return good_; }
 
 private:
+    // An older build's frame ends before a newer one's: the rest keeps its defaults.
+    template <class T>
+    void get_unless_ended(T& field) {
+        if (good_ && !rest_.empty()) get(field);
+    }
     template <class T>
     void get(T& number) requires std::is_integral_v<T> {
         std::uint64_t bits = 0;
@@ -151,7 +157,10 @@ private:
     void get(Secret& secret) { secret = Secret(get_text()); }
     void get(Headers& pairs) {
         pairs.resize(get_count(2 * sizeof(std::uint32_t)));
-        for (auto& [name, value] : pairs) (*this)(name, value);
+        for (auto& [name, value] : pairs) {
+            get(name);
+            get(value);
+        }
     }
     void get(std::vector<std::uint64_t>& numbers) {
         numbers.resize(get_count(sizeof(std::uint64_t)));
@@ -257,14 +266,18 @@ Result<std::string> encode(const Frame& frame) {
 }
 
 Result<Frame> decode(std::string_view packet) {
-    if (packet.size() < prologue_bytes || packet.size() > max_frame_bytes) return malformed();
+    if (packet.size() <= prologue_bytes || packet.size() > max_frame_bytes) return malformed();
     if (static_cast<std::uint8_t>(packet[0]) != wire_version) return malformed();
     const auto kind = static_cast<std::uint8_t>(packet[1]);
-    if (kind >= std::variant_size_v<Frame>) return malformed();
+    if (kind >= std::variant_size_v<Frame>) {
+        return Error{ErrorKind::unsupported, "frame.unknown",
+                     "the other side sent a frame of kind " + std::to_string(kind) +
+                         ", which this build does not know"};
+    }
     Frame frame = frame_of_kind(kind, std::make_index_sequence<std::variant_size_v<Frame>>{});
     Reader reader(packet.substr(prologue_bytes));
     std::visit([&reader](auto& content) { walk(reader, content); }, frame);
-    if (!reader.complete() || !keeps_its_promise(frame)) return malformed();
+    if (!reader.good() || !keeps_its_promise(frame)) return malformed();
     return frame;
 }
 

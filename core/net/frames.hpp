@@ -42,6 +42,10 @@ struct Configure {
     std::uint32_t connections = 4096;     // of this worker
     std::uint32_t connections_per_address = 64;
     std::uint32_t connect_ms = 5000;  // to the VM, retries included
+    // How long a person may look at an unknown certificate: from the ClientHello to the first byte.
+    std::uint32_t question_ms = 60000;
+    // Random, the same for all workers of a broker: session tickets of one are good at the others.
+    Secret ticket_secret;
 };
 
 // One more "102 Processing" with X-QVD-VM-Info: `text`. The worker decides when it is written, so
@@ -143,12 +147,15 @@ struct AgentAnswer {
     std::string text;  // the agent's value or sentence, printable, at most 1 KiB
 };
 
+// The order is the wire's: new kinds go to the end, and so do new fields of a frame.
 using Frame = std::variant<Configure, Progress, Reply, Link, Switch, Abort, Hello, Request, Gone,
                            ConnectionClosed, Linked, LinkFailed, Ended, AgentCall, AgentAnswer>;
 
 // The packet of a frame; ErrorKind::invalid "frame.too_long" past max_frame_bytes.
 Result<std::string> encode(const Frame& frame);
-// Total: every byte string is either a frame or an Error "frame.malformed".
+// Total: every byte string is a frame, an Error "frame.malformed", or, from a newer build,
+// unsupported "frame.unknown", which may be skipped. The two sides may be of different builds while
+// an upgrade goes on: fields that a frame has not yet are defaults, those beyond ours are ignored.
 Result<Frame> decode(std::string_view packet);
 
 // One packet on a connected SOCK_SEQPACKET socket. unavailable "frame.would_block" if the socket

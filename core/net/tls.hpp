@@ -1,0 +1,41 @@
+// The server side of TLS, from the material of a Configure frame: TLS 1.2 and 1.3, never h2, no
+// renegotiation, sessions resumed by tickets.
+#pragma once
+
+#include "net/frames.hpp"
+
+#include <openssl/types.h>
+
+#include <memory>
+#include <string>
+
+namespace qvd::net {
+
+// One set of certificates. A changed one is a new TlsContext; connections keep the one they began
+// with. Copies share it. One thread.
+class TlsContext {
+public:
+    // Errors (the sentence says which of the operator's PEM texts is wrong and why):
+    // tls.certificate, tls.key, tls.key_mismatch, tls.client_ca, tls.client_crl, tls.ciphers.
+    static Result<TlsContext> make(const Configure& configure);
+
+    [[nodiscard]] SSL_CTX* get() const noexcept { return context_.get(); }
+    // Whether the kernel can encrypt (kTLS); then OpenSSL writes to the socket itself.
+    [[nodiscard]] bool kernel_tls() const noexcept { return kernel_tls_; }
+    // For tests and measurements: as if the kernel could, or could not.
+    void set_kernel_tls(bool on) noexcept { kernel_tls_ = on; }
+
+private:
+    explicit TlsContext(std::shared_ptr<SSL_CTX> context) : context_(std::move(context)) {}
+
+    std::shared_ptr<SSL_CTX> context_;
+    bool kernel_tls_ = false;
+};
+
+// What OpenSSL says about the calling thread's last failure; empties its queue.
+[[nodiscard]] std::string tls_error_text();
+
+// Whether this kernel offers TLS as an upper layer of TCP right now.
+[[nodiscard]] bool kernel_has_tls();
+
+}  // namespace qvd::net
