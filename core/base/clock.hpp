@@ -38,7 +38,9 @@ private:
 // When something must be done. Copies are cheap; the clock must outlive it.
 class Deadline {
 public:
-    static Deadline in(const Clock& clock, Milliseconds time) { return {clock, clock.now() + time}; }
+    static Deadline in(const Clock& clock, Milliseconds time) {
+        return {clock, clock.now() + time};
+    }
 
     // Time left, 0 once it has passed.
     [[nodiscard]] Milliseconds remaining() const {

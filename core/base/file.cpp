@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 
 namespace qvd::file {
@@ -55,7 +55,7 @@ Result<void> write_atomic(const std::string& path, std::string_view content, mod
 }
 
 Result<void> make_folders(const std::string& path, mode_t mode) {
-    for (std::size_t at = path.find('/', 1); ; at = path.find('/', at + 1)) {
+    for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
         const std::string folder = path.substr(0, at);
         if (!folder.empty() && ::mkdir(folder.c_str(), mode) != 0 && errno != EEXIST)
             return errno_error("file.mkdir", "cannot make the folder " + folder);

@@ -18,21 +18,28 @@ namespace qvd::log {
 namespace {
 
 // guards what follows; held for a pointer copy or a line at most
-std::mutex mutex;                                   // NOLINT
-std::shared_ptr<spdlog::logger> logger;             // NOLINT
-Target current_target;                              // NOLINT
-Level current_level = Level::info;                  // NOLINT
-std::vector<std::string>* captured = nullptr;       // NOLINT
+std::mutex mutex;                              // NOLINT
+std::shared_ptr<spdlog::logger> logger;        // NOLINT
+Target current_target;                         // NOLINT
+Level current_level = Level::info;             // NOLINT
+std::vector<std::string>* captured = nullptr;  // NOLINT
 
 spdlog::level::level_enum native(Level level) {
     switch (level) {
-        case Level::trace: return spdlog::level::trace;
-        case Level::debug: return spdlog::level::debug;
-        case Level::info: return spdlog::level::info;
-        case Level::warn: return spdlog::level::warn;
-        case Level::error: return spdlog::level::err;
-        case Level::fatal: return spdlog::level::critical;
-        case Level::off: return spdlog::level::off;
+        case Level::trace:
+            return spdlog::level::trace;
+        case Level::debug:
+            return spdlog::level::debug;
+        case Level::info:
+            return spdlog::level::info;
+        case Level::warn:
+            return spdlog::level::warn;
+        case Level::error:
+            return spdlog::level::err;
+        case Level::fatal:
+            return spdlog::level::critical;
+        case Level::off:
+            return spdlog::level::off;
     }
     return spdlog::level::info;
 }
@@ -56,7 +63,8 @@ Result<std::shared_ptr<spdlog::logger>> make_logger(const Target& target) {
     auto made = std::make_shared<spdlog::logger>(target.program, std::move(sink));
     made->set_level(spdlog::level::trace);
     made->flush_on(spdlog::level::trace);
-    const std::string who = target.role.empty() ? target.program : target.program + "/" + target.role;
+    const std::string who =
+        target.role.empty() ? target.program : target.program + "/" + target.role;
     made->set_pattern(target.syslog ? "%v" : "%Y-%m-%d %H:%M:%S.%e %P %^%l%$ " + who + " %v");
     return made;
 }
@@ -79,19 +87,20 @@ std::string line_of(std::string_view event, const Fields& fields, std::string_vi
 
 bool needs_quotes(std::string_view text) {
     return text.empty() || !std::ranges::all_of(text, [](char c) {
-        return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\';
-    });
+               return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\';
+           });
 }
 
 }  // namespace
 
 Field::Field(std::string_view name, std::string_view text)
-    : key(name), value(needs_quotes(text) ? text::quoted(text) : std::string(text)) {}
+    : key(name), value(needs_quotes(text) ? text::quoted(text) : std::string(text)) {
+}
 
 Result<Level> parse_level(std::string_view name) {
     static constexpr std::pair<std::string_view, Level> names[] = {
-        {"all", Level::trace}, {"trace", Level::trace}, {"debug", Level::debug},
-        {"info", Level::info}, {"warn", Level::warn},   {"warning", Level::warn},
+        {"all", Level::trace},   {"trace", Level::trace}, {"debug", Level::debug},
+        {"info", Level::info},   {"warn", Level::warn},   {"warning", Level::warn},
         {"error", Level::error}, {"fatal", Level::fatal}, {"off", Level::off}};
     for (const auto& [known, level] : names)
         if (text::equals_ignoring_case(name, known)) return level;
@@ -159,9 +168,8 @@ std::vector<std::string> Capture::lines() const {
 }
 
 bool Capture::contains(std::string_view part) const {
-    return std::ranges::any_of(lines(), [&](const std::string& line) {
-        return line.find(part) != std::string::npos;
-    });
+    return std::ranges::any_of(
+        lines(), [&](const std::string& line) { return line.find(part) != std::string::npos; });
 }
 
 }  // namespace qvd::log

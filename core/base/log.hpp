@@ -35,10 +35,10 @@ using Fields = std::vector<Field>;
 
 // Where lines go. With neither, they go to standard error.
 struct Target {
-    std::string file;          // appended; created 0640
-    bool syslog = false;       // facility daemon
-    std::string program;       // "qvd-node", shown in each line
-    std::string role;          // "l7r", "broker", ...; may be empty
+    std::string file;     // appended; created 0640
+    bool syslog = false;  // facility daemon
+    std::string program;  // "qvd-node", shown in each line
+    std::string role;     // "l7r", "broker", ...; may be empty
     Level level = Level::info;
 };
 

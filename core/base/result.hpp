@@ -22,8 +22,8 @@ class [[nodiscard]] Result {
 public:
     using value_type = T;
 
-    Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}        // NOLINT
-    Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}    // NOLINT
+    Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}      // NOLINT
+    Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
     [[nodiscard]] bool ok() const noexcept { return content_.index() == 0; }
     explicit operator bool() const noexcept { return ok(); }
@@ -72,14 +72,14 @@ private:
 #define QVD_JOIN(a, b) QVD_JOIN_(a, b)
 
 // QVD_TRY(const Vm vm, find(id)): declares vm, or leaves this function with the Error.
-#define QVD_TRY_(result, leave, declaration, ...)                 \
-    auto result = (__VA_ARGS__);                                  \
-    if (!result.ok()) leave std::move(result).error();            \
+#define QVD_TRY_(result, leave, declaration, ...)      \
+    auto result = (__VA_ARGS__);                       \
+    if (!result.ok()) leave std::move(result).error(); \
     declaration = std::move(result).value()
-#define QVD_CHECK_(result, leave, ...)                            \
-    do {                                                          \
-        auto result = (__VA_ARGS__);                              \
-        if (!result.ok()) leave std::move(result).error();        \
+#define QVD_CHECK_(result, leave, ...)                     \
+    do {                                                   \
+        auto result = (__VA_ARGS__);                       \
+        if (!result.ok()) leave std::move(result).error(); \
     } while (false)
 
 #define QVD_TRY(declaration, ...) \

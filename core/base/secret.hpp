@@ -1,4 +1,5 @@
-// A password, token or key: never printed by accident, wiped when it goes, compared in constant time.
+// A password, token or key: never printed by accident, wiped when it goes, compared in constant
+// time.
 #pragma once
 
 #include <string>

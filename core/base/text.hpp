@@ -12,7 +12,7 @@
 namespace qvd::text {
 
 [[nodiscard]] std::string_view trim(std::string_view text);
-[[nodiscard]] std::string lower(std::string_view text);  // ASCII only
+[[nodiscard]] std::string lower(std::string_view text);                           // ASCII only
 [[nodiscard]] bool equals_ignoring_case(std::string_view a, std::string_view b);  // ASCII only
 // Pieces between `separator`; an empty text has one empty piece.
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);

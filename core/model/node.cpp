@@ -33,12 +33,18 @@ Result<NodeState> parse_node_state(std::string_view text) {
 
 std::string_view to_string(NodeCounter counter) {
     switch (counter) {
-        case NodeCounter::http_requests: return "http_requests";
-        case NodeCounter::auth_attempts: return "auth_attempts";
-        case NodeCounter::auth_ok: return "auth_ok";
-        case NodeCounter::nx_attempts: return "nx_attempts";
-        case NodeCounter::nx_ok: return "nx_ok";
-        case NodeCounter::short_sessions: return "short_sessions";
+        case NodeCounter::http_requests:
+            return "http_requests";
+        case NodeCounter::auth_attempts:
+            return "auth_attempts";
+        case NodeCounter::auth_ok:
+            return "auth_ok";
+        case NodeCounter::nx_attempts:
+            return "nx_attempts";
+        case NodeCounter::nx_ok:
+            return "nx_ok";
+        case NodeCounter::short_sessions:
+            return "short_sessions";
     }
     return "http_requests";
 }

@@ -29,8 +29,8 @@ Result<Secret> hash_password(const Secret& password, PasswordCost cost) {
     if (password.empty())
         return Error{ErrorKind::invalid, "password.empty", "an empty password is not allowed"};
     const Secret salt = random_token(salt_bytes / 2);  // as text: 16 characters
-    const std::size_t length = argon2_encodedlen(cost.passes, cost.memory_kib, lanes, salt_bytes,
-                                                 hash_bytes, Argon2_id);
+    const std::size_t length =
+        argon2_encodedlen(cost.passes, cost.memory_kib, lanes, salt_bytes, hash_bytes, Argon2_id);
     std::string encoded(length, '\0');
     const int problem = argon2id_hash_encoded(
         cost.passes, cost.memory_kib, lanes, password.reveal().data(), password.reveal().size(),

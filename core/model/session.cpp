@@ -6,9 +6,12 @@ namespace qvd {
 
 std::string_view to_string(SessionState state) {
     switch (state) {
-        case SessionState::disconnected: return "disconnected";
-        case SessionState::connecting: return "connecting";
-        case SessionState::connected: return "connected";
+        case SessionState::disconnected:
+            return "disconnected";
+        case SessionState::connecting:
+            return "connecting";
+        case SessionState::connected:
+            return "connected";
     }
     return "disconnected";
 }

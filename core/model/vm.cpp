@@ -43,11 +43,14 @@ std::string to_string(VmState state, int phase) {
 
 std::string_view client_name(VmState state) {
     switch (state) {
-        case VmState::debug: return "debugging";
+        case VmState::debug:
+            return "debugging";
         case VmState::failed:
         case VmState::paused:
-        case VmState::suspended: return "stopped";
-        default: return to_string(state);
+        case VmState::suspended:
+            return "stopped";
+        default:
+            return to_string(state);
     }
 }
 

@@ -19,8 +19,8 @@ struct DiskSpec {
     DiskRole role = DiskRole::os;
     ImageFormat format = ImageFormat::tar;
     bool read_only = false;
-    bool persistent = false;     // of an OS disk: the overlay is kept between starts
-    DiId di;                     // of an OS disk
+    bool persistent = false;  // of an OS disk: the overlay is kept between starts
+    DiId di;                  // of an OS disk
     std::string path;
     std::string unpacked_path;
     std::string overlay_path;
@@ -88,13 +88,13 @@ enum class BackendState : std::uint32_t {
 };
 
 struct VmStatus {
-    VmId vm;                     // 0 if the backend only knows the uuid
+    VmId vm;  // 0 if the backend only knows the uuid
     std::string uuid;
     std::int64_t incarnation = 0;
     BackendState state = BackendState::unknown;
     int pid = 0;
     int exit_code = 0;
-    std::int64_t since_ms = 0;   // since 1970; 0: not known
+    std::int64_t since_ms = 0;  // since 1970; 0: not known
     std::string sentence;
 };
 
@@ -105,8 +105,8 @@ struct ImageStatus {
 };
 
 struct ConsoleEndpoint {
-    std::string kind;            // console, serial, vnc, spice
-    std::string transport;       // unix, tcp, pty
+    std::string kind;       // console, serial, vnc, spice
+    std::string transport;  // unix, tcp, pty
     std::string address;
     std::uint32_t port = 0;
 };

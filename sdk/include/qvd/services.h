@@ -254,8 +254,8 @@ typedef struct qvd_metrics_service {
 /* ---- Processes -------------------------------------------------------- */
 
 /* Long-lived programs that the core starts and holds for a plugin, such as the
- * keeper of one container. They survive the core: they are in a session and a
- * cgroup of their own, and a later core (and a later instance of the plugin)
+ * keeper of one container. They survive the core: they are in a session of
+ * their own, and a later core (and a later instance of the plugin)
  * finds them by label with list() and goes on watching them with adopt(). */
 
 typedef uint32_t qvd_process_state;

@@ -1,0 +1,99 @@
+#include "broker/conversation.hpp"
+
+namespace qvd::broker {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Nobody waits for ever: a waiter looks again after this long even if no wake-up came.
+constexpr Milliseconds long_wait{3600'000};
+
+}  // namespace
+
+Conversation::Conversation(net::Request request, std::string worker,
+                           std::shared_ptr<net::FrameChannel> channel)
+    : request_(std::move(request)), worker_(std::move(worker)), channel_(std::move(channel)) {
+}
+
+std::string Conversation::holder() const {
+    return worker_ + ":" + std::to_string(request_.request);
+}
+
+void Conversation::progress(std::string_view text) {
+    channel_->send(net::Progress{request_.request, std::string(text)});
+}
+
+void Conversation::reply(net::Reply reply) {
+    reply.request = request_.request;
+    channel_->send(std::move(reply));
+}
+
+asio::awaitable<Result<void>> Conversation::link(std::string address, int port,
+                                                 Milliseconds limit) {
+    linked_.reset();
+    channel_->send(
+        net::Link{request_.request, std::move(address), static_cast<std::uint16_t>(port)});
+    const SteadyClock clock;
+    const Deadline deadline = Deadline::in(clock, limit);
+    while (!linked_) {
+        if (interruption_) co_return *interruption_;
+        if (deadline.passed())
+            co_return Error{ErrorKind::timeout, "vm.link", "the VM's display did not answer"};
+        co_await changed_.wait(deadline.remaining());
+    }
+    co_return *linked_;
+}
+
+asio::awaitable<net::Ended> Conversation::relay(Secret slave_key) {
+    relaying_ = true;
+    channel_->send(net::Switch{request_.request, std::move(slave_key)});
+    if (interruption_) channel_->send(net::Abort{request_.request});
+    co_return co_await relayed();
+}
+
+asio::awaitable<net::Ended> Conversation::relayed() {
+    relaying_ = true;
+    while (!ended_) co_await changed_.wait(long_wait);
+    co_return *ended_;
+}
+
+void Conversation::interrupt(const Error& why) {
+    if (interruption_ || ended_) return;
+    interruption_ = why;
+    if (relaying_) channel_->send(net::Abort{request_.request});
+    changed_.notify();
+}
+
+asio::awaitable<Result<void>> Conversation::pause(Milliseconds limit) {
+    if (!interruption_) co_await changed_.wait(limit);
+    if (interruption_) co_return *interruption_;
+    co_return Result<void>{};
+}
+
+void Conversation::on_linked() {
+    linked_ = Result<void>{};
+    changed_.notify();
+}
+
+void Conversation::on_link_failed(const std::string& sentence) {
+    linked_ = Error{ErrorKind::unavailable, "vm.link", sentence};
+    changed_.notify();
+}
+
+void Conversation::on_ended(const net::Ended& ended) {
+    ended_ = ended;
+    changed_.notify();
+}
+
+void Conversation::on_gone() {
+    interrupt({ErrorKind::cancelled, "client.gone", "the client left before its answer"});
+}
+
+void Conversation::on_worker_lost() {
+    if (!ended_) ended_ = net::Ended{request_.request, 0, 0, 0, "the worker ended"};
+    interrupt({ErrorKind::cancelled, "worker.lost", "the worker that held the client ended"});
+    changed_.notify();
+}
+
+}  // namespace qvd::broker

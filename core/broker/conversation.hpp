@@ -1,0 +1,61 @@
+// One request of a client and the way back to him through his worker. The story of a login talks
+// to this; frames and request numbers stay behind it.
+#pragma once
+
+#include "base/wakeup.hpp"
+#include "net/frame_channel.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace qvd::broker {
+
+class Conversation {
+public:
+    // `worker` is the instance id of the l7r worker behind `channel`.
+    Conversation(net::Request request, std::string worker,
+                 std::shared_ptr<net::FrameChannel> channel);
+
+    [[nodiscard]] const net::Request& request() const { return request_; }
+    // Names this request's relay in a session's row: "<worker>:<request>".
+    [[nodiscard]] std::string holder() const;
+
+    void progress(std::string_view text);
+    void reply(net::Reply reply);
+
+    // The worker's connection to the VM's NX port.
+    boost::asio::awaitable<Result<void>> link(std::string address, int port, Milliseconds limit);
+    // Sends the 101 and waits until the relay is over.
+    boost::asio::awaitable<net::Ended> relay(Secret slave_key);
+    // Waits for the end of a relay that an earlier broker has begun.
+    boost::asio::awaitable<net::Ended> relayed();
+
+    // Why the story should not go on: the client left, another one takes over, the node stops.
+    [[nodiscard]] const std::optional<Error>& interruption() const { return interruption_; }
+    void interrupt(const Error& why);
+    // Sleeps until `wakeup` is notified, the conversation is interrupted, or `limit`.
+    boost::asio::awaitable<Result<void>> pause(Milliseconds limit);
+    // What pause() waits for besides: notified by whoever knows that something changed.
+    void wake() { changed_.notify(); }
+
+    // From the worker.
+    void on_linked();
+    void on_link_failed(const std::string& sentence);
+    void on_ended(const net::Ended& ended);
+    void on_gone();
+    // The worker itself has died or its link broke.
+    void on_worker_lost();
+
+private:
+    net::Request request_;
+    std::string worker_;
+    std::shared_ptr<net::FrameChannel> channel_;
+    Wakeup changed_;
+    std::optional<Result<void>> linked_;
+    std::optional<net::Ended> ended_;
+    std::optional<Error> interruption_;
+    bool relaying_ = false;
+};
+
+}  // namespace qvd::broker

@@ -1,0 +1,83 @@
+#include "net/frame_channel.hpp"
+
+#include "base/log.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace qvd::net {
+
+namespace asio = boost::asio;
+
+FrameChannel::FrameChannel(const asio::any_io_executor& executor, UniqueFd socket)
+    : descriptor_(executor, socket.release()) {
+    descriptor_.non_blocking(true);
+}
+
+asio::awaitable<Result<Frame>> FrameChannel::receive() {
+    const auto self = shared_from_this();
+    const Error closed{ErrorKind::cancelled, "frame.closed", "the link is closed"};
+    for (;;) {
+        if (!descriptor_.is_open()) co_return closed;
+        Result<Frame> frame = receive_frame(descriptor_.native_handle());
+        if (frame.ok() || frame.error().code() != "frame.would_block") co_return frame;
+        const auto [problem] = co_await descriptor_.async_wait(
+            asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
+        if (problem) co_return closed;
+    }
+}
+
+void FrameChannel::send(const Frame& frame) {
+    if (!descriptor_.is_open()) return;
+    Result<std::string> packet = encode(frame);
+    if (!packet.ok()) {
+        log::error("frame.not_sent", {{"code", packet.error().code()}}, packet.error().sentence());
+        return;
+    }
+    if (queue_.size() >= max_queued) {
+        log::error("link.stuck", {{"queued", queue_.size()}},
+                   "the other side reads nothing; the link is closed");
+        close();
+        return;
+    }
+    queue_.push_back(std::move(packet).value());
+    if (!waiting_) write_queued();
+}
+
+void FrameChannel::write_queued() {
+    while (!queue_.empty()) {
+        const std::string& packet = queue_.front();
+        const ssize_t sent = ::send(descriptor_.native_handle(), packet.data(), packet.size(),
+                                    MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
+            wait_writable();
+            return;
+        }
+        if (sent < 0) {
+            close();
+            return;
+        }
+        queue_.pop_front();
+    }
+}
+
+void FrameChannel::wait_writable() {
+    waiting_ = true;
+    descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+                           [self = shared_from_this()](const boost::system::error_code& problem) {
+                               self->waiting_ = false;
+                               if (!problem && self->descriptor_.is_open()) self->write_queued();
+                           });
+}
+
+void FrameChannel::close() {
+    boost::system::error_code ignored;
+    descriptor_.close(ignored);  // NOLINT(bugprone-unused-return-value): nothing to be done
+    queue_.clear();
+}
+
+}  // namespace qvd::net

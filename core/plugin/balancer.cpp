@@ -1,0 +1,115 @@
+#include "plugin/balancer.hpp"
+
+#include <qvd/weighted_choice.h>
+
+namespace qvd::plugin {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Milliseconds choose_limit{1000};
+
+// A placement that owns everything it points to: it is lent until the call ends.
+class LentPlacement {
+public:
+    LentPlacement(PlacementQuestion question, Timestamp now)
+        : question_(std::move(question)),
+          vm_properties_(std::move(question_.vm_properties)),
+          user_properties_(std::move(question_.user_properties)),
+          osf_properties_(std::move(question_.osf_properties)),
+          di_properties_(std::move(question_.di_properties)) {
+        for (const store::NodeRecord& node : question_.candidates)
+            nodes_.push_back(
+                raw_node(node, node_properties_.emplace_back(node.properties).array(), now));
+        fill();
+    }
+
+    [[nodiscard]] const qvd_placement* raw() const { return &placement_; }
+
+private:
+    void fill() {
+        const store::VmRecord& vm = question_.vm;
+        placement_.size = sizeof placement_;
+        placement_.vm_id = static_cast<std::uint64_t>(vm.vm.id.value());
+        placement_.user_id = static_cast<std::uint64_t>(vm.vm.user.value());
+        placement_.osf_id = static_cast<std::uint64_t>(vm.vm.osf.value());
+        placement_.di_id = vm.di ? static_cast<std::uint64_t>(vm.di->id.value()) : 0;
+        placement_.vm_uuid = plugin::raw(vm.vm.uuid);
+        placement_.vm_name = plugin::raw(vm.vm.name);
+        placement_.user_name = plugin::raw(vm.user.login);
+        placement_.osf_name = plugin::raw(vm.osf.name);
+        placement_.di_path = vm.di ? plugin::raw(vm.di->path) : qvd_str{"", 0};
+        placement_.needed_memory_mib = question_.needed_memory_mib;
+        placement_.vm_properties = vm_properties_.array();
+        placement_.user_properties = user_properties_.array();
+        placement_.osf_properties = osf_properties_.array();
+        placement_.di_properties = di_properties_.array();
+        placement_.nodes = {nodes_.data(), nodes_.size(), sizeof(qvd_node)};
+    }
+
+    PlacementQuestion question_;
+    PropertyArray vm_properties_;
+    PropertyArray user_properties_;
+    PropertyArray osf_properties_;
+    PropertyArray di_properties_;
+    std::deque<PropertyArray> node_properties_;
+    std::vector<qvd_node> nodes_;
+    qvd_placement placement_{};
+};
+
+std::size_t built_in_choice(const qvd_placement* placement) {
+    return qvd_weighted_choice(placement, {1, 1, 0}, nullptr, nullptr);
+}
+
+}  // namespace
+
+asio::awaitable<Result<void>> Balancer::init(std::shared_ptr<const Inventory> inventory) {
+    if (!instance_->has(&qvd_load_balancer::init)) co_return Result<void>{};
+    const auto* table = instance_->table<qvd_load_balancer>();
+    void* self = instance_->self();
+    CallOptions options;
+    const Outcome outcome = co_await instance_->call(
+        std::move(options), [table, self, inventory = std::move(inventory)](qvd_call* call) {
+            return table->init(self, &inventory->snapshot(), call);
+        });
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "plugin.init", name());
+    co_return Result<void>{};
+}
+
+asio::awaitable<Result<std::size_t>> Balancer::choose(PlacementQuestion question) {
+    const std::size_t count = question.candidates.size();
+    const std::string vm = question.vm.vm.id.text();
+    CallOptions options;
+    options.limit = choose_limit;
+    options.trace = question.trace;
+    auto chosen = std::make_shared<std::optional<std::uint64_t>>();
+    options.collect = [chosen](qvd_kind kind, const void* record) {
+        if (kind != QVD_KIND_CHOICE) return false;
+        *chosen = static_cast<const qvd_choice*>(record)->index;
+        return true;
+    };
+    const auto lent = std::make_shared<const LentPlacement>(std::move(question),
+                                                            std::chrono::system_clock::now());
+    const auto* table = instance_->table<qvd_load_balancer>();
+    void* self = instance_->self();
+    const Outcome outcome = co_await instance_->call_quick(
+        std::move(options),
+        [table, self, lent](qvd_call* call) { return table->choose(self, lent->raw(), call); });
+    if (outcome.status == QVD_UNAVAILABLE) co_return to_error(outcome, "placement.refused", name());
+    if (outcome.status == QVD_OK && *chosen && **chosen < count)
+        co_return static_cast<std::size_t>(**chosen);
+    std::string what = "balancer \"" + name() + "\" ";
+    if (outcome.status != QVD_OK)
+        what +=
+            "answered \"" + std::string(status_name(outcome.status)) + "\": " + outcome.sentence;
+    else if (*chosen)
+        what += "chose node " + std::to_string(**chosen) + " of " + std::to_string(count);
+    else
+        what += "chose no node";
+    log::warn("plugin.misbehaves", {{"plugin", name()}, {"vm", vm}},
+              what + "; the built-in choice is used");
+    co_return built_in_choice(lent->raw());
+}
+
+}  // namespace qvd::plugin

@@ -1,0 +1,104 @@
+// The core's side of one call into a plugin: its deadline, its answers, and its end, which may come
+// on any thread and long after the caller has given up.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "base/wakeup.hpp"
+#include "model/vm.hpp"
+
+#include <qvd/plugin.h>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace qvd::plugin {
+
+// What a call came to.
+struct Outcome {
+    qvd_status status = QVD_INTERNAL;
+    std::string sentence;    // the plugin's own, or the core's where it said none
+    Properties values;       // put()
+    bool timed_out = false;  // the core gave up; the plugin may still be at it
+};
+
+// The Error of an outcome that is neither QVD_OK nor QVD_DECLINED, as `code`.
+Error to_error(const Outcome& outcome, std::string code, std::string_view plugin);
+std::string_view status_name(qvd_status status);
+
+// What a caller wants of a call besides its outcome.
+struct CallOptions {
+    Milliseconds limit{10'000};
+    std::string trace;
+    // Copies a typed record; false if its kind does not belong here (misbehaviour). Called on the
+    // plugin's thread, one at a time, never after the call's end.
+    std::function<bool(qvd_kind kind, const void* record)> collect;
+    std::function<void(int percent, const std::string& sentence)> progress;  // on the event loop
+};
+
+class Call : public std::enable_shared_from_this<Call> {
+public:
+    using Function = std::function<qvd_status(qvd_call*)>;
+
+    // `function` owns whatever is lent to the plugin; it is kept until the call has ended.
+    Call(boost::asio::any_io_executor loop, std::string plugin, CallOptions options,
+         Function function);
+
+    [[nodiscard]] std::uint64_t id() const { return raw_.call.id; }
+    [[nodiscard]] const std::string& plugin() const { return plugin_; }
+    [[nodiscard]] const std::string& trace() const { return options_.trace; }
+
+    // Runs the function on this thread; nothing escapes it.
+    void run();
+
+    // [event loop] Waits for the end, at most until the deadline; then remaining_ms() is 0.
+    boost::asio::awaitable<Outcome> outcome();
+    // [any] Milliseconds past the deadline of a call that has not ended; 0 otherwise.
+    [[nodiscard]] std::int64_t overdue_ms() const;
+    [[nodiscard]] bool ended() const;
+    // Of a call that has ended.
+    [[nodiscard]] Outcome ended_outcome() const;
+
+    // The call of a pointer that a plugin handed back; null stays null.
+    static const Call* of(const qvd_call* raw);
+
+private:
+    static Call& self(qvd_call* raw);
+    static std::int64_t remaining_ms(const qvd_call* raw);
+    static void fail(qvd_call* raw, qvd_str sentence);
+    static void progress(qvd_call* raw, std::int32_t percent, qvd_str sentence);
+    static void put(qvd_call* raw, qvd_str key, qvd_str value);
+    static void result(qvd_call* raw, std::uint32_t kind, const void* record);
+    static void complete(qvd_call* raw, qvd_status status);
+
+    void end(qvd_status status);
+    void misbehaves(const std::string& what) const;
+
+    // What the plugin sees, and the way back from there.
+    struct Raw {
+        qvd_call call;
+        Call* owner;
+    };
+
+    Raw raw_{};
+    boost::asio::any_io_executor loop_;
+    std::string plugin_;
+    CallOptions options_;
+    Clock::time_point deadline_;
+    std::atomic<bool> abandoned_{false};
+
+    mutable std::mutex
+        mutex_;  // guards what follows; never held while foreign code runs but collect
+    Function function_;
+    Outcome outcome_;
+    bool ended_ = false;
+
+    Wakeup done_;  // of the event loop
+};
+
+}  // namespace qvd::plugin

@@ -1,0 +1,85 @@
+#include "plugin/host.hpp"
+
+#include "plugin/processes.hpp"
+
+#include <algorithm>
+
+namespace qvd::plugin {
+
+Host::Host(boost::asio::io_context& loop, config::View view, store::Store* store,
+           std::size_t worker_threads)
+    : loop_(loop),
+      workers_(worker_threads),
+      store_(store),
+      view_(std::move(view)),
+      inventory_(std::make_shared<Inventory>(std::vector<store::NodeRecord>{},
+                                             std::vector<store::VmRecord>{}, Timestamp{})) {
+}
+
+Host::~Host() {
+    workers_.stop();
+    workers_.join();
+}
+
+config::View Host::view() const {
+    const std::scoped_lock lock(mutex_);
+    return view_;
+}
+
+void Host::set_view(config::View view) {
+    const std::scoped_lock lock(mutex_);
+    view_ = std::move(view);
+}
+
+std::shared_ptr<const Inventory> Host::inventory() const {
+    const std::scoped_lock lock(mutex_);
+    return inventory_;
+}
+
+void Host::set_inventory(std::shared_ptr<const Inventory> inventory) {
+    const std::scoped_lock lock(mutex_);
+    inventory_ = std::move(inventory);
+}
+
+void Host::watch(std::weak_ptr<const Call> call) {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(calls_, [](const std::weak_ptr<const Call>& known) {
+        const auto alive = known.lock();
+        return !alive || alive->ended();
+    });
+    calls_.push_back(std::move(call));
+}
+
+Milliseconds Host::longest_overdue() const {
+    const std::scoped_lock lock(mutex_);
+    std::int64_t longest = 0;
+    for (const std::weak_ptr<const Call>& call : calls_)
+        if (const auto alive = call.lock()) longest = std::max(longest, alive->overdue_ms());
+    return Milliseconds{longest};
+}
+
+Result<std::shared_ptr<Metric>> Host::define_metric(std::string name, std::string meaning,
+                                                    qvd_metric_type type) {
+    const std::scoped_lock lock(mutex_);
+    if (const auto known = metrics_.find(name); known != metrics_.end()) {
+        if (known->second->type != type)
+            return Error{ErrorKind::conflict, "metric.type",
+                         "the metric " + name + " exists with another type"};
+        return known->second;
+    }
+    auto metric = std::make_shared<Metric>();
+    metric->name = name;
+    metric->meaning = std::move(meaning);
+    metric->type = type;
+    metrics_.emplace(std::move(name), metric);
+    return metric;
+}
+
+std::vector<std::shared_ptr<Metric>> Host::metrics() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<std::shared_ptr<Metric>> all;
+    for (const auto& [name, metric] : metrics_) all.push_back(metric);
+    return all;
+}
+
+}  // namespace qvd::plugin

@@ -1,0 +1,117 @@
+// What one role of the node gives its plugins to work with: worker threads, its event loop, its
+// configuration, and behind the core services the database, the processes and the metrics.
+#pragma once
+
+#include "base/log.hpp"
+#include "config/view.hpp"
+#include "plugin/call.hpp"
+#include "plugin/inventory.hpp"
+#include "plugin/vm_spec.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace qvd::plugin {
+
+class Processes;
+
+// A number that a plugin counts, by "plugin.metric".
+struct Metric {
+    std::string name;
+    std::string meaning;
+    qvd_metric_type type = QVD_COUNTER;
+    std::atomic<std::int64_t> value{0};
+};
+
+// Made once by a role, before its first plugin; outlives all of them.
+class Host {
+public:
+    // `store` may be null (an agent, qvd-plugin-check): then the services that need it are absent.
+    Host(boost::asio::io_context& loop, config::View view, store::Store* store,
+         std::size_t worker_threads = 8);
+    ~Host();
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+
+    [[nodiscard]] boost::asio::io_context& loop() { return loop_; }
+    [[nodiscard]] boost::asio::thread_pool& workers() { return workers_; }
+    [[nodiscard]] store::Store* store() const { return store_; }
+    [[nodiscard]] config::View view() const;
+    void set_view(config::View view);
+
+    // Called on the event loop when a backend says that a VM changed by itself.
+    std::function<void(VmStatus)> on_vm_event;
+    // First and last address of the VM network; null where this role makes no VMs.
+    std::function<Result<std::pair<std::string, std::string>>()> vm_addresses;
+    // Null: no processes service (only hkd has one).
+    std::unique_ptr<Processes> processes;
+
+    // [any] The newest inventory; never null.
+    [[nodiscard]] std::shared_ptr<const Inventory> inventory() const;
+    void set_inventory(std::shared_ptr<const Inventory> inventory);
+
+    // [worker] Runs a store operation on the event loop and waits for it. unavailable
+    // "service.loop" on the event loop's own thread, where waiting would be for ever.
+    template <class T>
+    Result<T> wait_for(boost::asio::awaitable<Result<T>> operation, const Call* on_behalf);
+
+    // The calls under way: for the supervisor's watch over stuck ones.
+    void watch(std::weak_ptr<const Call> call);
+    [[nodiscard]] Milliseconds longest_overdue() const;
+
+    Result<std::shared_ptr<Metric>> define_metric(std::string name, std::string meaning,
+                                                  qvd_metric_type type);
+    [[nodiscard]] std::vector<std::shared_ptr<Metric>> metrics() const;
+
+private:
+    boost::asio::io_context& loop_;
+    boost::asio::thread_pool workers_;
+    store::Store* store_;
+
+    mutable std::mutex mutex_;  // guards what follows; held for a copy at most
+    config::View view_;
+    std::shared_ptr<const Inventory> inventory_;
+    std::vector<std::weak_ptr<const Call>> calls_;
+    std::map<std::string, std::shared_ptr<Metric>> metrics_;
+};
+
+template <class T>
+Result<T> Host::wait_for(boost::asio::awaitable<Result<T>> operation, const Call* on_behalf) {
+    if (loop_.get_executor().running_in_this_thread()) {
+        log::warn("plugin.misbehaves", {{"plugin", on_behalf ? on_behalf->plugin() : "?"}},
+                  "called a service that waits from a [loop] function");
+        return Error{ErrorKind::invalid, "service.loop",
+                     "this service must not be called from a [loop] function"};
+    }
+    auto answer = std::make_shared<std::promise<Result<T>>>();
+    std::future<Result<T>> future = answer->get_future();
+    boost::asio::co_spawn(
+        loop_,
+        [](boost::asio::awaitable<Result<T>> asked,
+           std::shared_ptr<std::promise<Result<T>>> to) -> boost::asio::awaitable<void> {
+            to->set_value(co_await std::move(asked));
+        }(std::move(operation), answer),
+        boost::asio::detached);
+    answer.reset();
+    if (future.wait_for(std::chrono::seconds(10)) != std::future_status::ready)
+        return Error{ErrorKind::timeout, "service.timeout", "the database gave no answer in 10 s"};
+    try {
+        return future.get();
+    } catch (const std::future_error&) {
+        return Error{ErrorKind::cancelled, "service.cancelled", "the node is stopping"};
+    }
+}
+
+}  // namespace qvd::plugin

@@ -1,0 +1,225 @@
+#include "plugin/hypervisor.hpp"
+
+#include "plugin/lent_vm.hpp"
+
+#include <algorithm>
+
+namespace qvd::plugin {
+
+namespace {
+
+std::string text(qvd_str raw) {
+    return raw.data == nullptr ? std::string{} : std::string(raw.data, raw.length);
+}
+
+VmStatus vm_status(const qvd_vm_status& raw) {
+    VmStatus status;
+    status.vm = VmId{static_cast<std::int64_t>(raw.vm_id)};
+    status.uuid = text(raw.uuid);
+    status.incarnation = static_cast<std::int64_t>(raw.incarnation);
+    status.state =
+        raw.state > QVD_VM_CRASHED ? BackendState::unknown : static_cast<BackendState>(raw.state);
+    status.pid = raw.pid;
+    status.exit_code = raw.exit_code;
+    status.since_ms = raw.since_ms;
+    status.sentence = text(raw.sentence);
+    return status;
+}
+
+// Collects the records of one kind into a vector that outlives the call.
+template <class Raw, class T>
+std::shared_ptr<std::vector<T>> collect_into(CallOptions& options, qvd_kind kind,
+                                             T (*convert)(const Raw&)) {
+    auto found = std::make_shared<std::vector<T>>();
+    options.collect = [found, kind, convert](qvd_kind given, const void* record) {
+        const auto& raw = *static_cast<const Raw*>(record);
+        if (given != kind || raw.size < sizeof(Raw)) return false;
+        found->push_back(convert(raw));
+        return true;
+    };
+    return found;
+}
+
+Error unsupported(const std::string& name) {
+    return {ErrorKind::unsupported, "backend.unsupported",
+            "the hypervisor " + name + " does not do that"};
+}
+
+Error no_answer(const std::string& name) {
+    return {ErrorKind::internal, "backend.answer",
+            "the hypervisor " + name + " said that it succeeded but handed nothing back"};
+}
+
+CallOptions within(Milliseconds limit, std::string trace = {}) {
+    CallOptions options;
+    options.limit = limit;
+    options.trace = std::move(trace);
+    return options;
+}
+
+ImageStatus image_status(const qvd_image_status& raw) {
+    return {DiId{static_cast<std::int64_t>(raw.di_id)}, text(raw.unpacked_path), raw.size_bytes};
+}
+
+ConsoleEndpoint console_endpoint(const qvd_endpoint& raw) {
+    static constexpr std::string_view kinds[] = {"console", "serial", "vnc", "spice"};
+    static constexpr std::string_view transports[] = {"unix", "tcp", "pty"};
+    ConsoleEndpoint endpoint;
+    endpoint.kind = kinds[std::min<std::size_t>(raw.kind, std::size(kinds) - 1)];
+    endpoint.transport =
+        transports[std::min<std::size_t>(raw.transport, std::size(transports) - 1)];
+    endpoint.address = text(raw.address);
+    endpoint.port = raw.port;
+    return endpoint;
+}
+
+VmUsageStatus vm_usage(const qvd_usage& raw) {
+    return {raw.cpu_seconds, raw.memory_bytes, raw.disk_bytes};
+}
+
+NodeCapacity node_capacity(const qvd_capacity& raw) {
+    return {raw.cpus, raw.total_memory_mib, raw.free_memory_mib, raw.idle_cpu, raw.cpu_mhz};
+}
+
+}  // namespace
+
+std::uint64_t Hypervisor::capabilities() const {
+    if (!instance_->has(&qvd_hypervisor::capabilities)) return 0;
+    return instance_->table<qvd_hypervisor>()->capabilities(instance_->self());
+}
+
+Hypervisor::Async<void> Hypervisor::vm_call(VmFunction function, VmSpec vm, CallOptions options) {
+    if (!instance_->has(function)) co_return unsupported(name());
+    const auto lent = std::make_shared<const LentVm>(std::move(vm));
+    const auto body = instance_->table<qvd_hypervisor>()->*function;
+    void* self = instance_->self();
+    const Outcome outcome = co_await instance_->call(
+        std::move(options),
+        [body, self, lent](qvd_call* call) { return body(self, lent->raw(), call); });
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.failed", name());
+    co_return Result<void>{};
+}
+
+Hypervisor::Async<void> Hypervisor::collect(std::vector<std::string> keep_uuids,
+                                            Milliseconds limit) {
+    if (!instance_->has(&qvd_hypervisor::collect)) co_return Result<void>{};
+    struct Keep {
+        std::vector<std::string> uuids;
+        std::vector<qvd_str> raw;
+        qvd_array array{};
+    };
+    const auto keep = std::make_shared<Keep>();
+    keep->uuids = std::move(keep_uuids);
+    for (const std::string& uuid : keep->uuids) keep->raw.push_back(raw(uuid));
+    keep->array = {keep->raw.data(), keep->raw.size(), sizeof(qvd_str)};
+    const auto* table = instance_->table<qvd_hypervisor>();
+    void* self = instance_->self();
+    CallOptions options = within(limit);
+    const Outcome outcome = co_await instance_->call(
+        std::move(options),
+        [table, self, keep](qvd_call* call) { return table->collect(self, &keep->array, call); });
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.collect", name());
+    co_return Result<void>{};
+}
+
+Hypervisor::Async<std::vector<VmStatus>> Hypervisor::survey(Milliseconds limit) {
+    CallOptions options = within(limit);
+    const auto found = collect_into(options, QVD_KIND_VM_STATUS, &vm_status);
+    const auto* table = instance_->table<qvd_hypervisor>();
+    void* self = instance_->self();
+    const Outcome outcome = co_await instance_->call(
+        std::move(options), [table, self](qvd_call* call) { return table->survey(self, call); });
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.survey", name());
+    co_return *found;
+}
+
+Hypervisor::Async<ImageStatus> Hypervisor::prepare_image(ImageSpec image, Progress progress,
+                                                         Milliseconds limit) {
+    if (!instance_->has(&qvd_hypervisor::prepare_image))
+        co_return ImageStatus{image.di, image.path, 0};
+    CallOptions options = within(limit);
+    options.progress = std::move(progress);
+    const auto found = collect_into(options, QVD_KIND_IMAGE_STATUS, &image_status);
+    const auto lent = std::make_shared<const LentImage>(std::move(image));
+    const auto* table = instance_->table<qvd_hypervisor>();
+    void* self = instance_->self();
+    const Outcome outcome =
+        co_await instance_->call(std::move(options), [table, self, lent](qvd_call* call) {
+            return table->prepare_image(self, lent->raw(), call);
+        });
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.image", name());
+    if (found->empty()) co_return no_answer(name());
+    co_return found->back();
+}
+
+Hypervisor::Async<void> Hypervisor::remove_image(ImageSpec image, Milliseconds limit) {
+    if (!instance_->has(&qvd_hypervisor::remove_image)) co_return Result<void>{};
+    const auto lent = std::make_shared<const LentImage>(std::move(image));
+    const auto* table = instance_->table<qvd_hypervisor>();
+    void* self = instance_->self();
+    CallOptions options = within(limit);
+    const Outcome outcome =
+        co_await instance_->call(std::move(options), [table, self, lent](qvd_call* call) {
+            return table->remove_image(self, lent->raw(), call);
+        });
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.image", name());
+    co_return Result<void>{};
+}
+
+Hypervisor::Async<VmStatus> Hypervisor::start(VmSpec vm, Milliseconds limit, std::string trace) {
+    CallOptions options = within(limit, std::move(trace));
+    const auto found = collect_into(options, QVD_KIND_VM_STATUS, &vm_status);
+    QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::start, std::move(vm), std::move(options)));
+    if (found->empty()) co_return no_answer(name());
+    co_return found->back();
+}
+
+Hypervisor::Async<void> Hypervisor::stop(VmSpec vm, Milliseconds limit) {
+    co_return co_await vm_call(&qvd_hypervisor::stop, std::move(vm), within(limit));
+}
+
+Hypervisor::Async<void> Hypervisor::destroy_vm(VmSpec vm, Milliseconds limit) {
+    co_return co_await vm_call(&qvd_hypervisor::destroy_vm, std::move(vm), within(limit));
+}
+
+Hypervisor::Async<VmStatus> Hypervisor::state(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit);
+    const auto found = collect_into(options, QVD_KIND_VM_STATUS, &vm_status);
+    QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::state, std::move(vm), std::move(options)));
+    if (found->empty()) co_return no_answer(name());
+    co_return found->back();
+}
+
+Hypervisor::Async<void> Hypervisor::remove_vm(VmSpec vm, Milliseconds limit) {
+    co_return co_await vm_call(&qvd_hypervisor::remove_vm, std::move(vm), within(limit));
+}
+
+Hypervisor::Async<std::vector<ConsoleEndpoint>> Hypervisor::console(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit);
+    const auto found = collect_into(options, QVD_KIND_ENDPOINT, &console_endpoint);
+    QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::console, std::move(vm), std::move(options)));
+    co_return *found;
+}
+
+Hypervisor::Async<VmUsageStatus> Hypervisor::usage(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit);
+    const auto found = collect_into(options, QVD_KIND_USAGE, &vm_usage);
+    QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::usage, std::move(vm), std::move(options)));
+    if (found->empty()) co_return no_answer(name());
+    co_return found->back();
+}
+
+Hypervisor::Async<NodeCapacity> Hypervisor::capacity(Milliseconds limit) {
+    if (!instance_->has(&qvd_hypervisor::capacity)) co_return unsupported(name());
+    CallOptions options = within(limit);
+    const auto found = collect_into(options, QVD_KIND_CAPACITY, &node_capacity);
+    const auto* table = instance_->table<qvd_hypervisor>();
+    void* self = instance_->self();
+    const Outcome outcome = co_await instance_->call(
+        std::move(options), [table, self](qvd_call* call) { return table->capacity(self, call); });
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.failed", name());
+    if (found->empty()) co_return no_answer(name());
+    co_return found->back();
+}
+
+}  // namespace qvd::plugin

@@ -1,0 +1,107 @@
+#include "plugin/library.hpp"
+
+#include "base/text.hpp"
+
+#include <boost/dll/library_info.hpp>
+#include <boost/dll/shared_library.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace qvd::plugin {
+
+namespace {
+
+constexpr const char* entry_symbol = "qvd_plugin_v1";
+
+Error untrusted(const std::string& path, const std::string& why) {
+    return {ErrorKind::denied, "plugin.untrusted",
+            path + " " + why + ": a plugin runs with the node's rights, so only root may write it"};
+}
+
+Result<void> check_owner(const std::string& path, const struct stat& status) {
+    if (status.st_uid != 0 && status.st_uid != ::geteuid())
+        return untrusted(path, "belongs to user " + std::to_string(status.st_uid));
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (status.st_mode & S_ISVTX) == 0)
+        return untrusted(path, "is writable by others");
+    return {};
+}
+
+Result<void> check_file(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR) return errno_error("plugin.file", path);
+        return Error{ErrorKind::not_found, "plugin.not_installed", "there is no " + path};
+    }
+    if (!S_ISREG(status.st_mode))
+        return Error{ErrorKind::invalid, "plugin.file", path + " is not a file"};
+    QVD_CHECK(check_owner(path, status));
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    struct stat parent {};
+    if (::stat(folder.empty() ? "." : folder.c_str(), &parent) != 0)
+        return errno_error("plugin.file", folder);
+    return check_owner(folder, parent);
+}
+
+Result<void> check_exports(const std::string& path) {
+    QVD_TRY(const std::vector<std::string> symbols, exported_symbols(path));
+    if (std::ranges::find(symbols, entry_symbol) == symbols.end())
+        return Error{ErrorKind::invalid, "plugin.file",
+                     path + " exports no " + entry_symbol + ": it is not a QVD plugin"};
+    return {};
+}
+
+Result<const qvd_plugin*> load(const std::string& path) {
+    namespace dll = boost::dll;
+    try {
+        // On the heap and never freed: code that was mapped once stays, whoever still points into
+        // it.
+        auto* library = new dll::shared_library(  // NOLINT(cppcoreguidelines-owning-memory)
+            path, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
+        return library->get<const qvd_plugin*(void)>(entry_symbol)();
+    } catch (const std::exception& problem) {
+        return Error{ErrorKind::invalid, "plugin.load",
+                     "cannot load " + path + ": " + problem.what()};
+    }
+}
+
+std::string name_in(const std::string& path) {
+    const std::string stem = std::filesystem::path(path).stem().string();
+    return stem.starts_with("qvd-") ? stem.substr(4) : stem;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> exported_symbols(const std::string& path) {
+    try {
+        boost::dll::library_info information(path);
+        return information.symbols();
+    } catch (const std::exception&) {
+        return Error{ErrorKind::invalid, "plugin.file",
+                     path + " is not a shared object of this machine"};
+    }
+}
+
+Result<std::shared_ptr<const Library>> Library::open(const std::string& folder,
+                                                     const std::string& name) {
+    if (name.empty() || name.find('/') != std::string::npos)
+        return Error{ErrorKind::invalid, "plugin.name",
+                     text::quoted(name) + " cannot be the name of a plugin"};
+    return open_file(folder + "/qvd-" + name + ".so");
+}
+
+Result<std::shared_ptr<const Library>> Library::open_file(const std::string& path) {
+    QVD_CHECK(check_file(path));
+    QVD_CHECK(check_exports(path));
+    std::shared_ptr<Library> library(new Library);
+    library->path_ = path;
+    QVD_TRY(library->plugin_, load(path));
+    Result<Manifest> manifest = read_manifest(library->plugin_, name_in(path));
+    if (!manifest.ok()) return manifest.error().within(path);
+    library->manifest_ = std::move(manifest).value();
+    return std::shared_ptr<const Library>(std::move(library));
+}
+
+}  // namespace qvd::plugin

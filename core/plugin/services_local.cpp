@@ -1,0 +1,206 @@
+// Services that need nothing but this process: log, configuration, timers, inventory, metrics,
+// and what a backend reports of its VMs.
+#include "base/text.hpp"
+#include "plugin/lane.hpp"
+#include "plugin/service_tables.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+
+namespace qvd::plugin {
+
+namespace {
+
+log::Level level_of(std::int32_t level) {
+    switch (level) {
+        case QVD_LOG_DEBUG:
+            return log::Level::debug;
+        case QVD_LOG_WARNING:
+            return log::Level::warn;
+        case QVD_LOG_ERROR:
+            return log::Level::error;
+        default:
+            return log::Level::info;
+    }
+}
+
+std::int32_t log_enabled(const qvd_core* /*core*/, std::int32_t level) {
+    return log::enabled(level_of(level)) ? 1 : 0;
+}
+
+void log_write(const qvd_core* core, const qvd_call* on_behalf, std::int32_t level, qvd_str event,
+               qvd_str line) {
+    const CoreObject& object = CoreObject::of(core);
+    const Call* call = Call::of(on_behalf);
+    log::Fields fields{{"plugin", object.manifest().name}, {"instance", object.instance()}};
+    if (call != nullptr && !call->trace().empty()) fields.emplace_back("trace", call->trace());
+    log::write(level_of(level), text_of(event), fields, text_of(line));
+}
+
+qvd_status get_text(const qvd_core* core, qvd_str key, qvd_str* value) {
+    const std::string* text = CoreObject::of(core).setting(text_of(key));
+    if (text == nullptr || value == nullptr) return QVD_INVALID;
+    *value = raw(*text);
+    return QVD_OK;
+}
+
+qvd_status get_integer(const qvd_core* core, qvd_str key, std::int64_t* value) {
+    const CoreObject& object = CoreObject::of(core);
+    const std::string name = text_of(key);
+    const std::string* text = object.setting(name);
+    const config::Declaration* declaration = object.declaration(name);
+    if (text == nullptr || declaration == nullptr || value == nullptr) return QVD_INVALID;
+    if (text->empty()) return QVD_NOT_FOUND;
+    if (declaration->kind == config::Kind::boolean) {
+        const auto truth = config::to_boolean(*text);
+        if (!truth) return QVD_INVALID;
+        *value = *truth ? 1 : 0;
+        return QVD_OK;
+    }
+    auto number = config::to_number(declaration->kind, *text);
+    if (number && declaration->kind == config::Kind::seconds) number = *number / 1000;
+    if (!number) number = text::to_integer(*text);
+    if (!number) return QVD_INVALID;
+    *value = *number;
+    return QVD_OK;
+}
+
+qvd_status get_number(const qvd_core* core, qvd_str key, double* value) {
+    const std::string* text = CoreObject::of(core).setting(text_of(key));
+    if (text == nullptr || value == nullptr) return QVD_INVALID;
+    if (text->empty()) return QVD_NOT_FOUND;
+    char* end = nullptr;
+    const double number = std::strtod(text->c_str(), &end);
+    if (end != text->c_str() + text->size()) return QVD_INVALID;
+    *value = number;
+    return QVD_OK;
+}
+
+qvd_status timer_after(const qvd_core* core, std::int64_t delay_ms, void (*fire)(void*), void* data,
+                       std::uint64_t* timer) {
+    if (fire == nullptr || timer == nullptr || delay_ms < 0) return QVD_INVALID;
+    *timer = CoreObject::of(core).start_timer(Milliseconds{delay_ms}, fire, data);
+    return QVD_OK;
+}
+
+void timer_cancel(const qvd_core* core, std::uint64_t timer) {
+    CoreObject::of(core).cancel_timer(timer);
+}
+
+const qvd_snapshot* inventory_take(const qvd_core* core) {
+    return CoreObject::of(core).take_snapshot();
+}
+
+void inventory_give_back(const qvd_core* core, const qvd_snapshot* snapshot) {
+    CoreObject::of(core).give_back(snapshot);
+}
+
+qvd_status metric_define(const qvd_core* core, qvd_metric_type type, qvd_str name, qvd_str meaning,
+                         std::uint32_t* metric) {
+    CoreObject& object = CoreObject::of(core);
+    if (!object.creating || metric == nullptr) return QVD_INVALID;
+    const std::string text = text_of(name);
+    const bool good = !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || c == '_';
+    });
+    if (!good) return QVD_INVALID;
+    auto defined =
+        object.host().define_metric(object.manifest().name + "." + text, text_of(meaning), type);
+    if (!defined.ok()) return QVD_CONFLICT;
+    object.metrics.push_back(std::move(defined).value());
+    *metric = static_cast<std::uint32_t>(object.metrics.size() - 1);
+    return QVD_OK;
+}
+
+void metric_add(const qvd_core* core, std::uint32_t metric, std::int64_t amount) {
+    const auto& metrics = CoreObject::of(core).metrics;
+    if (metric >= metrics.size() || (metrics[metric]->type == QVD_COUNTER && amount < 0)) return;
+    metrics[metric]->value += amount;
+}
+
+void metric_set(const qvd_core* core, std::uint32_t metric, std::int64_t value) {
+    const auto& metrics = CoreObject::of(core).metrics;
+    if (metric < metrics.size() && metrics[metric]->type == QVD_GAUGE)
+        metrics[metric]->value = value;
+}
+
+void report_vm(const qvd_core* core, const qvd_vm_status* status) {
+    if (status == nullptr || !QVD_HAS(qvd_vm_status, status, incarnation)) return;
+    VmStatus copy;
+    copy.vm = VmId{static_cast<std::int64_t>(status->vm_id)};
+    copy.uuid = text_of(status->uuid);
+    copy.incarnation = static_cast<std::int64_t>(status->incarnation);
+    copy.state = status->state > QVD_VM_CRASHED ? BackendState::unknown
+                                                : static_cast<BackendState>(status->state);
+    if (QVD_HAS(qvd_vm_status, status, sentence)) {
+        copy.pid = status->pid;
+        copy.exit_code = status->exit_code;
+        copy.since_ms = status->since_ms;
+        copy.sentence = text_of(status->sentence);
+    }
+    Host& host = CoreObject::of(core).host();
+    boost::asio::post(host.loop(), [&host, copy = std::move(copy)] {
+        if (host.on_vm_event) host.on_vm_event(copy);
+    });
+}
+
+}  // namespace
+
+const qvd_log_service log_service{sizeof(qvd_log_service), 0, &log_enabled, &log_write};
+const qvd_configuration_service configuration_service{sizeof(qvd_configuration_service), 0,
+                                                      &get_text, &get_integer, &get_number};
+const qvd_timers_service timers_service{sizeof(qvd_timers_service), 0, &timer_after, &timer_cancel};
+const qvd_inventory_service inventory_service{sizeof(qvd_inventory_service), 0, &inventory_take,
+                                              &inventory_give_back};
+const qvd_metrics_service metrics_service{sizeof(qvd_metrics_service), 0, &metric_define,
+                                          &metric_add, &metric_set};
+const qvd_vm_events_service vm_events_service{sizeof(qvd_vm_events_service), 0, &report_vm};
+
+const void* find_service(CoreObject& core, std::string_view id) {
+    const bool stored = core.host().store() != nullptr;
+    if (id == QVD_CORE_LOG) return &log_service;
+    if (id == QVD_CORE_CONFIGURATION) return &configuration_service;
+    if (id == QVD_CORE_TIMERS) return &timers_service;
+    if (id == QVD_CORE_INVENTORY) return &inventory_service;
+    if (id == QVD_CORE_METRICS) return &metrics_service;
+    if (id == QVD_CORE_PROVISIONING && stored) return &provisioning_service;
+    if (id == QVD_CORE_ACCOUNTS && stored) return &accounts_service;
+    if (id == QVD_CORE_PROPERTIES && stored) return &properties_service;
+    if (id == QVD_CORE_PROCESSES && core.host().processes) return &processes_service;
+    if (id == QVD_CORE_VM_EVENTS && core.host().on_vm_event) return &vm_events_service;
+    return nullptr;
+}
+
+void give(const qvd_sink* sink, qvd_kind kind, const void* record) {
+    if (sink != nullptr && QVD_HAS(qvd_sink, sink, record) && sink->record != nullptr)
+        sink->record(sink->data, kind, record);
+}
+
+qvd_status refuse(const qvd_sink* sink, const Error& error) {
+    if (sink != nullptr && QVD_HAS(qvd_sink, sink, fail) && sink->fail != nullptr)
+        sink->fail(sink->data, raw(error.sentence()));
+    switch (error.kind()) {
+        case ErrorKind::invalid:
+            return QVD_INVALID;
+        case ErrorKind::not_found:
+            return QVD_NOT_FOUND;
+        case ErrorKind::denied:
+            return QVD_DENIED;
+        case ErrorKind::conflict:
+            return QVD_CONFLICT;
+        case ErrorKind::unavailable:
+            return QVD_UNAVAILABLE;
+        case ErrorKind::timeout:
+            return QVD_TIMEOUT;
+        case ErrorKind::cancelled:
+            return QVD_CANCELLED;
+        case ErrorKind::unsupported:
+            return QVD_UNSUPPORTED;
+        case ErrorKind::internal:
+            return QVD_INTERNAL;
+    }
+    return QVD_INTERNAL;
+}
+
+}  // namespace qvd::plugin
