@@ -1,0 +1,329 @@
+#include "supervisor/crew.hpp"
+
+#include "base/log.hpp"
+#include "base/secret.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+
+namespace qvd::supervisor {
+
+namespace {
+
+using net::Role;
+
+// Between an order that should end a process at once and SIGKILL.
+constexpr Milliseconds stop_grace{5'000};
+// A draining broker finishes the logins in flight; none takes longer.
+constexpr Milliseconds broker_drain{600'000};
+// A role may not promise its next beat later than this.
+constexpr std::uint32_t longest_silence_ms = 120'000;
+
+std::string death_of(int wait_status) {
+    if (WIFSIGNALED(wait_status))
+        return "killed by signal " + std::to_string(WTERMSIG(wait_status));
+    return "exit status " + std::to_string(WEXITSTATUS(wait_status));
+}
+
+log::Fields fields_of(const Member& member) {
+    return {
+        {"role", net::to_string(member.role)}, {"instance", member.instance}, {"pid", member.pid}};
+}
+
+UniqueFd duplicate(int fd) {
+    return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 0)};
+}
+
+}  // namespace
+
+Crew::Crew(const Clock& clock, Launcher& launcher, CrewSettings settings)
+    : clock_(clock), launcher_(launcher), settings_(settings) {
+    make_posts();
+}
+
+void Crew::make_posts() {
+    std::vector<Post> posts;
+    const auto add = [&](Role role, unsigned slot) {
+        for (const Post& post : posts_)
+            if (post.role == role && post.slot == slot) {
+                posts.push_back(post);
+                return;
+            }
+        posts.push_back({role, slot, Backoff{settings_.restart_min, settings_.restart_max}});
+    };
+    if (settings_.database) add(Role::database, 0);
+    add(Role::broker, 0);
+    add(Role::hkd, 0);
+    for (unsigned slot = 0; slot < std::max(1U, settings_.workers); ++slot) add(Role::l7r, slot);
+    posts_ = std::move(posts);
+}
+
+void Crew::change(const CrewSettings& settings) {
+    settings_ = settings;
+    make_posts();
+    reconcile();
+}
+
+void Crew::listen_on(int fd, std::string address) {
+    listen_fd_ = fd;
+    listen_address_ = std::move(address);
+    for (Member& member : members_)
+        if (member.role == Role::l7r && !member.leaving)
+            (void)net::send_order(member.control.get(),
+                                  {net::order::Listen{listen_address_}, duplicate(listen_fd_)});
+}
+
+void Crew::adopt(Member member) {
+    member.started = clock_.now();
+    member.silent_at = clock_.now() + settings_.start_timeout;
+    if (member.role == Role::database && member.ready) database_seen_ = true;
+    members_.push_back(std::move(member));
+}
+
+void Crew::stop(Milliseconds patience, std::optional<Milliseconds> evacuate) {
+    stopping_ = true;
+    stop_patience_ = patience;
+    evacuate_ = evacuate;
+    if (evacuate) evacuate_until_ = clock_.now() + *evacuate;
+    // Who is leaving already has its order; now there is a limit to it, too.
+    for (Member& member : members_)
+        if (member.leaving && member.role == Role::l7r)
+            member.killed_at = std::min(member.killed_at.value_or(Clock::time_point::max()),
+                                        clock_.now() + patience + stop_grace);
+    reconcile();
+}
+
+void Crew::reconcile() {
+    enforce_limits();
+    if (stopping_) return stop_next();
+    for (Post& post : posts_) fill(post);
+    link_all();
+    retire_replaced();
+}
+
+void Crew::enforce_limits() {
+    const auto now = clock_.now();
+    for (Member& member : members_) {
+        if (member.killed_at && now >= *member.killed_at)
+            kill(member, "role.slow_to_leave", "it was told to leave and did not in time");
+        else if (now >= member.silent_at)
+            kill(member, "role.silent", "its event loop has given no sign of life");
+        else if (member.alive.overdue_ms > settings_.overdue_timeout.count())
+            kill(member, "role.stuck",
+                 "its call \"" + member.alive.overdue_call + "\" is stuck past its deadline");
+    }
+}
+
+void Crew::kill(Member& member, std::string_view event, const std::string& why) {
+    log::error(event, fields_of(member), "it is killed: " + why);
+    launcher_.signal(member.pid, SIGKILL);
+    // A killed process that does not go is in the kernel's hands; look again later.
+    member.killed_at = clock_.now() + stop_grace;
+    member.silent_at = Clock::time_point::max();
+    member.alive.overdue_ms = 0;
+}
+
+void Crew::fill(Post& post) {
+    if (find(post.role, post.slot) != nullptr || clock_.now() < post.not_before) return;
+    if (may_start(post)) start(post);
+}
+
+bool Crew::may_start(const Post& post) {
+    const bool needs_database = post.role == Role::broker || post.role == Role::hkd;
+    if (needs_database && settings_.database && !database_seen_) return false;
+    if (post.role != Role::hkd && post.role != Role::database) return true;
+    // Two of these would get into each other's way: the old one goes first.
+    bool free = true;
+    for (Member& member : members_) {
+        if (member.role != post.role) continue;
+        free = false;
+        if (member.leaving) continue;
+        if (post.role == Role::hkd) order_stop(member, stop_grace);
+        if (post.role == Role::database) drain(member, stop_grace);
+    }
+    return free;
+}
+
+void Crew::start(Post& post) {
+    Member member;
+    member.role = post.role;
+    member.slot = post.slot;
+    member.instance = std::string(net::to_string(post.role)) + "-" + std::to_string(post.slot) +
+                      "-" + std::string(random_token(4).reveal());
+    auto launched = launcher_.launch(post.role, member.instance);
+    if (!launched.ok()) {
+        post.not_before = clock_.now() + post.backoff.after(Milliseconds{0});
+        log::error("role.start_failed", {{"role", net::to_string(post.role)}},
+                   launched.error().sentence());
+        return;
+    }
+    member.pid = launched->pid;
+    member.control = std::move(launched->control);
+    member.generation = generation_;
+    member.started = clock_.now();
+    member.silent_at = clock_.now() + settings_.start_timeout;
+    log::info("role.started", fields_of(member), {});
+    if (post.role == Role::l7r && listen_fd_ >= 0)
+        (void)net::send_order(member.control.get(),
+                              {net::order::Listen{listen_address_}, duplicate(listen_fd_)});
+    members_.push_back(std::move(member));
+}
+
+// Each worker and hkd talk to one broker. A process on its way out stays with the broker it has, as
+// long as that lives: there its requests are known.
+void Crew::link_all() {
+    Member* const broker = find(Role::broker, 0);
+    if (broker == nullptr) return;
+    for (Member& member : members_) {
+        if (member.role != Role::l7r && member.role != Role::hkd) continue;
+        if (member.linked_to == broker->instance) continue;
+        if (!current(member) && find_instance(member.linked_to) != nullptr) continue;
+        link(member, *broker);
+    }
+}
+
+void Crew::link(Member& member, Member& broker) {
+    auto ends = net::role_sockets();
+    if (!ends.ok()) {
+        log::error("role.link_failed", fields_of(member), ends.error().sentence());
+        return;
+    }
+    const auto to_broker =
+        net::send_order(broker.control.get(),
+                        {net::order::Peer{member.role, member.instance}, std::move(ends->first)});
+    if (!to_broker.ok()) return;  // it is dying: the next broker gets its link
+    (void)net::send_order(member.control.get(), {net::order::Peer{Role::broker, broker.instance},
+                                                 std::move(ends->second)});
+    member.linked_to = broker.instance;
+}
+
+void Crew::retire_replaced() {
+    if (!workers_ready()) return;
+    Member* const broker = find(Role::broker, 0);
+    const bool broker_ready = broker != nullptr && broker->ready;
+    for (Member& member : members_) {
+        if (current(member) || member.leaving) continue;
+        if (member.role == Role::l7r) drain(member, settings_.worker_drain);
+        if (member.role == Role::broker && broker_ready) drain(member, broker_drain);
+    }
+}
+
+// Only hkd stops VMs: if it died, or dies of it, another one is started for that.
+void Crew::evacuate_vms() {
+    if (!evacuate_) return;
+    if (clock_.now() >= evacuate_until_) {
+        log::error("node.evacuate_failed", {},
+                   "VMs may still run: time is up (node.evacuate.timeout)");
+        evacuate_.reset();
+        return;
+    }
+    for (Post& post : posts_)
+        if (post.role == Role::broker || post.role == Role::hkd) fill(post);
+    link_all();
+    Member* const hkd = find(Role::hkd, 0);
+    if (hkd == nullptr) return;
+    const auto left = std::chrono::duration_cast<Milliseconds>(evacuate_until_ - clock_.now());
+    order_leave(*hkd, {net::order::Evacuate{}, {}}, left);
+    evacuating_ = hkd->instance;
+}
+
+void Crew::stop_next() {
+    if (evacuating_.empty()) evacuate_vms();
+    for (Member& member : members_) {
+        if (member.leaving) continue;
+        if (member.role == Role::l7r) drain(member, std::max(stop_patience_, Milliseconds{1}));
+        if (member.role == Role::hkd && !evacuate_) order_stop(member, stop_grace);
+    }
+    const bool evacuation_ahead = evacuate_ && evacuating_.empty();
+    if (any(Role::l7r) || any(Role::hkd) || evacuation_ahead) return;
+    for (Member& member : members_)
+        if (member.role == Role::broker && !member.leaving) order_stop(member, stop_grace);
+    if (any(Role::broker)) return;
+    // A database writes its last checkpoint before it goes.
+    for (Member& member : members_)
+        if (!member.leaving) order_stop(member, 12 * stop_grace);
+}
+
+void Crew::drain(Member& member, Milliseconds limit) {
+    const auto told = static_cast<std::uint32_t>(limit.count());
+    order_leave(member, {net::order::Drain{told}, {}},
+                limit.count() == 0 ? std::nullopt : std::optional(limit + stop_grace));
+}
+
+void Crew::order_stop(Member& member, Milliseconds limit) {
+    order_leave(member, {net::order::Stop{}, {}}, limit);
+}
+
+void Crew::order_leave(Member& member, net::Order order, std::optional<Milliseconds> limit) {
+    member.leaving = true;
+    if (limit) member.killed_at = clock_.now() + *limit;
+    log::info("role.leaving", fields_of(member), {});
+    if (!net::send_order(member.control.get(), order).ok()) member.killed_at = clock_.now();
+}
+
+void Crew::read_reports(pid_t pid) {
+    const auto found = std::ranges::find(members_, pid, &Member::pid);
+    if (found == members_.end()) return;
+    for (;;) {
+        auto report = net::receive_report(found->control.get());
+        if (report.ok() && !*report) return;
+        if (report.ok()) {
+            handle(*found, **report);
+            continue;
+        }
+        // Closed: it is about to end. Anything else it should not have sent.
+        const bool closed = report.error().kind() == ErrorKind::cancelled;
+        found->control.reset();
+        if (!closed) kill(*found, "role.misbehaves", report.error().sentence());
+        if (closed && !found->killed_at) found->killed_at = clock_.now() + stop_grace;
+        return;
+    }
+}
+
+void Crew::handle(Member& member, const net::Report& report) {
+    if (std::holds_alternative<net::report::Ready>(report)) {
+        member.ready = true;
+        member.status.clear();
+        if (member.role == Role::database) database_seen_ = true;
+        log::info("role.ready", fields_of(member), {});
+    } else if (const auto* alive = std::get_if<net::report::Alive>(&report)) {
+        member.alive = *alive;
+        member.silent_at =
+            clock_.now() + Milliseconds{std::min(alive->valid_ms, longest_silence_ms)};
+    } else if (const auto* status = std::get_if<net::report::Status>(&report)) {
+        if (member.status != status->text && !status->text.empty())
+            log::warn("role.status", fields_of(member), status->text);
+        member.status = status->text;
+    } else if (const auto* exiting = std::get_if<net::report::Exiting>(&report)) {
+        log::info("role.exiting", fields_of(member), exiting->reason);
+    } else if (listener_) {
+        listener_(member, report);
+    }
+}
+
+bool Crew::child_ended(pid_t pid, int wait_status) {
+    const auto found = std::ranges::find(members_, pid, &Member::pid);
+    if (found == members_.end()) return false;
+    if (found->control) read_reports(pid);  // its last words
+    if (found->instance == evacuating_ && wait_status != 0) evacuating_.clear();
+    const auto age = std::chrono::duration_cast<Milliseconds>(clock_.now() - found->started);
+    if (found->leaving) {
+        log::info("role.left", fields_of(*found), death_of(wait_status));
+    } else {
+        log::error("role.died", fields_of(*found), death_of(wait_status));
+    }
+    const bool again = evacuate_ && found->role == Role::hkd;
+    if (current(*found) || again)
+        for (Post& post : posts_) {
+            if (post.role != found->role || post.slot != found->slot) continue;
+            post.not_before = clock_.now() + post.backoff.after(age);
+            ++post.restarts;
+        }
+    members_.erase(found);
+    return true;
+}
+
+}  // namespace qvd::supervisor

@@ -1,0 +1,139 @@
+// The processes of a node: which there must be, which there are, and how one is replaced by
+// another.
+//
+// reconcile() is the whole story: after each event it compares what is with what should be, and
+// orders what is missing. So there is no difference between a first start, a crash and a reload.
+#pragma once
+
+#include "base/clock.hpp"
+#include "supervisor/backoff.hpp"
+#include "supervisor/launcher.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qvd::supervisor {
+
+struct CrewSettings {
+    unsigned workers = 1;
+    bool database = false;         // the node runs an embedded one
+    Milliseconds worker_drain{0};  // 0: no limit
+    Milliseconds restart_min{100};
+    Milliseconds restart_max{30'000};
+    Milliseconds start_timeout{30'000};
+    Milliseconds overdue_timeout{30'000};
+};
+
+// One process.
+struct Member {
+    net::Role role = net::Role::l7r;
+    unsigned slot = 0;  // which of the l7r workers
+    std::string instance;
+    pid_t pid = -1;
+    UniqueFd control;
+    unsigned generation = 0;  // below the crew's: to be replaced
+    bool ready = false;
+    bool leaving = false;   // ordered to drain or stop
+    std::string linked_to;  // the broker's instance
+    net::report::Alive alive;
+    std::string status;
+    Clock::time_point started;
+    Clock::time_point silent_at;                 // killed if it does not report before
+    std::optional<Clock::time_point> killed_at;  // killed if it still is there
+};
+
+// Belongs to one thread; clock and launcher must outlive it.
+class Crew {
+public:
+    using Listener = std::function<void(const Member&, const net::Report&)>;
+
+    Crew(const Clock& clock, Launcher& launcher, CrewSettings settings);
+
+    // Told of every Setting and Lease; must not call back into the crew.
+    void on_report(Listener listener) { listener_ = std::move(listener); }
+    // Workers accept on `fd`, which stays the caller's.
+    void listen_on(int fd, std::string address);
+    void change(const CrewSettings& settings);
+    // Takes over a process that an earlier image of this program has started.
+    void adopt(Member member);
+    // Replaces everybody: workers and broker beside the old ones, hkd after it.
+    void replace_all() { ++generation_; }
+    void set_generation(unsigned generation) { generation_ = generation; }
+    [[nodiscard]] unsigned generation() const { return generation_; }
+
+    // No more starts. Workers drain for `patience`, hkd stops (or, with `evacuate` set, first its
+    // VMs within that time), then the broker, at last the database.
+    void stop(Milliseconds patience, std::optional<Milliseconds> evacuate);
+    [[nodiscard]] bool stopping() const { return stopping_; }
+    // Stopping, and nobody is left.
+    [[nodiscard]] bool gone() const { return stopping_ && members_.empty(); }
+
+    // Does what is due: beats that were missed, limits that have passed, starts, links, orders.
+    void reconcile();
+    // When reconcile() must be called at the latest.
+    [[nodiscard]] Clock::time_point next_deadline() const;
+    // A control socket is readable.
+    void read_reports(pid_t pid);
+    // A child has ended; false if it is none of the crew.
+    bool child_ended(pid_t pid, int wait_status);
+
+    [[nodiscard]] const std::vector<Member>& members() const { return members_; }
+    [[nodiscard]] std::vector<Member>& members() { return members_; }
+    // Every role has its process, and each is ready or has said what it lacks.
+    [[nodiscard]] bool complete() const;
+    // Processes of an earlier generation are still there.
+    [[nodiscard]] bool replacing() const;
+    [[nodiscard]] unsigned restarts(net::Role role) const;
+
+private:
+    // A place that must be filled.
+    struct Post {
+        net::Role role;
+        unsigned slot;
+        Backoff backoff;
+        Clock::time_point not_before{};
+        unsigned restarts = 0;
+    };
+
+    void make_posts();
+    void enforce_limits();
+    void fill(Post& post);
+    [[nodiscard]] bool may_start(const Post& post);
+    void start(Post& post);
+    void link_all();
+    void link(Member& member, Member& broker);
+    void retire_replaced();
+    void evacuate_vms();
+    void stop_next();
+    void drain(Member& member, Milliseconds limit);
+    void order_stop(Member& member, Milliseconds limit);
+    void order_leave(Member& member, net::Order order, std::optional<Milliseconds> limit);
+    void kill(Member& member, std::string_view event, const std::string& why);
+    void handle(Member& member, const net::Report& report);
+
+    [[nodiscard]] bool current(const Member& member) const;
+    Member* find(net::Role role, unsigned slot);
+    Member* find_instance(std::string_view instance);
+    [[nodiscard]] bool any(net::Role role) const;
+    [[nodiscard]] bool workers_ready();
+
+    const Clock& clock_;
+    Launcher& launcher_;
+    CrewSettings settings_;
+    Listener listener_;
+    int listen_fd_ = -1;
+    std::string listen_address_;
+    std::vector<Post> posts_;
+    std::vector<Member> members_;
+    unsigned generation_ = 1;
+    bool database_seen_ = false;
+    bool stopping_ = false;
+    Milliseconds stop_patience_{0};
+    std::optional<Milliseconds> evacuate_;
+    Clock::time_point evacuate_until_;
+    std::string evacuating_;  // the hkd that was told to
+};
+
+}  // namespace qvd::supervisor

@@ -1,0 +1,64 @@
+#include "supervisor/roles_file.hpp"
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace qvd::supervisor {
+
+namespace {
+
+// Field 22 of /proc/PID/stat; with the pid it names a process for good. Empty if there is none.
+std::string start_time(pid_t pid) {
+    const auto stat = file::read("/proc/" + std::to_string(pid) + "/stat", 4096);
+    if (!stat.ok()) return {};
+    // The second field is a name in parentheses, with anything in it.
+    const std::size_t name_end = stat->rfind(')');
+    if (name_end == std::string::npos) return {};
+    const auto fields = text::split_list(std::string_view(*stat).substr(name_end + 1), ' ');
+    constexpr std::size_t after_name = 19;
+    return fields.size() > after_name ? fields[after_name] : std::string();
+}
+
+void end_one(pid_t pid, const std::string& instance, Milliseconds patience) {
+    const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+    if (!process) return;
+    pollfd gone{process.get(), POLLIN, 0};
+    ::kill(pid, SIGTERM);
+    if (::poll(&gone, 1, static_cast<int>(patience.count())) == 1) return;
+    log::warn("node.leftover", {{"instance", instance}, {"pid", pid}},
+              "a role of the earlier qvd-node did not end by itself and is killed");
+    ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+    (void)::poll(&gone, 1, static_cast<int>(patience.count()));
+}
+
+}  // namespace
+
+void write_roles_file(const std::string& path, const std::vector<Member>& members) {
+    std::string content;
+    for (const Member& member : members)
+        content += std::string(net::to_string(member.role)) + " " + std::to_string(member.pid) +
+                   " " + start_time(member.pid) + " " + member.instance + "\n";
+    const auto written = file::write_atomic(path, content, 0600);
+    if (!written.ok()) log::warn("node.roles_file", {}, written.error().sentence());
+}
+
+void end_leftovers(const std::string& path, Milliseconds patience) {
+    const auto content = file::read(path);
+    if (!content.ok()) return;
+    for (const std::string& line : text::split(*content, '\n')) {
+        const auto words = text::split_list(line, ' ');
+        if (words.size() != 4 || words[0] == net::to_string(net::Role::l7r)) continue;
+        const auto pid = text::to_integer(words[1]);
+        if (!pid || *pid <= 1 || start_time(static_cast<pid_t>(*pid)) != words[2]) continue;
+        end_one(static_cast<pid_t>(*pid), words[3], patience);
+    }
+}
+
+}  // namespace qvd::supervisor
