@@ -7,8 +7,8 @@
 #include "client/printable.hpp"
 
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -103,7 +103,8 @@ Result<void> Display::spawn(const DisplaySettings& settings) {
     child.environment = {{"DISPLAY", settings.display}, {"NX_CLIENT", "/bin/true"}};
     child.without = {"QVDPASSWORD"};
     QVD_TRY(pid_, start_child(child));
-    process_.reset(::pidfd_open(pid_, 0));
+    // Not pidfd_open(): Debian 12's header forgets extern "C".
+    process_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));  // NOLINT(*-vararg)
     if (!process_) return errno_error("display.nxproxy", "cannot watch nxproxy");
     log::debug("nxproxy.started", {{"pid", pid_}, {"options", options}}, "nxproxy runs");
     return {};

@@ -8,15 +8,15 @@ namespace {
 
 struct Row {
     ExitCode code;
-    std::string_view family;  // the error codes' first word
-    std::string_view meaning;
+    std::string_view family;   // the error codes' first word
+    std::string_view meaning;  // empty: the row before says it
 };
 
 constexpr std::array rows{
     Row{ExitCode::done, "", "the session ended, or the list was shown"},
     Row{ExitCode::internal, "internal", "an error that none of the following covers"},
-    Row{ExitCode::usage, "usage", "a wrong option"},
-    Row{ExitCode::usage, "config", "a wrong configuration file"},
+    Row{ExitCode::usage, "usage", "a wrong option or configuration file"},
+    Row{ExitCode::usage, "config", ""},
     Row{ExitCode::network, "network", "the server cannot be reached, or the connection broke"},
     Row{ExitCode::certificate, "certificate", "the server's certificate was not accepted"},
     Row{ExitCode::login, "login", "the server does not accept user and password"},
@@ -39,6 +39,7 @@ ExitCode exit_code_of(const Error& error) {
 std::string exit_code_table() {
     std::string table;
     for (const Row& row : rows) {
+        if (row.meaning.empty()) continue;
         table += "  " + std::to_string(static_cast<int>(row.code)) + "  ";
         table += std::string(row.meaning) + "\n";
     }

@@ -29,7 +29,7 @@ inline constexpr config::Key<std::string> nxproxy_extra_args{
 inline constexpr config::Key<std::string> nxagent_extra_args{
     "client.nxagent.extra_args", "", "", "more NX options for the server's end of the display",
     config::file_only};
-inline constexpr config::Key<config::Path> command_nxproxy{
+inline constexpr config::Key<std::string> command_nxproxy{
     "command.nxproxy", "nxproxy", "", "the program that draws the desktop; looked up in PATH",
     config::file_only};
 

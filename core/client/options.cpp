@@ -61,9 +61,7 @@ constexpr std::array options_table{
     Option{'h', "host", "HOST", "the server, also HOST:PORT", keep<&Options::host>},
     Option{'p', "port", "PORT", "its port (8443)", keep<&Options::port>},
     Option{'u', "user", "USER", "the login", keep<&Options::user>},
-    Option{'w', "password", "PASS",
-           "the password; \"-\" reads it from standard input. Other users may see it for an "
-           "instant: better QVDPASSWORD or the prompt",
+    Option{'w', "password", "PASS", "the password, \"-\": from standard input (see QVDPASSWORD)",
            keep_password},
     Option{'g', "geometry", "WxH", "size of the desktop, such as 1024x768 (the screen's)",
            keep<&Options::geometry>},
@@ -188,6 +186,8 @@ std::string usage() {
         "Shows your virtual desktop on this X display.\n\nOptions:\n";
     for (const Option& option : options_table) text += help_line(option);
     text +=
+        "\nThe password of -w is overwritten at once, yet others may see it for an instant:\n"
+        "better QVDPASSWORD, standard input, or the prompt.\n"
         "\nEnvironment:\n"
         "  QVDHOST, QVDPORT, QVDLOGIN, QVDPASSWORD   as -h, -p, -u, -w, which go before\n"
         "  QVD_DEBUG        set to anything: as -d\n"
