@@ -9,7 +9,6 @@
 #include "plugin/vm_spec.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 
@@ -103,7 +102,10 @@ Result<T> Host::wait_for(boost::asio::awaitable<Result<T>> operation, const Call
            std::shared_ptr<std::promise<Result<T>>> to) -> boost::asio::awaitable<void> {
             to->set_value(co_await std::move(asked));
         }(std::move(operation), answer),
-        boost::asio::detached);
+        [](const std::exception_ptr& broken) {
+            // The asker hears of it by the broken promise.
+            if (broken) log::error("service.broken", {}, "a database operation threw");
+        });
     answer.reset();
     if (future.wait_for(std::chrono::seconds(10)) != std::future_status::ready)
         return Error{ErrorKind::timeout, "service.timeout", "the database gave no answer in 10 s"};
