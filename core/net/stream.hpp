@@ -31,6 +31,7 @@ public:
     Status handshake();
     // The ClientHello has come: whoever it is, he speaks TLS.
     [[nodiscard]] bool greeted() const;
+    [[nodiscard]] bool is_plain() const noexcept { return !ssl_; }
     [[nodiscard]] bool has_client_certificate() const;
     // TLS 1.3 or a resumed session, for the log: "TLSv1.3", "TLSv1.2 resumed", "plain".
     [[nodiscard]] std::string describe() const;

@@ -1,0 +1,116 @@
+#include "l7r/role.hpp"
+
+#include "base/log.hpp"
+#include "l7r/loop.hpp"
+#include "l7r/worker.hpp"
+
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
+
+#include <csignal>
+#include <utility>
+
+namespace qvd::l7r {
+
+namespace {
+
+template <class... T>
+struct Overloaded : T... {
+    using T::operator()...;
+};
+template <class... T>
+Overloaded(T...) -> Overloaded<T...>;
+
+// Between the supervisor's orders and the worker.
+class RoleProcess {
+public:
+    explicit RoleProcess(net::RoleLink link)
+        : link_(std::move(link)),
+          worker_(loop_, {link_.instance(), Milliseconds{5000}, [this] { report_ready(); },
+                          [this](const std::string& text) { report(net::report::Status{text}); }}),
+          watch_(loop_, [this](std::uint32_t /*events*/) { receive(); }),
+          beat_(loop_, [this] { beat(); }) {}
+
+    int run() {
+        watch_.watch(link_.fd(), EPOLLIN);
+        beat();
+        while (!worker_.finished()) loop_.turn();
+        report(net::report::Exiting{"all its connections have ended"});
+        return 0;
+    }
+
+private:
+    void receive() {
+        while (true) {
+            Result<std::optional<net::Order>> order = link_.try_receive();
+            if (!order.ok()) {
+                on_lost(order.error());
+                return;
+            }
+            if (!order.value()) return;
+            obey(*std::move(order).value());
+        }
+    }
+
+    void obey(net::Order order) {
+        std::visit(Overloaded{[&](const net::order::Peer& peer) {
+                                  if (peer.role == net::Role::broker)
+                                      worker_.add_broker(std::move(order.fd), peer.instance);
+                              },
+                              [&](const net::order::Listen& listen) {
+                                  log::info("l7r.listen", {{"address", listen.address}},
+                                            "accepting here once configured");
+                                  worker_.listen(std::move(order.fd));
+                              },
+                              [&](const net::order::Drain& drain) {
+                                  log::info("l7r.drain", {{"connections", worker_.connections()}},
+                                            "takes no new connections");
+                                  worker_.drain(Milliseconds(drain.timeout_ms));
+                              },
+                              [&](const net::order::Stop& /*stop*/) { worker_.stop("stopped"); },
+                              [&](const net::order::Evacuate& /*not for l7r*/) {}},
+                   order.what);
+    }
+
+    // Sessions outlive the supervisor; its successor makes new workers.
+    void on_lost(const Error& why) {
+        log::warn("l7r.supervisor.lost", {{"connections", worker_.connections()}}, why.sentence());
+        watch_.forget();
+        lost_ = true;
+        beat_.stop();
+        worker_.drain(Milliseconds{0});
+    }
+
+    void beat() {
+        net::report::Alive alive;
+        alive.load = static_cast<std::uint32_t>(worker_.relays());
+        report(alive);
+        if (!lost_) beat_.start(net::RoleLink::beat);
+    }
+
+    void report_ready() { report(net::report::Ready{}); }
+
+    // A beat that the supervisor has no room for is followed by the next; its loss is seen when
+    // receiving.
+    void report(const net::Report& what) {
+        if (!lost_) static_cast<void>(link_.send(what).ok());
+    }
+
+    Loop loop_;
+    net::RoleLink link_;
+    bool lost_ = false;
+    Worker worker_;
+    Watch watch_;
+    Timer beat_;
+};
+
+}  // namespace
+
+int run(net::RoleLink link) {
+    // kTLS lets OpenSSL write to the sockets itself, without MSG_NOSIGNAL.
+    ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for SIGPIPE
+    OPENSSL_init_ssl(0, nullptr);
+    return RoleProcess(std::move(link)).run();
+}
+
+}  // namespace qvd::l7r
