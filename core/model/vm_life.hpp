@@ -69,6 +69,7 @@ inline constexpr std::array vm_life = [] {
         VmTransitionRule{starting_1, launch_failed, zombie_2},
         VmTransitionRule{starting_1, died, failed},
         VmTransitionRule{starting_1, stop_ordered, stopping_2},
+        VmTransitionRule{starting_1, remains, zombie_2},
         VmTransitionRule{starting_1, adopted, starting_2},
 
         VmTransitionRule{starting_2, agent_answers, running},
@@ -116,7 +117,6 @@ inline constexpr std::array vm_life = [] {
         VmTransitionRule{zombie_2, time_is_up, zombie_2},
         VmTransitionRule{zombie_2, vanished, stopped},
         VmTransitionRule{zombie_2, died, failed},
-        VmTransitionRule{zombie_2, remains, zombie_2},
         VmTransitionRule{zombie_2, adopted, zombie_2},
     };
 }();

@@ -52,6 +52,7 @@ starting_1
     launch_failed -> zombie_2
     died -> failed
     stop_ordered -> stopping_2
+    remains -> zombie_2
 starting_2
     agent_answers -> running
     stop_ordered -> stopping_1
@@ -86,7 +87,6 @@ zombie_2
     time_is_up -> zombie_2
     vanished -> stopped
     died -> failed
-    remains -> zombie_2
 debug
     agent_answers -> running
     stop_ordered -> stopping_1

@@ -1,0 +1,71 @@
+// What hkd asks of hypervisors, whichever of them a VM is of: the plugins answer it for real
+// (plugin_backend), a pretended world in tests. It mirrors sdk/include/qvd/hypervisor.h.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "plugin/vm_spec.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qvd::hkd {
+
+// `hypervisor`: which backend, by the name that configuration gives it.
+struct ImagePlan : plugin::ImageSpec {
+    std::string hypervisor;
+};
+// Of a VM that only has to end, what is known.
+struct VmPlan : plugin::VmSpec {
+    std::string hypervisor;
+    std::string address;  // where it is reached, also if it learns that by DHCP
+};
+struct FoundVm : plugin::VmStatus {
+    std::string hypervisor;
+};
+
+// Whether something of the VM runs or may run.
+constexpr bool is_alive(plugin::BackendState state) {
+    return state != plugin::BackendState::stopped && state != plugin::BackendState::crashed;
+}
+
+template <class T>
+using Async = boost::asio::awaitable<Result<T>>;
+
+// Belongs to the event loop. At most one call at a time for the same VM, and for the same image
+// (usage and console apart): whoever calls sees to that. Everything is safe to repeat.
+class Backend {
+public:
+    Backend() = default;
+    Backend(const Backend&) = delete;
+    Backend& operator=(const Backend&) = delete;
+    virtual ~Backend() = default;
+
+    using Progress = std::function<void(const std::string& sentence)>;
+    // Calls `hear` on the event loop for each VM that ends, or ends badly, by itself, until the
+    // token goes away. Missed ones are made good by survey().
+    using Token = std::shared_ptr<void>;
+    [[nodiscard]] virtual Token listen(std::function<void(const FoundVm&)> hear) = 0;
+
+    // Removes what a crash left behind and none of these VMs needs.
+    virtual Async<void> collect(std::vector<std::string> keep_uuids) = 0;
+    virtual Async<std::vector<FoundVm>> survey() = 0;
+
+    virtual Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) = 0;
+    // Returns once the VM is on its way; on failure parts of it may be left.
+    virtual Async<void> start(VmPlan vm, Deadline deadline) = 0;
+    // Returns once it has been asked to shut down.
+    virtual Async<void> stop(VmPlan vm, Deadline deadline) = 0;
+    // Ends it now and undoes whatever start() did on the node.
+    virtual Async<void> destroy(VmPlan vm, Deadline deadline) = 0;
+    virtual Async<FoundVm> state(VmPlan vm, Deadline deadline) = 0;
+    virtual Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) = 0;
+    virtual Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) = 0;
+};
+
+}  // namespace qvd::hkd

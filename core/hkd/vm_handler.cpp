@@ -1,0 +1,294 @@
+#include "hkd/vm_handler.hpp"
+
+#include "base/log.hpp"
+#include "hkd/spawn.hpp"
+
+namespace qvd::hkd {
+
+namespace asio = boost::asio;
+
+VmHandler::VmHandler(Workshop& workshop, VmPlan plan, ImagePlan image, int attempt)
+    : workshop_(&workshop),
+      plan_(std::move(plan)),
+      image_(std::move(image)),
+      attempt_(attempt),
+      entered_(workshop.schedule.clock().now()),
+      alarm_(workshop.schedule.alarm()),
+      turn_(workshop.schedule, 1) {
+}
+
+VmHandler::VmHandler(Workshop& workshop, VmPlan plan, const VmRuntime& runtime)
+    : VmHandler(workshop, std::move(plan), {}, runtime.attempt) {
+    stage_ = {runtime.state, runtime.phase};
+    reason_ = runtime.reason;
+    stop_wanted_ = runtime.state == VmState::stopping;
+    came_up_ = runtime.state != VmState::starting;
+}
+
+// ---- how it begins -------------------------------------------------------------------------
+
+void VmHandler::begin(Over over) {
+    over_ = std::move(over);
+    spawn(run());
+}
+
+void VmHandler::start(Over over) {
+    log::info("vm.start", {{"vm", plan_.vm}, {"incarnation", plan_.incarnation}},
+              "starts " + plan_.name);
+    spawn(launch(generation_));
+    begin(std::move(over));
+}
+
+void VmHandler::fail_at_once(Error why, Over over) {
+    post(VmEvent::died, why.sentence(), 0);
+    begin(std::move(over));
+}
+
+void VmHandler::adopt(const FoundVm& found, Over over) {
+    pid_ = found.pid;
+    log::info("vm.adopted", {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"pid", found.pid}},
+              plan_.name + " ran on without hkd");
+    if (stage_.state == VmState::starting) slot_ = workshop_->slots.take_anyway();
+    post(VmEvent::adopted, reason_, 0);
+    begin(std::move(over));
+}
+
+void VmHandler::give_up(std::string reason, Over over) {
+    culpable_ = false;
+    ended_ = true;
+    ended_cleanly_ = true;
+    end_reason_ = std::move(reason);
+    spawn(tidy());
+    begin(std::move(over));
+}
+
+// ---- what others tell it -------------------------------------------------------------------
+
+void VmHandler::order_stop(std::string reason) {
+    if (stop_wanted_ || is_over(stage_)) return;
+    stop_wanted_ = true;
+    post(VmEvent::stop_ordered, std::move(reason), 0);
+}
+
+void VmHandler::order_kill() {
+    order_stop("the node is evacuated");
+    // In starting_1 the stop itself ends whatever there is.
+    if (kill_wanted_ || is_over(stage_) || stage_ == vm_stage::starting_1) return;
+    kill_wanted_ = true;
+    spawn(tidy());
+}
+
+void VmHandler::ended(const FoundVm& found) {
+    if (found.incarnation != plan_.incarnation || ended_ || is_over(stage_)) return;
+    ended_ = true;
+    ended_cleanly_ = found.state == plugin::BackendState::stopped;
+    end_reason_ = found.sentence;
+    if (end_reason_.empty())
+        end_reason_ = ended_cleanly_ ? "it shut itself down" : "its process ended unexpectedly";
+    log::info("vm.ended", {{"vm", plan_.vm}, {"stage", to_string(stage_)}}, end_reason_);
+    spawn(tidy());
+}
+
+VmFacts VmHandler::facts() const {
+    const auto stay = workshop_->schedule.clock().now() - entered_;
+    return {plan_.vm,
+            plan_.name,
+            plan_.incarnation,
+            stage_,
+            std::chrono::duration_cast<std::chrono::seconds>(stay),
+            reason_,
+            doing_,
+            pid_};
+}
+
+// ---- the life ------------------------------------------------------------------------------
+
+void VmHandler::spawn(Awaitable<void> work) {
+    // The work belongs to this handler, and keeps it until it has ended.
+    hkd::spawn(workshop_->executor, std::move(work), shared_from_this());
+}
+
+void VmHandler::post(VmEvent event, std::string reason, std::uint64_t generation) {
+    news_.push_back({event, std::move(reason), generation});
+    alarm_->ring();
+}
+
+// Whichever of vanished and died this stage knows, and if both, whether anybody wanted it.
+VmEvent VmHandler::event_of_end() const {
+    const bool knows_vanished = next_stage(stage_, VmEvent::vanished).has_value();
+    const bool knows_died = next_stage(stage_, VmEvent::died).has_value();
+    if (!knows_vanished || !knows_died) return knows_vanished ? VmEvent::vanished : VmEvent::died;
+    const bool by_itself = stage_.state != VmState::zombie && ended_cleanly_;
+    return stop_wanted_ || by_itself ? VmEvent::vanished : VmEvent::died;
+}
+
+// Which word it is, vanished or died, is decided when it is heard: a stop may come first.
+void VmHandler::post_gone() {
+    gone_ = true;
+    post(VmEvent::vanished, end_reason_, 0);
+}
+
+asio::awaitable<void> VmHandler::run() {
+    while (!is_over(stage_) && !disowned_) {
+        const std::optional<Occurrence> next = co_await next_occurrence();
+        if (next) co_await apply(*next);
+    }
+    leave_stage();
+    if (disowned_) co_await destroy_disowned();
+    // Calls under way must end before the next start of this VM makes its own.
+    Slots::Slot turn = co_await turn_.take();
+    slot_.release();
+    const Over over = std::move(over_);
+    over({plan_.vm, stage_, attempt_, culpable_});
+}
+
+asio::awaitable<std::optional<VmHandler::Occurrence>> VmHandler::next_occurrence() {
+    if (news_.empty() && !disowned_) {
+        const Clock::time_point limit = tidying_ ? Alarm::never : limit_;
+        if (workshop_->schedule.clock().now() >= limit) {
+            limit_ = Alarm::never;
+            co_return Occurrence{VmEvent::time_is_up, reason_, generation_};
+        }
+        co_await alarm_->wait_until(limit);
+    }
+    if (news_.empty() || disowned_) co_return std::nullopt;
+    Occurrence first = std::move(news_.front());
+    news_.pop_front();
+    co_return first;
+}
+
+asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
+    if (occurrence.generation != 0 && is_past(occurrence.generation)) co_return;
+    if (occurrence.event == VmEvent::vanished) {
+        occurrence.event = event_of_end();
+        // Why it had to go says more than how it went.
+        const bool had_to = stage_.state == VmState::zombie && !reason_.empty();
+        if (occurrence.event == VmEvent::died && had_to) occurrence.reason = reason_;
+    }
+    const auto next = next_stage(stage_, occurrence.event);
+    if (!next) {
+        log::warn(
+            "vm.impossible_event",
+            {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"news", to_string(occurrence.event)}},
+            "cannot happen in this state; ignored");
+        co_return;
+    }
+    const bool stays = *next == stage_;
+    if (stays && occurrence.event != VmEvent::time_is_up && occurrence.event != VmEvent::adopted)
+        co_return;
+    if (!stays) {
+        const bool written = co_await record(*next, occurrence.event, occurrence.reason);
+        if (!written) co_return;
+    }
+    const VmStage before = std::exchange(stage_, *next);
+    log::info("vm.stage",
+              {{"vm", plan_.vm},
+               {"incarnation", plan_.incarnation},
+               {"from", to_string(before)},
+               {"to", to_string(stage_)},
+               {"news", to_string(occurrence.event)}},
+              occurrence.reason);
+    reason_ = occurrence.reason;
+    doing_.clear();
+    enter(before);
+}
+
+asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, const std::string& reason) {
+    store::VmTransition change;
+    change.vm = plan_.vm;
+    change.incarnation = plan_.incarnation;
+    // Both: the write may have happened, and only its answer been lost.
+    change.from = {stage_.state, next.state};
+    change.to = next.state;
+    change.phase = next.phase;
+    change.reason = next == vm_stage::running ? "" : reason;
+    if (event == VmEvent::died) {
+        change.failed_start = culpable_ && !came_up_;
+        change.block = culpable_ && workshop_->limits->failure == FailurePolicy::block;
+    }
+    store::Store* const store = &workshop_->store;
+    const bool over = is_over(next);
+    std::function<Async<void>()> write = [store, change, over]() -> Async<void> {
+        return over ? store->clear_vm(change) : store->transition(change);
+    };
+    co_return co_await until_written(std::move(write));
+}
+
+// A database that is away stops nothing: the VM waits in its state until the next is written.
+asio::awaitable<bool> VmHandler::until_written(std::function<Async<void>()> write) {
+    bool told = false;
+    for (;;) {
+        const Result<void> written = co_await write();
+        if (written.ok()) co_return true;
+        const ErrorKind kind = written.error().kind();
+        if (kind == ErrorKind::conflict || kind == ErrorKind::not_found) {
+            disowned_ = written.error();
+            alarm_->ring();
+            co_return false;
+        }
+        if (!told)
+            log::warn("vm.not_written", {{"vm", plan_.vm}, {"code", written.error().code()}},
+                      "its state waits to be written: " + written.error().sentence());
+        told = true;
+        co_await workshop_->schedule.sleep(Milliseconds{1000});
+    }
+}
+
+// Somebody else has decided about this VM (an operator, another node): it must not run here.
+asio::awaitable<void> VmHandler::destroy_disowned() {
+    culpable_ = false;
+    log::error("vm.disowned", {{"vm", plan_.vm}, {"incarnation", plan_.incarnation}},
+               "the database says otherwise, so it is ended here: " + disowned_->sentence());
+    for (;;) {
+        Slots::Slot turn = co_await turn_.take();
+        const Deadline deadline =
+            Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+        VmPlan plan = plan_;
+        const Result<void> destroyed =
+            co_await workshop_->backend.destroy(std::move(plan), deadline);
+        if (destroyed.ok()) break;
+        log::error("vm.not_destroyed", {{"vm", plan_.vm}}, destroyed.error().sentence());
+        turn.release();
+        co_await workshop_->schedule.sleep(workshop_->limits->zombie_2);
+    }
+    gone_ = true;
+    stage_ = vm_stage::stopped;
+}
+
+Clock::time_point VmHandler::time_limit() const {
+    const Limits& limits = *workshop_->limits;
+    if (stage_ == vm_stage::stopping_1) return workshop_->schedule.in(limits.stopping_1);
+    if (stage_ == vm_stage::stopping_2) return workshop_->schedule.in(limits.stopping_2);
+    if (stage_ == vm_stage::zombie_1) return workshop_->schedule.in(limits.zombie_1);
+    if (stage_ == vm_stage::zombie_2) return workshop_->schedule.in(limits.zombie_2);
+    // starting_2, running and debug end by what the agent says or does not say.
+    return Alarm::never;
+}
+
+// What was begun in it and still waits sees that it is over.
+void VmHandler::leave_stage() {
+    ++generation_;
+    for (const auto& pausing : std::exchange(pauses_, {}))
+        if (const auto alarm = pausing.lock()) alarm->ring();
+}
+
+void VmHandler::enter(VmStage before) {
+    leave_stage();
+    entered_ = workshop_->schedule.clock().now();
+    limit_ = time_limit();
+    if (stage_.state != VmState::starting) slot_.release();
+    if (is_over(stage_)) return;
+    // Left without having been launched, or nothing there any more: only cleaning up remains.
+    const bool unlaunched = before == vm_stage::starting_1 && stage_ != vm_stage::starting_2;
+    if (ended_ || kill_wanted_ || unlaunched || stage_ == vm_stage::zombie_2) return spawn(tidy());
+    if (stage_ == vm_stage::starting_2) spawn(await_agent(generation_));
+    if (stage_ == vm_stage::running) {
+        came_up_ = true;
+        spawn(watch_agent(generation_));
+    }
+    if (stage_ == vm_stage::debug) spawn(watch_for_recovery(generation_));
+    if (stage_ == vm_stage::stopping_1) spawn(shut_down(generation_));
+    if (stage_ == vm_stage::zombie_1) spawn(terminate(generation_));
+}
+
+}  // namespace qvd::hkd

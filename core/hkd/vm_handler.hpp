@@ -1,0 +1,162 @@
+// One VM on this node: what happens to it becomes events of model/vm_life, in their order, and each
+// state it enters is written to the database and sets the state's work going.
+#pragma once
+
+#include "hkd/agent_calls.hpp"
+#include "hkd/backend.hpp"
+#include "hkd/images.hpp"
+#include "hkd/limits.hpp"
+#include "hkd/schedule.hpp"
+#include "hkd/slots.hpp"
+#include "model/vm_life.hpp"
+#include "store/store.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+namespace qvd::hkd {
+
+// What the handlers of a node share; belongs to its event loop and outlives it.
+struct Workshop {
+    Workshop(boost::asio::any_io_executor loop, store::Store& its_store, Backend& its_backend,
+             AgentCalls& its_agents, Schedule& its_schedule, const Limits& its_limits)
+        : executor(std::move(loop)),
+          store(its_store),
+          backend(its_backend),
+          agents(its_agents),
+          schedule(its_schedule),
+          limits(std::make_shared<const Limits>(its_limits)),
+          slots(its_schedule, its_limits.starting_max),
+          images(its_backend, its_schedule) {}
+
+    boost::asio::any_io_executor executor;
+    store::Store& store;
+    Backend& backend;
+    AgentCalls& agents;
+    Schedule& schedule;
+    std::shared_ptr<const Limits> limits;  // replaced when configuration changes
+    Slots slots;
+    Images images;
+};
+
+// What `qa` and the control socket show beyond the database's row.
+struct VmFacts {
+    VmId vm;
+    std::string name;
+    std::int64_t incarnation = 0;
+    VmStage stage;
+    std::chrono::seconds in_stage{0};
+    std::string reason;
+    std::string doing;  // "unpacking the image: 40 %"
+    int pid = 0;        // of what keeps it running; 0: not known
+};
+
+class VmHandler : public std::enable_shared_from_this<VmHandler> {
+public:
+    // How a VM ended: what the node needs to decide whether to start it again.
+    struct End {
+        VmId vm;
+        VmStage stage;         // stopped or failed
+        int attempt = 0;       // failed starts in a row, before this one
+        bool culpable = true;  // false: not the VM's fault
+    };
+    using Over = std::function<void(const End&)>;
+
+    // Of an order just taken: the row says starting_1.
+    VmHandler(Workshop& workshop, VmPlan plan, ImagePlan image, int attempt);
+    // Of a VM that an earlier hkd left: its stage is the row's.
+    VmHandler(Workshop& workshop, VmPlan plan, const VmRuntime& runtime);
+
+    // Each exactly one, and once: begins the work. `over` is called last, from the event loop.
+    void start(Over over);
+    void fail_at_once(Error why, Over over);  // what was ordered cannot even be planned
+    void adopt(const FoundVm& found, Over over);
+    void give_up(std::string reason, Over over);  // it is not there any more
+
+    void order_stop(std::string reason);
+    // Of an evacuation that takes too long, whatever the VM thinks of it.
+    void order_kill();
+    // The backend reports that it ended by itself; of an older incarnation it is ignored.
+    void ended(const FoundVm& found);
+
+    [[nodiscard]] const VmPlan& plan() const { return plan_; }
+    [[nodiscard]] VmStage stage() const { return stage_; }
+    [[nodiscard]] VmFacts facts() const;
+
+private:
+    template <class T>
+    using Awaitable = boost::asio::awaitable<T>;
+
+    // `generation` 0: a fact, whatever the stage; otherwise the news is of that stay in a stage.
+    struct Occurrence {
+        VmEvent event;
+        std::string reason;
+        std::uint64_t generation = 0;
+    };
+
+    void begin(Over over);
+    void post(VmEvent event, std::string reason, std::uint64_t generation);
+    void post_gone();
+    void spawn(Awaitable<void> work);
+
+    // vm_handler.cpp: the life
+    Awaitable<void> run();
+    Awaitable<std::optional<Occurrence>> next_occurrence();
+    Awaitable<void> apply(Occurrence occurrence);
+    Awaitable<bool> record(VmStage next, VmEvent event, const std::string& reason);
+    Awaitable<bool> until_written(std::function<Async<void>()> write);
+    Awaitable<void> destroy_disowned();
+    void leave_stage();
+    void enter(VmStage before);
+    [[nodiscard]] Clock::time_point time_limit() const;
+    [[nodiscard]] VmEvent event_of_end() const;
+
+    // vm_work.cpp: what is done in each stage; each ends by itself once `generation` is over
+    Awaitable<void> launch(std::uint64_t generation);
+    Awaitable<Result<void>> announce();
+    Awaitable<Result<void>> start_backend(std::uint64_t generation);
+    Awaitable<void> await_agent(std::uint64_t generation);
+    Awaitable<void> watch_agent(std::uint64_t generation);
+    Awaitable<void> watch_for_recovery(std::uint64_t generation);
+    Awaitable<void> shut_down(std::uint64_t generation);
+    Awaitable<void> terminate(std::uint64_t generation);
+    Awaitable<void> tidy();
+    Awaitable<Result<void>> ping();
+    Awaitable<Result<std::string>> call_agent(std::string method);
+    Awaitable<Result<void>> stop_by_backend();
+    Awaitable<void> pause(Milliseconds time);
+    [[nodiscard]] bool is_past(std::uint64_t generation) const { return generation != generation_; }
+
+    Workshop* workshop_;
+    VmPlan plan_;
+    ImagePlan image_;
+    VmStage stage_ = vm_stage::starting_1;
+    std::uint64_t generation_ = 1;
+    std::string reason_;
+    std::string doing_;
+    int pid_ = 0;
+    int attempt_ = 0;
+    Clock::time_point entered_;
+    Clock::time_point limit_ = Alarm::never;
+    std::deque<Occurrence> news_;
+    std::unique_ptr<Alarm> alarm_;              // rung with news
+    std::vector<std::weak_ptr<Alarm>> pauses_;  // of works; rung when the stage is left
+    Slots turn_;                                // one backend call at a time
+    Slots::Slot slot_;                          // while it is starting
+    bool stop_wanted_ = false;
+    bool kill_wanted_ = false;
+    bool ended_ = false;          // its process is gone
+    bool ended_cleanly_ = false;  // ... because the guest shut itself down
+    bool tidying_ = false;
+    bool gone_ = false;     // nothing of it is left on the node
+    bool came_up_ = false;  // its agent has answered
+    bool culpable_ = true;
+    std::optional<Error> disowned_;  // why the database no longer gives it to us
+    std::string end_reason_;
+    Over over_;
+};
+
+}  // namespace qvd::hkd

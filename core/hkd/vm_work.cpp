@@ -1,0 +1,260 @@
+// What a VM's handler does in each stage. Works are never cut short: they look, after each wait,
+// whether their stage is over.
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "hkd/vm_handler.hpp"
+
+#include <algorithm>
+
+namespace qvd::hkd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Milliseconds first_ping_pause{20};
+constexpr Milliseconds longest_ping_pause{1000};
+
+// Nobody asked the agent: that says nothing about the VM.
+bool says_nothing(const Error& error) {
+    return error.code() == "agent.no_broker" || error.code() == "agent.stale";
+}
+
+// Counts the calls that an agent left unanswered.
+class Silence {
+public:
+    Silence(const Clock& clock, Patience patience)
+        : clock_(&clock), patience_(patience), since_(clock.now()) {}
+
+    void broken() {
+        since_ = clock_->now();
+        calls_ = 0;
+    }
+    void goes_on() { ++calls_; }
+    [[nodiscard]] bool too_long() const {
+        return calls_ >= patience_.max_count && clock_->now() - since_ > patience_.max_time;
+    }
+    [[nodiscard]] std::string text() const {
+        const auto time = std::chrono::duration_cast<std::chrono::seconds>(clock_->now() - since_);
+        return "its agent has not answered for " + std::to_string(time.count()) + " s";
+    }
+
+private:
+    const Clock* clock_;
+    Patience patience_;
+    Clock::time_point since_;
+    int calls_ = 0;
+};
+
+}  // namespace
+
+asio::awaitable<void> VmHandler::pause(Milliseconds time) {
+    const std::shared_ptr<Alarm> alarm = workshop_->schedule.alarm();
+    std::erase_if(pauses_, [](const std::weak_ptr<Alarm>& old) { return old.expired(); });
+    pauses_.push_back(alarm);
+    co_await alarm->wait_until(workshop_->schedule.in(time));
+}
+
+// ---- starting ------------------------------------------------------------------------------
+
+asio::awaitable<void> VmHandler::launch(std::uint64_t generation) {
+    doing_ = "waiting for its turn to start";
+    Slots::Slot slot = co_await workshop_->slots.take();
+    if (is_past(generation)) co_return;
+    slot_ = std::move(slot);
+    post(VmEvent::slot_granted, "", generation);
+
+    doing_ = "preparing the image";
+    Backend::Progress progress = [self = weak_from_this(), generation](const std::string& text) {
+        const auto handler = self.lock();
+        if (handler && !handler->is_past(generation)) handler->doing_ = text;
+    };
+    ImagePlan image = image_;
+    const Milliseconds patience = workshop_->limits->image;
+    const Result<void> prepared =
+        co_await workshop_->images.prepare(std::move(image), patience, std::move(progress));
+    if (is_past(generation)) co_return;
+    if (!prepared.ok()) {
+        post(VmEvent::died, prepared.error().sentence(), generation);
+        co_return;
+    }
+    const Result<void> announced = co_await announce();
+    if (is_past(generation) || !announced.ok()) co_return;
+
+    doing_ = "launching";
+    const Result<void> started = co_await start_backend(generation);
+    if (started.ok())
+        post(VmEvent::launched, "", generation);
+    else
+        post(VmEvent::launch_failed, started.error().sentence(), generation);
+}
+
+// Before the VM runs: whoever waits for it finds its address as soon as there is one.
+Async<void> VmHandler::announce() {
+    store::Store* const store = &workshop_->store;
+    const VmPlan* const plan = &plan_;
+    const int nx_port = workshop_->limits->nx_port;
+    std::function<Async<void>()> name_di = [store, plan]() -> Async<void> {
+        return store->set_running_di(plan->vm, plan->incarnation, plan->di);
+    };
+    std::function<Async<void>()> name_ports = [store, plan, nx_port]() -> Async<void> {
+        const std::string& address = plan->address;
+        std::vector<store::Endpoint> endpoints{
+            {"agent", "tcp", address, static_cast<int>(plan->agent_port)},
+            {"nx", "tcp", address, nx_port}};
+        return store->set_endpoints(plan->vm, plan->incarnation, address, std::move(endpoints));
+    };
+    const bool named = co_await until_written(std::move(name_di));
+    if (!named) co_return *disowned_;
+    const bool reachable = co_await until_written(std::move(name_ports));
+    if (!reachable) co_return *disowned_;
+    co_return Result<void>{};
+}
+
+Async<void> VmHandler::start_backend(std::uint64_t generation) {
+    const Slots::Slot turn = co_await turn_.take();
+    if (is_past(generation) || tidying_)
+        co_return Error{ErrorKind::cancelled, "vm.stopped", "it was stopped before it ran"};
+    QVD_CO_CHECK(file::make_folders(plan_.runtime_path, 0700));
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    VmPlan plan = plan_;
+    co_return co_await workshop_->backend.start(std::move(plan), deadline);
+}
+
+// ---- the agent -----------------------------------------------------------------------------
+
+Async<std::string> VmHandler::call_agent(std::string method) {
+    AgentParameters none;
+    const Milliseconds timeout = workshop_->limits->agent_call;
+    co_return co_await workshop_->agents.call(plan_.vm, plan_.incarnation, std::move(method),
+                                              std::move(none), timeout);
+}
+
+// OK if the agent is there, even if it says no.
+Async<void> VmHandler::ping() {
+    std::string method = "ping";
+    const Result<std::string> answer = co_await call_agent(std::move(method));
+    if (answer.ok() || answer.error().code() == "agent.refused") co_return Result<void>{};
+    co_return answer.error();
+}
+
+// Closely at first: the client waits for this.
+asio::awaitable<void> VmHandler::await_agent(std::uint64_t generation) {
+    doing_ = "booting";
+    Silence silence(workshop_->schedule.clock(), workshop_->limits->starting);
+    Milliseconds wait = first_ping_pause;
+    for (;;) {
+        const Result<void> answer = co_await ping();
+        if (is_past(generation)) co_return;
+        if (answer.ok()) co_return post(VmEvent::agent_answers, "", generation);
+        if (!says_nothing(answer.error())) silence.goes_on();
+        if (silence.too_long()) {
+            const bool keep = workshop_->limits->keep_for_debugging;
+            co_return post(
+                keep ? VmEvent::kept_for_debugging : VmEvent::time_is_up,
+                "it did not come up: " + silence.text() + " (" + answer.error().sentence() + ")",
+                generation);
+        }
+        co_await pause(wait);
+        if (is_past(generation)) co_return;
+        wait = std::min(longest_ping_pause, wait * 3 / 2);
+    }
+}
+
+asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
+    Silence silence(workshop_->schedule.clock(), workshop_->limits->running);
+    for (;;) {
+        const Result<void> answer = co_await ping();
+        if (is_past(generation)) co_return;
+        if (answer.ok()) {
+            silence.broken();
+            // For operators only; the next answer makes good for a lost write.
+            (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
+        } else if (!says_nothing(answer.error())) {
+            silence.goes_on();
+        }
+        if (is_past(generation)) co_return;
+        if (silence.too_long()) {
+            const bool keep = workshop_->limits->keep_for_debugging;
+            co_return post(keep ? VmEvent::kept_for_debugging : VmEvent::agent_lost,
+                           silence.text() + " (" + answer.error().sentence() + ")", generation);
+        }
+        const Milliseconds wait =
+            answer.ok() ? workshop_->limits->after_ok : workshop_->limits->after_error;
+        co_await pause(wait);
+        if (is_past(generation)) co_return;
+    }
+}
+
+asio::awaitable<void> VmHandler::watch_for_recovery(std::uint64_t generation) {
+    for (;;) {
+        co_await pause(workshop_->limits->after_error);
+        if (is_past(generation)) co_return;
+        const Result<void> answer = co_await ping();
+        if (is_past(generation)) co_return;
+        if (answer.ok()) co_return post(VmEvent::agent_answers, "", generation);
+    }
+}
+
+// ---- the end -------------------------------------------------------------------------------
+
+// The agent first, it can say goodbye to the user; where nobody answers, the hypervisor.
+asio::awaitable<void> VmHandler::shut_down(std::uint64_t generation) {
+    for (int call = 0; call < workshop_->limits->poweroff_calls; ++call) {
+        if (call > 0) co_await pause(workshop_->limits->poweroff_delay);
+        if (is_past(generation)) co_return;
+        std::string method = "poweroff";
+        const Result<std::string> answer = co_await call_agent(std::move(method));
+        if (is_past(generation)) co_return;
+        if (answer.ok()) co_return post(VmEvent::poweroff_accepted, "", generation);
+        log::info("vm.poweroff_refused", {{"vm", plan_.vm}, {"code", answer.error().code()}},
+                  answer.error().sentence());
+        if (answer.error().kind() != ErrorKind::timeout) break;
+    }
+    const Result<void> asked = co_await stop_by_backend();
+    if (asked.ok())
+        post(VmEvent::poweroff_accepted, "asked by the hypervisor", generation);
+    else
+        log::warn("vm.not_stopped", {{"vm", plan_.vm}}, asked.error().sentence());
+}
+
+asio::awaitable<void> VmHandler::terminate(std::uint64_t generation) {
+    const Result<void> asked = co_await stop_by_backend();
+    if (!is_past(generation) && !asked.ok())
+        log::warn("vm.not_stopped", {{"vm", plan_.vm}}, asked.error().sentence());
+}
+
+Async<void> VmHandler::stop_by_backend() {
+    const Slots::Slot turn = co_await turn_.take();
+    if (ended_) co_return Result<void>{};
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    VmPlan plan = plan_;
+    co_return co_await workshop_->backend.stop(std::move(plan), deadline);
+}
+
+// Ends what runs and cleans up behind what has ended; afterwards nothing is left, or it is known
+// that something is.
+asio::awaitable<void> VmHandler::tidy() {
+    if (tidying_ || gone_ || disowned_) co_return;
+    tidying_ = true;
+    Slots::Slot turn = co_await turn_.take();
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    VmPlan plan = plan_;
+    const Result<void> destroyed = co_await workshop_->backend.destroy(std::move(plan), deadline);
+    turn.release();
+    tidying_ = false;
+    if (destroyed.ok()) {
+        ended_ = true;
+        co_return post_gone();
+    }
+    log::error("vm.not_destroyed", {{"vm", plan_.vm}, {"stage", to_string(stage_)}},
+               destroyed.error().sentence());
+    if (stage_ == vm_stage::zombie_2) {
+        limit_ = workshop_->schedule.in(workshop_->limits->zombie_2);
+        alarm_->ring();
+    } else {
+        post(VmEvent::remains, "it cannot be cleaned up: " + destroyed.error().sentence(), 0);
+    }
+}
+
+}  // namespace qvd::hkd
