@@ -1,0 +1,80 @@
+// The desktop session: starts it, follows it, wakes it, ends it.
+#pragma once
+
+#include "vma/output_tail.hpp"
+#include "vma/provisioning.hpp"
+#include "vma/session_record.hpp"
+#include "vma/watched_process.hpp"
+#include "vma/x_life.hpp"
+
+namespace qvd::vma {
+
+class Session {
+public:
+    // All must outlive it, and it the loop's last turn.
+    Session(Loop& loop, Processes& processes, Hooks& hooks, const Settings& settings);
+
+    // Goes on with the session of an agent that was here before, if it still runs.
+    void adopt();
+
+    [[nodiscard]] agent::XState state() const { return shown_as(record_.phase); }
+    // Why the last session ended or did not start, if it did not end as it should.
+    [[nodiscard]] const std::optional<std::string>& reason() const { return reason_; }
+
+    // What the calls of the same names answer. Errors besides hooks' and parameters':
+    // agent.session_busy, vma.session.state.
+    Task<Result<std::string>> start(agent::Parameters session);
+    Task<Result<std::string>> suspend();
+    Task<Result<std::string>> stop();
+
+private:
+    // The story of a new session, after the call has been answered.
+    Task<void> launch(agent::Parameters session, std::string options);
+    Task<Result<void>> launch_steps(agent::Parameters session, std::string options);
+    // The rest of a resume, before the call is answered.
+    Task<Result<std::string>> wake(agent::Parameters session, std::string options);
+
+    // Goes where the table says; false if it says nothing.
+    bool apply(Event event);
+    void entered(Phase from);
+    void set_limit();
+    void time_is_up();
+    void save();
+
+    void take_line(std::string_view line);
+    void take_pid(pid_t pid);
+    void agent_gone();
+    void leader_gone();
+    void settle_end();
+
+    Task<void> watch_port();
+    Task<void> nudge();
+    Task<void> insist();
+    // Ends the wait of a resumed agent for a client, which no signal does.
+    void withdraw() const;
+    // Makes the agent's loop turn, so that it sees a signal.
+    void poke() const;
+
+    void fail(const Error& error);
+    Result<void> save_slave_key(const agent::Parameters& session, const Account& account) const;
+    [[nodiscard]] std::string log_path() const { return settings_.log_folder + "/qvd-nxagent.log"; }
+    [[nodiscard]] Phase phase() const { return record_.phase; }
+
+    Loop& loop_;
+    Processes& processes_;
+    Hooks& hooks_;
+    const Settings& settings_;
+    Provisioning provisioning_;
+    OutputTail output_;
+    WatchedProcess leader_;
+    WatchedProcess agent_;
+    SessionRecord record_;
+    std::optional<std::string> reason_;
+    std::string last_complaint_;  // the last line that looks like an error, until a client came
+    Loop::Handle limit_ = 0;
+    bool watching_port_ = false;
+    bool seen_waiting_ = false;  // "Resuming" since the last HUP
+    bool seen_ending_ = false;
+};
+
+}  // namespace qvd::vma
