@@ -1,0 +1,183 @@
+#include "common/cgroups.hpp"
+
+#include "common/fields.hpp"
+#include "common/files.hpp"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <sstream>
+
+namespace qvd::lxc {
+
+namespace {
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+// Names of the directories in `path`.
+std::vector<std::string> directories_in(const std::string& path) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+    if (!directory) return names;
+    while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
+        const std::string_view name = entry->d_name;
+        if (entry->d_type == DT_DIR && name != "." && name != "..") names.emplace_back(name);
+    }
+    return names;
+}
+
+// A number behind `key` in lines "key number", such as memory.stat; the whole if there is no key.
+std::int64_t number_in(const std::string& path, std::string_view key = {}) {
+    std::istringstream lines(read_file(path).value_or(std::string()));
+    std::string name;
+    std::int64_t value = 0;
+    if (key.empty()) return lines >> value ? value : 0;
+    while (lines >> name >> value)
+        if (name == key) return value;
+    return 0;
+}
+
+bool exists(const std::string& path) {
+    struct stat found {};
+    return ::stat(path.c_str(), &found) == 0;
+}
+
+int kill_below(const std::string& path) {
+    int found = 0;
+    std::istringstream pids(read_file(path + "/cgroup.procs").value_or(std::string()));
+    for (pid_t pid = 0; pids >> pid;) {
+        if (pid <= 1) continue;
+        ++found;
+        ::kill(pid, SIGKILL);
+    }
+    for (const std::string& name : directories_in(path)) found += kill_below(path + "/" + name);
+    return found;
+}
+
+bool remove_below(const std::string& path) {
+    for (const std::string& name : directories_in(path))
+        if (!remove_below(path + "/" + name)) return false;
+    return ::rmdir(path.c_str()) == 0 || errno == ENOENT;
+}
+
+bool lists(const std::string& controllers, std::string_view wanted) {
+    std::istringstream names(controllers);
+    for (std::string name; std::getline(names, name, ',');)
+        if (name == wanted) return true;
+    return false;
+}
+
+}  // namespace
+
+std::vector<Hierarchy> cgroup_hierarchies() {
+    std::vector<Hierarchy> found;
+    std::istringstream lines(read_file("/proc/self/mounts").value_or(std::string()));
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string source;
+        Hierarchy mount;
+        std::string type;
+        words >> source >> mount.path >> type >> mount.controllers;
+        if (type != "cgroup" && type != "cgroup2") continue;
+        mount.version2 = type == "cgroup2";
+        if (mount.version2) mount.controllers.clear();
+        found.push_back(mount);
+    }
+    return found;
+}
+
+bool controller_is_version1(std::string_view controller) {
+    std::istringstream lines(read_file("/proc/self/cgroup").value_or(std::string()));
+    for (std::string line; std::getline(lines, line);) {
+        const std::size_t first = line.find(':');
+        const std::size_t second = line.find(':', first + 1);
+        if (second == std::string::npos) continue;
+        if (lists(line.substr(first + 1, second - first - 1), controller)) return true;
+    }
+    return false;
+}
+
+std::string payload_cgroup(std::string_view container) {
+    return std::string("lxc.payload.").append(container);
+}
+std::string monitor_cgroup(std::string_view container) {
+    return std::string("lxc.monitor.").append(container);
+}
+
+CgroupUsage usage_of(const std::string& container) {
+    CgroupUsage usage;
+    for (const Hierarchy& mount : cgroup_hierarchies()) {
+        const std::string at = mount.path + "/" + payload_cgroup(container);
+        if (mount.version2 && exists(at + "/memory.current")) {
+            usage.memory_bytes =
+                number_in(at + "/memory.current") - number_in(at + "/memory.stat", "inactive_file");
+            usage.killed_for_memory = number_in(at + "/memory.events", "oom_kill");
+        }
+        if (mount.version2 && !controller_is_version1("cpuacct"))
+            usage.cpu_seconds =
+                static_cast<double>(number_in(at + "/cpu.stat", "usage_usec")) / 1e6;
+        if (lists(mount.controllers, "memory")) {
+            usage.memory_bytes = number_in(at + "/memory.usage_in_bytes") -
+                                 number_in(at + "/memory.stat", "total_inactive_file");
+            for (const std::string& below : {std::string(), "/" + std::string(inner_cgroup)})
+                usage.killed_for_memory +=
+                    number_in(at + below + "/memory.oom_control", "oom_kill");
+        }
+        if (lists(mount.controllers, "cpuacct"))
+            usage.cpu_seconds = static_cast<double>(number_in(at + "/cpuacct.usage")) / 1e9;
+    }
+    usage.memory_bytes = std::max<std::int64_t>(usage.memory_bytes, 0);
+    return usage;
+}
+
+int kill_cgroup(const std::string& name) {
+    int found = 0;
+    for (const Hierarchy& mount : cgroup_hierarchies()) {
+        const std::string at = mount.path + "/" + name;
+        if (mount.version2) write_to(at + "/cgroup.kill", "1");
+        found = std::max(found, kill_below(at));
+    }
+    return found;
+}
+
+bool remove_cgroup(const std::string& name) {
+    bool all = true;
+    for (const Hierarchy& mount : cgroup_hierarchies())
+        all = remove_below(mount.path + "/" + name) && all;
+    return all;
+}
+
+void join_cgroup(const std::string& name) {
+    for (const Hierarchy& mount : cgroup_hierarchies()) {
+        if (!mount.version2 && !lists(mount.controllers, "name=systemd")) continue;
+        ::mkdir((mount.path + "/" + name).c_str(), 0755);
+        write_to(mount.path + "/" + name + "/cgroup.procs", "0");
+    }
+}
+
+void leave_cgroup(const std::string& name) {
+    for (const Hierarchy& mount : cgroup_hierarchies()) {
+        if (!mount.version2 && !lists(mount.controllers, "name=systemd")) continue;
+        write_to(mount.path + "/cgroup.procs", "0");
+        ::rmdir((mount.path + "/" + name).c_str());
+    }
+}
+
+std::vector<std::string> cgroups_named(std::string_view prefix) {
+    std::vector<std::string> names;
+    for (const Hierarchy& mount : cgroup_hierarchies())
+        for (const std::string& name : directories_in(mount.path))
+            if (name.compare(0, prefix.size(), prefix) == 0) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+}
+
+}  // namespace qvd::lxc

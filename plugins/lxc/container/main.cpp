@@ -1,0 +1,89 @@
+// qvd-lxc-container KEEPER_PID: runs one container with liblxc in the foreground and ends with it.
+// The order comes on standard input; how it went is said on descriptor 3: `status=N` as waitpid()
+// has it, or `sentence=...` if the container did not begin. It dies with its keeper, and the
+// container's init, by liblxc, with it.
+#include "common/files.hpp"
+#include "container/configuration.hpp"
+
+#include <fcntl.h>
+#include <lxc/lxccontainer.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <sstream>
+#include <string>
+
+namespace {
+
+using qvd::lxc::Fields;
+
+constexpr int report_fd = 3;
+constexpr std::size_t order_limit = 131072;
+
+void report(std::string_view key, std::string_view value) {
+    Fields fields;
+    fields.add(key, value);
+    const std::string text = fields.text();
+    static_cast<void>(::write(report_fd, text.data(), text.size()));
+}
+
+// What liblxc wrote of its first trouble: the others follow from it.
+std::string first_error(const std::string& log_path) {
+    std::istringstream lines(qvd::lxc::read_file(log_path).value_or(std::string()));
+    for (std::string line; std::getline(lines, line);) {
+        // "lxc NAME TIME ERROR    module - file.c:function:line - text"
+        const std::size_t at = line.find(" ERROR ");
+        if (at == std::string::npos) continue;
+        const std::size_t text = line.rfind(" - ");
+        return "liblxc: " +
+               (text == std::string::npos ? line.substr(at + 7) : line.substr(text + 3));
+    }
+    return "liblxc gave no reason";
+}
+
+int run(const Fields& order, const std::string& log_path) {
+    const std::string name = order.get("container");
+    lxc_container* container = lxc_container_new(name.c_str(), order.get("run").c_str());
+    if (container == nullptr) {
+        report("sentence", "liblxc cannot make a container in " + order.get("run"));
+        return 1;
+    }
+    container->clear_config(container);
+    for (const auto& [key, value] : qvd::lxc::configuration(order)) {
+        if (container->set_config_item(container, key.c_str(), value.c_str())) continue;
+        report("sentence", "liblxc refuses the setting \"" + key + " = " + value + "\"");
+        return 1;
+    }
+    container->want_daemonize(container, false);
+    const bool began = container->start(container, 0, nullptr);
+    if (began) {
+        report("status", std::to_string(container->error_num));
+    } else {
+        report("sentence", first_error(log_path));
+    }
+    lxc_container_put(container);
+    return began ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const Fields order = Fields::parse(qvd::lxc::read_all(0, order_limit).value_or(std::string()));
+    const auto keeper = qvd::lxc::parse_number(argc == 2 ? argv[1] : "");
+    if (!keeper || order.get("container").empty()) return 2;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (::getppid() != *keeper) return 2;  // it died before it could take us along
+    ::fcntl(report_fd, F_SETFD, FD_CLOEXEC);
+    ::umask(022);
+    const std::string log_path = order.get("run") + "/" + order.get("vm") + ".lxc.log";
+    ::unlink(log_path.c_str());
+    lxc_log log{order.get("container").c_str(),
+                order.get("run").c_str(),
+                log_path.c_str(),
+                "ERROR",
+                "qvd-lxc-container",
+                true};
+    lxc_log_init(&log);
+    return run(order, log_path);
+}
