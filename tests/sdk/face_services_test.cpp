@@ -163,6 +163,36 @@ TEST_CASE("a timer runs its function, logs what that throws, and is cancelled wi
     CHECK(cancelled == std::vector<std::uint64_t>{8});
 }
 
+TEST_CASE("a timer may be set again by its own function, without waiting for itself") {
+    static void (*fire)(void*) = nullptr;
+    static void* data = nullptr;
+    static std::uint64_t timers = 0;
+    static std::vector<std::uint64_t> cancelled;
+    qvd_timers_service table{};
+    table.size = sizeof table;
+    table.after = [](const qvd_core*, std::int64_t, void (*f)(void*), void* d,
+                     std::uint64_t* timer) {
+        fire = f;
+        data = d;
+        *timer = ++timers;
+        return static_cast<qvd_status>(QVD_OK);
+    };
+    table.cancel = [](const qvd_core*, std::uint64_t timer) { cancelled.push_back(timer); };
+    FakeCore core;
+    core.services[QVD_CORE_TIMERS] = &table;
+    int rounds = 0;
+    {
+        qvd::sdk::Timer timer{Core(core.raw())};
+        std::function<void()> again = [&] {
+            if (++rounds < 3) timer.after(std::chrono::seconds(1), again);
+        };
+        timer.after(std::chrono::seconds(1), again);
+        while (timers > static_cast<std::uint64_t>(rounds)) fire(data);
+        CHECK(cancelled.empty());
+    }
+    CHECK(rounds == 3);
+}
+
 TEST_CASE("a helper process is started with its arguments and its end is heard") {
     static const qvd_process_order* seen = nullptr;
     static qvd_process_order copy;

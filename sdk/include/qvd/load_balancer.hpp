@@ -29,6 +29,7 @@ public:
     Properties user_properties() const noexcept { return Properties(raw_->user_properties); }
     Properties osf_properties() const noexcept { return Properties(raw_->osf_properties); }
     Properties di_properties() const noexcept { return Properties(raw_->di_properties); }
+    const qvd_placement* raw() const noexcept { return raw_; }
 
 private:
     const qvd_placement* raw_;

@@ -68,8 +68,8 @@ private:
     const qvd_configuration_service* table_;
 };
 
-// One timer, which ends with this object (never from within its own function). It does not move:
-// the core holds its address.
+// One timer, which ends with this object. Its function may set it again. It does not move: the core
+// holds its address.
 class Timer {
 public:
     explicit Timer(const Core& core)
@@ -88,19 +88,29 @@ public:
             throw Failure(status, "the core could not set a timer");
     }
     void cancel() noexcept {
-        if (timer_ != 0) table_->cancel(core_.raw(), std::exchange(timer_, 0));
+        const std::uint64_t timer = std::exchange(timer_, 0);
+        if (timer != 0 && firing() != this) table_->cancel(core_.raw(), timer);
     }
 
 private:
+    // The timer whose function this thread runs: the core must not be asked to wait for that.
+    static Timer*& firing() noexcept {
+        static thread_local Timer* timer = nullptr;
+        return timer;
+    }
     static void run(void* self) noexcept {
         auto* timer = static_cast<Timer*>(self);
+        const Core core = timer->core_;
+        const std::function<void()> fire = std::move(timer->fire_);
+        Timer* outer = std::exchange(firing(), timer);
         try {
-            timer->fire_();
+            fire();
         } catch (const std::exception& e) {
-            timer->core_.error(e.what());
+            core.error(e.what());
         } catch (...) {
-            timer->core_.error("a timer threw an exception of an unknown type");
+            core.error("a timer threw an exception of an unknown type");
         }
+        firing() = outer;
     }
 
     Core core_;
