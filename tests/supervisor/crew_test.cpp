@@ -1,0 +1,382 @@
+#include "supervisor/crew.hpp"
+
+#include "base/log.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <csignal>
+#include <map>
+
+using namespace qvd;              // NOLINT(google-build-using-namespace)
+using namespace qvd::supervisor;  // NOLINT(google-build-using-namespace)
+using net::Role;
+
+namespace {
+
+constexpr int exited_0 = 0;
+constexpr int killed_9 = 9;
+
+// Starts nothing: holds the other end of each control socket instead.
+class PaperLauncher final : public Launcher {
+public:
+    Result<Launched> launch(Role role, const std::string& instance) override {
+        if (broken) return Error{ErrorKind::unavailable, "process.start", "cannot fork"};
+        auto ends = net::role_sockets().value();
+        const pid_t pid = ++last_pid;
+        links.emplace(pid, net::RoleLink(std::move(ends.second), role, instance));
+        return Launched{pid, std::move(ends.first)};
+    }
+    void signal(pid_t pid, int number) override { signals[pid] = number; }
+
+    std::map<pid_t, net::RoleLink> links;
+    std::map<pid_t, int> signals;
+    pid_t last_pid = 1000;
+    bool broken = false;
+};
+
+struct Node {
+    FakeClock clock;
+    PaperLauncher launcher;
+    Crew crew;
+    log::Capture log;
+
+    explicit Node(unsigned workers = 1, bool database = false)
+        : crew(clock, launcher, settings(workers, database)) {
+        crew.reconcile();
+    }
+
+    static CrewSettings settings(unsigned workers, bool database) {
+        CrewSettings settings;
+        settings.workers = workers;
+        settings.database = database;
+        return settings;
+    }
+
+    // The pids of a role, oldest first.
+    std::vector<pid_t> pids(Role role) {
+        std::vector<pid_t> found;
+        for (const Member& member : crew.members())
+            if (member.role == role) found.push_back(member.pid);
+        return found;
+    }
+    pid_t pid(Role role) {
+        REQUIRE(pids(role).size() == 1);
+        return pids(role).front();
+    }
+    void report(pid_t pid, const net::Report& what) {
+        REQUIRE(launcher.links.at(pid).send(what).ok());
+        crew.read_reports(pid);
+        crew.reconcile();
+    }
+    void all_ready() {
+        std::vector<pid_t> everybody;
+        for (const Member& member : crew.members()) everybody.push_back(member.pid);
+        for (const pid_t one : everybody)
+            if (!leaving(one)) report(one, net::report::Ready{});
+    }
+    bool leaving(pid_t pid) {
+        for (const Member& member : crew.members())
+            if (member.pid == pid) return member.leaving;
+        return true;
+    }
+    void ends(pid_t pid, int wait_status) {
+        launcher.links.erase(pid);
+        REQUIRE(crew.child_ended(pid, wait_status));
+        crew.reconcile();
+    }
+    // All orders that wait for a role.
+    std::vector<net::Order> orders(pid_t pid) {
+        std::vector<net::Order> got;
+        for (;;) {
+            auto order = launcher.links.at(pid).try_receive();
+            REQUIRE(order.ok());
+            if (!*order) return got;
+            got.push_back(std::move(**order));
+        }
+    }
+    template <class What>
+    int count(pid_t pid) {
+        int number = 0;
+        for (const net::Order& order : orders(pid))
+            if (std::holds_alternative<What>(order.what)) ++number;
+        return number;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a node starts a broker, an hkd and its workers, and links them to the broker") {
+    Node node(2);
+    CHECK(node.pids(Role::l7r).size() == 2);
+    const auto orders = node.orders(node.pid(Role::hkd));
+    REQUIRE(orders.size() == 1);
+    CHECK(std::get<net::order::Peer>(orders[0].what).role == Role::broker);
+    CHECK(static_cast<bool>(orders[0].fd));
+    CHECK(node.count<net::order::Peer>(node.pid(Role::broker)) == 3);
+}
+
+TEST_CASE("the two ends of a link are one connection") {
+    Node node(1);
+    auto worker = node.orders(node.pid(Role::l7r));
+    auto broker = node.orders(node.pid(Role::broker));
+    REQUIRE(worker.size() == 1);
+    for (const net::Order& order : broker) {
+        if (std::get<net::order::Peer>(order.what).role != Role::l7r) continue;
+        REQUIRE(::send(order.fd.get(), "x", 1, 0) == 1);
+        char got = 0;
+        CHECK(::recv(worker[0].fd.get(), &got, 1, MSG_DONTWAIT) == 1);
+        CHECK(got == 'x');
+        return;
+    }
+    FAIL("the broker got no link to the worker");
+}
+
+TEST_CASE("workers are given the listening socket, also when it changes") {
+    Node node(1);
+    node.orders(node.pid(Role::l7r));
+    const UniqueFd null{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    node.crew.listen_on(null.get(), "*:1");
+    CHECK(node.count<net::order::Listen>(node.pid(Role::l7r)) == 1);
+    node.ends(node.pid(Role::l7r), killed_9);
+    node.clock.advance(Milliseconds{100});
+    node.crew.reconcile();
+    CHECK(node.count<net::order::Listen>(node.pid(Role::l7r)) == 1);
+}
+
+TEST_CASE("with an embedded database broker and hkd wait for it") {
+    Node node(1, true);
+    CHECK(node.pids(Role::broker).empty());
+    CHECK(node.pids(Role::hkd).empty());
+    CHECK(node.pids(Role::l7r).size() == 1);
+    node.report(node.pid(Role::database), net::report::Ready{});
+    CHECK(node.pids(Role::broker).size() == 1);
+    CHECK(node.pids(Role::hkd).size() == 1);
+    node.ends(node.pid(Role::database), killed_9);
+    CHECK(node.pids(Role::broker).size() == 1);
+}
+
+TEST_CASE("a role that died is started again after a delay that grows while it dies young") {
+    Node node(1);
+    for (const int delay : {100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000}) {
+        node.ends(node.pid(Role::hkd), killed_9);
+        node.clock.advance(Milliseconds{delay - 1});
+        node.crew.reconcile();
+        CHECK(node.pids(Role::hkd).empty());
+        CHECK(node.crew.next_deadline() == node.clock.now() + Milliseconds{1});
+        node.clock.advance(Milliseconds{1});
+        node.crew.reconcile();
+        CHECK(node.pids(Role::hkd).size() == 1);
+        // The others go on living.
+        for (const Role role : {Role::broker, Role::l7r})
+            node.report(node.pid(role), net::report::Alive{120'000, 0, 0, {}});
+    }
+    CHECK(node.crew.restarts(Role::hkd) == 11);
+}
+
+TEST_CASE("a long life makes the delay short again") {
+    Backoff backoff(Milliseconds{100}, Milliseconds{30'000});
+    CHECK(backoff.after(Milliseconds{0}) == Milliseconds{100});
+    CHECK(backoff.after(Milliseconds{0}) == Milliseconds{200});
+    CHECK(backoff.after(Milliseconds{30'000}) == Milliseconds{100});
+}
+
+TEST_CASE("a program that cannot be started is tried again later") {
+    Node node(1);
+    node.launcher.broken = true;
+    node.ends(node.pid(Role::hkd), killed_9);
+    node.clock.advance(Milliseconds{100});
+    node.crew.reconcile();
+    CHECK(node.log.contains("role.start_failed"));
+    node.launcher.broken = false;
+    node.clock.advance(Milliseconds{200});
+    node.crew.reconcile();
+    CHECK(node.pids(Role::hkd).size() == 1);
+}
+
+TEST_CASE("a role without a sign of life is killed") {
+    Node node(1);
+    const pid_t hkd = node.pid(Role::hkd);
+    node.report(hkd, net::report::Alive{5'000, 0, 0, {}});
+    node.clock.advance(Milliseconds{4'999});
+    node.crew.reconcile();
+    CHECK(node.launcher.signals.empty());
+    node.clock.advance(Milliseconds{1});
+    node.crew.reconcile();
+    CHECK(node.launcher.signals == std::map<pid_t, int>{{hkd, SIGKILL}});
+    CHECK(node.log.contains("event=role.silent role=hkd"));
+}
+
+TEST_CASE("a role whose call is stuck past its deadline is killed and the call named") {
+    Node node(1);
+    const pid_t broker = node.pid(Role::broker);
+    node.report(broker, net::report::Alive{5'000, 3, 30'000, "authenticator ldap: authenticate"});
+    CHECK(node.launcher.signals.empty());
+    node.report(broker, net::report::Alive{5'000, 3, 30'001, "authenticator ldap: authenticate"});
+    CHECK(node.launcher.signals == std::map<pid_t, int>{{broker, SIGKILL}});
+    CHECK(node.log.contains("authenticator ldap: authenticate"));
+}
+
+TEST_CASE("a role cannot promise its next sign of life for longer than two minutes") {
+    Node node(1);
+    const pid_t hkd = node.pid(Role::hkd);
+    node.report(hkd, net::report::Alive{0xFFFFFFFFU, 0, 0, {}});
+    node.clock.advance(Milliseconds{120'000});
+    node.crew.reconcile();
+    CHECK(node.launcher.signals.contains(hkd));
+}
+
+TEST_CASE("a role that sends no message of the protocol is killed") {
+    Node node(1);
+    const pid_t worker = node.pid(Role::l7r);
+    REQUIRE(::send(node.launcher.links.at(worker).fd(), "rubbish", 7, 0) == 7);
+    node.crew.read_reports(worker);
+    CHECK(node.launcher.signals == std::map<pid_t, int>{{worker, SIGKILL}});
+}
+
+TEST_CASE("a new broker is linked to every worker and to hkd") {
+    Node node(2);
+    for (const Member& member : node.crew.members()) (void)node.orders(member.pid);
+    node.ends(node.pid(Role::broker), killed_9);
+    node.clock.advance(Milliseconds{100});
+    node.crew.reconcile();
+    CHECK(node.count<net::order::Peer>(node.pid(Role::broker)) == 3);
+    CHECK(node.count<net::order::Peer>(node.pid(Role::hkd)) == 1);
+    for (const pid_t worker : node.pids(Role::l7r))
+        CHECK(node.count<net::order::Peer>(worker) == 1);
+}
+
+TEST_CASE("a reload puts workers and broker beside the old ones and hkd after it") {
+    Node node(1);
+    node.all_ready();
+    const pid_t old_worker = node.pid(Role::l7r);
+    const pid_t old_broker = node.pid(Role::broker);
+    const pid_t old_hkd = node.pid(Role::hkd);
+    for (const Member& member : node.crew.members()) (void)node.orders(member.pid);
+    node.crew.replace_all();
+    node.crew.reconcile();
+    CHECK(node.pids(Role::l7r).size() == 2);
+    CHECK(node.pids(Role::broker).size() == 2);
+    CHECK(node.pids(Role::hkd) == std::vector<pid_t>{old_hkd});
+    CHECK(node.count<net::order::Stop>(old_hkd) == 1);
+    CHECK_FALSE(node.leaving(old_worker));
+    CHECK(node.crew.replacing());
+
+    node.ends(old_hkd, exited_0);
+    CHECK(node.pids(Role::hkd).size() == 1);
+    node.report(node.pids(Role::broker)[1], net::report::Ready{});
+    CHECK_FALSE(node.leaving(old_broker));
+    CHECK_FALSE(node.leaving(old_worker));
+    node.report(node.pids(Role::l7r)[1], net::report::Ready{});
+    CHECK(node.leaving(old_worker));
+    CHECK(node.leaving(old_broker));
+
+    // The old worker keeps the old broker as long as there is one, then gets the new one.
+    CHECK(node.count<net::order::Peer>(old_worker) == 0);
+    node.ends(old_broker, exited_0);
+    CHECK(node.count<net::order::Peer>(old_worker) == 1);
+    node.ends(old_worker, exited_0);
+    CHECK_FALSE(node.crew.replacing());
+    CHECK(node.crew.restarts(Role::l7r) == 0);
+}
+
+TEST_CASE("a draining worker without a limit is left alone, one with a limit is killed") {
+    for (const int limit : {0, 1000}) {
+        Node node(1);
+        auto settings = Node::settings(1, false);
+        settings.worker_drain = Milliseconds{limit};
+        node.crew.change(settings);
+        node.all_ready();
+        const pid_t old_worker = node.pid(Role::l7r);
+        node.crew.replace_all();
+        node.crew.reconcile();
+        node.all_ready();
+        REQUIRE(node.leaving(old_worker));
+        for (int i = 0; i < 60; ++i) {
+            node.clock.advance(Milliseconds{1000});
+            std::vector<pid_t> alive;
+            for (const Member& member : node.crew.members()) alive.push_back(member.pid);
+            for (const pid_t pid : alive) node.report(pid, net::report::Alive{});
+        }
+        CHECK(node.launcher.signals.contains(old_worker) == (limit != 0));
+    }
+}
+
+TEST_CASE("fewer workers make the surplus ones drain") {
+    Node node(3);
+    node.all_ready();
+    node.crew.change(Node::settings(1, false));
+    int leaving = 0;
+    for (const pid_t worker : node.pids(Role::l7r)) leaving += node.leaving(worker) ? 1 : 0;
+    CHECK(leaving == 2);
+}
+
+TEST_CASE("stop lets workers and hkd go first, then the broker, then the database") {
+    Node node(1, true);
+    node.report(node.pid(Role::database), net::report::Ready{});
+    node.all_ready();
+    node.crew.stop(Milliseconds{10'000}, std::nullopt);
+    CHECK(node.count<net::order::Drain>(node.pid(Role::l7r)) == 1);
+    CHECK(node.count<net::order::Stop>(node.pid(Role::hkd)) == 1);
+    CHECK(node.count<net::order::Stop>(node.pid(Role::broker)) == 0);
+    node.ends(node.pid(Role::l7r), exited_0);
+    node.ends(node.pid(Role::hkd), exited_0);
+    CHECK(node.count<net::order::Stop>(node.pid(Role::broker)) == 1);
+    CHECK(node.count<net::order::Stop>(node.pid(Role::database)) == 0);
+    node.ends(node.pid(Role::broker), exited_0);
+    CHECK(node.count<net::order::Stop>(node.pid(Role::database)) == 1);
+    CHECK_FALSE(node.crew.gone());
+    node.ends(node.pid(Role::database), exited_0);
+    CHECK(node.crew.gone());
+}
+
+TEST_CASE("who does not leave at a stop is killed") {
+    Node node(1);
+    node.crew.stop(Milliseconds{1'000}, std::nullopt);
+    const pid_t worker = node.pid(Role::l7r);
+    node.clock.advance(Milliseconds{6'000});
+    node.crew.reconcile();
+    CHECK(node.launcher.signals.contains(worker));
+}
+
+TEST_CASE("stop with VMs has hkd evacuate, and another hkd if that one dies of it") {
+    Node node(1);
+    node.crew.stop(Milliseconds{1'000}, Milliseconds{60'000});
+    const pid_t first = node.pid(Role::hkd);
+    CHECK(node.count<net::order::Evacuate>(first) == 1);
+    CHECK(node.count<net::order::Stop>(node.pid(Role::broker)) == 0);
+    node.ends(node.pid(Role::l7r), exited_0);
+    node.ends(first, killed_9);
+    node.clock.advance(Milliseconds{100});
+    node.crew.reconcile();
+    const pid_t second = node.pid(Role::hkd);
+    CHECK(node.count<net::order::Evacuate>(second) == 1);
+    node.ends(second, exited_0);
+    CHECK(node.count<net::order::Stop>(node.pid(Role::broker)) == 1);
+    node.ends(node.pid(Role::broker), exited_0);
+    CHECK(node.crew.gone());
+}
+
+TEST_CASE("an evacuation that takes too long is given up and said so") {
+    Node node(1);
+    node.launcher.broken = true;
+    node.ends(node.pid(Role::hkd), killed_9);
+    node.crew.stop(Milliseconds{1'000}, Milliseconds{10'000});
+    node.ends(node.pid(Role::l7r), exited_0);
+    node.clock.advance(Milliseconds{10'000});
+    node.crew.reconcile();
+    CHECK(node.log.contains("node.evacuate_failed"));
+    node.ends(node.pid(Role::broker), exited_0);
+    CHECK(node.crew.gone());
+}
+
+TEST_CASE("a node is complete when each role is ready or has said what it lacks") {
+    Node node(1);
+    CHECK_FALSE(node.crew.complete());
+    node.report(node.pid(Role::hkd), net::report::Ready{});
+    CHECK_FALSE(node.crew.complete());
+    node.report(node.pid(Role::broker), net::report::Status{"unconfigured: no certificate"});
+    CHECK(node.crew.complete());
+    CHECK(node.log.contains("unconfigured: no certificate"));
+}
