@@ -1,5 +1,4 @@
-// The one place where Asio, Beast and Boost.JSON are compiled.
+// The one place where Asio and Beast are compiled (Boost.JSON: json.cpp).
 #include <boost/asio/impl/src.hpp>
 #include <boost/asio/ssl/impl/src.hpp>
 #include <boost/beast/src.hpp>
-#include <boost/json/src.hpp>

@@ -1,4 +1,4 @@
-// Boost.JSON for this room's sources; compiled once, in json.cpp.
+// Boost.JSON for this room's sources.
 #pragma once
 
 #include <boost/json.hpp>
