@@ -24,9 +24,9 @@ Overloaded(T...) -> Overloaded<T...>;
 // Between the supervisor's orders and the worker.
 class RoleProcess {
 public:
-    explicit RoleProcess(net::RoleLink link)
+    RoleProcess(net::RoleLink link, Milliseconds broker_patience)
         : link_(std::move(link)),
-          worker_(loop_, {link_.instance(), Milliseconds{5000}, [this] { report_ready(); },
+          worker_(loop_, {link_.instance(), broker_patience, [this] { report_ready(); },
                           [this](const std::string& text) { report(net::report::Status{text}); }}),
           watch_(loop_, [this](std::uint32_t /*events*/) { receive(); }),
           beat_(loop_, [this] { beat(); }) {}
@@ -106,11 +106,11 @@ private:
 
 }  // namespace
 
-int run(net::RoleLink link) {
+int run(net::RoleLink link, Milliseconds broker_patience) {
     // kTLS lets OpenSSL write to the sockets itself, without MSG_NOSIGNAL.
     ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for SIGPIPE
     OPENSSL_init_ssl(0, nullptr);
-    return RoleProcess(std::move(link)).run();
+    return RoleProcess(std::move(link), broker_patience).run();
 }
 
 }  // namespace qvd::l7r

@@ -1,12 +1,14 @@
 // The l7r role of qvd-node.
 #pragma once
 
+#include "base/clock.hpp"
 #include "net/role_link.hpp"
 
 namespace qvd::l7r {
 
 // Works until the supervisor says stop, or until the last session has ended after drain. Returns
-// the exit status. The process must have nothing to lose: it reads what strangers send.
-int run(net::RoleLink link);
+// the exit status. The process must have nothing to lose: it reads what strangers send. While no
+// broker is there, clients wait for `broker_patience` at most before they hear 503.
+int run(net::RoleLink link, Milliseconds broker_patience = Milliseconds{5000});
 
 }  // namespace qvd::l7r
