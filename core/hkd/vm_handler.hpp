@@ -79,6 +79,8 @@ public:
     void order_stop(std::string reason);
     // Of an evacuation that takes too long, whatever the VM thinks of it.
     void order_kill();
+    // Tells the agent, which tells the user; at most once an hour, answers are not waited for.
+    void tell_expiry(std::optional<Timestamp> soft, std::optional<Timestamp> hard);
     // The backend reports that it ended by itself; of an older incarnation it is ignored.
     void ended(const FoundVm& found);
 
@@ -125,7 +127,8 @@ private:
     Awaitable<void> terminate(std::uint64_t generation);
     Awaitable<void> tidy();
     Awaitable<Result<void>> ping();
-    Awaitable<Result<std::string>> call_agent(std::string method);
+    Awaitable<Result<std::string>> call_agent(std::string method, AgentParameters parameters);
+    Awaitable<void> call_expire(AgentParameters parameters);
     Awaitable<Result<void>> stop_by_backend();
     Awaitable<void> pause(Milliseconds time);
     [[nodiscard]] bool is_past(std::uint64_t generation) const { return generation != generation_; }
@@ -141,6 +144,7 @@ private:
     int attempt_ = 0;
     Clock::time_point entered_;
     Clock::time_point limit_ = Alarm::never;
+    std::optional<Clock::time_point> expiry_told_;
     std::deque<Occurrence> news_;
     std::unique_ptr<Alarm> alarm_;              // rung with news
     std::vector<std::weak_ptr<Alarm>> pauses_;  // of works; rung when the stage is left

@@ -5,6 +5,8 @@
 #include "hkd/vm_handler.hpp"
 
 #include <algorithm>
+#include <array>
+#include <ctime>
 
 namespace qvd::hkd {
 
@@ -18,6 +20,16 @@ constexpr Milliseconds longest_ping_pause{1000};
 // Nobody asked the agent: that says nothing about the VM.
 bool says_nothing(const Error& error) {
     return error.code() == "agent.no_broker" || error.code() == "agent.stale";
+}
+
+// "2026-11-22T04:13:49Z"
+std::string utc(Timestamp time) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    std::array<char, 32> text{};
+    const std::size_t length = std::strftime(text.data(), text.size(), "%FT%TZ", &parts);
+    return {text.data(), length};
 }
 
 // Counts the calls that an agent left unanswered.
@@ -123,17 +135,17 @@ Async<void> VmHandler::start_backend(std::uint64_t generation) {
 
 // ---- the agent -----------------------------------------------------------------------------
 
-Async<std::string> VmHandler::call_agent(std::string method) {
-    AgentParameters none;
+Async<std::string> VmHandler::call_agent(std::string method, AgentParameters parameters) {
     const Milliseconds timeout = workshop_->limits->agent_call;
     co_return co_await workshop_->agents.call(plan_.vm, plan_.incarnation, std::move(method),
-                                              std::move(none), timeout);
+                                              std::move(parameters), timeout);
 }
 
 // OK if the agent is there, even if it says no.
 Async<void> VmHandler::ping() {
     std::string method = "ping";
-    const Result<std::string> answer = co_await call_agent(std::move(method));
+    AgentParameters none;
+    const Result<std::string> answer = co_await call_agent(std::move(method), std::move(none));
     if (answer.ok() || answer.error().code() == "agent.refused") co_return Result<void>{};
     co_return answer.error();
 }
@@ -196,6 +208,24 @@ asio::awaitable<void> VmHandler::watch_for_recovery(std::uint64_t generation) {
     }
 }
 
+void VmHandler::tell_expiry(std::optional<Timestamp> soft, std::optional<Timestamp> hard) {
+    const Clock::time_point now = workshop_->schedule.clock().now();
+    if (expiry_told_ && now - *expiry_told_ < std::chrono::hours(1)) return;
+    expiry_told_ = now;
+    AgentParameters parameters;
+    if (soft) parameters.emplace_back("vm.expiration.soft", utc(*soft));
+    if (hard) parameters.emplace_back("vm.expiration.hard", utc(*hard));
+    spawn(call_expire(std::move(parameters)));
+}
+
+asio::awaitable<void> VmHandler::call_expire(AgentParameters parameters) {
+    std::string method = "expire";
+    const auto told = co_await call_agent(std::move(method), std::move(parameters));
+    if (!told.ok())
+        log::info("vm.expiry_not_told", {{"vm", plan_.vm}, {"code", told.error().code()}},
+                  told.error().sentence());
+}
+
 // ---- the end -------------------------------------------------------------------------------
 
 // The agent first, it can say goodbye to the user; where nobody answers, the hypervisor.
@@ -204,7 +234,8 @@ asio::awaitable<void> VmHandler::shut_down(std::uint64_t generation) {
         if (call > 0) co_await pause(workshop_->limits->poweroff_delay);
         if (is_past(generation)) co_return;
         std::string method = "poweroff";
-        const Result<std::string> answer = co_await call_agent(std::move(method));
+        AgentParameters none;
+        const Result<std::string> answer = co_await call_agent(std::move(method), std::move(none));
         if (is_past(generation)) co_return;
         if (answer.ok()) co_return post(VmEvent::poweroff_accepted, "", generation);
         log::info("vm.poweroff_refused", {{"vm", plan_.vm}, {"code", answer.error().code()}},

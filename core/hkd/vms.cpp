@@ -1,0 +1,299 @@
+#include "hkd/vms.hpp"
+
+#include "base/log.hpp"
+#include "hkd/spawn.hpp"
+#include "hkd/vm_plan.hpp"
+
+#include <algorithm>
+
+namespace qvd::hkd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr int most_attempts = 5;
+constexpr Milliseconds first_restart_pause{10'000};
+constexpr Milliseconds longest_restart_pause{300'000};
+constexpr Milliseconds usage_patience{2'000};
+
+// In these a process of it exists, or ended without our knowing.
+bool is_launched(VmStage stage) {
+    return !is_over(stage) && stage != vm_stage::starting_1 && stage != vm_stage::zombie_2;
+}
+
+}  // namespace
+
+Vms::Vms(Workshop& workshop, NodeId node, config::View view)
+    : workshop_(&workshop),
+      node_(node),
+      view_(std::move(view)),
+      orders_(workshop.schedule.alarm()),
+      empty_(workshop.schedule.alarm()),
+      listening_(workshop.backend.listen([this](const FoundVm& found) { heard(found); })) {
+}
+
+VmHandler::Over Vms::when_over() {
+    return [this](const VmHandler::End& end) { over(end); };
+}
+
+// ---- adoption ------------------------------------------------------------------------------
+
+Async<void> Vms::adopt(bool rebooted) {
+    adopting_ = true;
+    QVD_CO_TRY(const std::vector<store::VmRecord> rows, co_await workshop_->store.vms_on(node_));
+    std::vector<std::string> uuids;
+    for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    QVD_CO_CHECK(co_await workshop_->backend.collect(std::move(uuids)));
+    QVD_CO_TRY(const std::vector<FoundVm> found, co_await workshop_->backend.survey());
+
+    std::set<std::string> expected;
+    for (const store::VmRecord& row : rows) {
+        const VmStage stage{row.runtime.state, row.runtime.phase};
+        if (is_over(stage) || handlers_.contains(row.vm.id)) continue;
+        if (!next_stage(stage, VmEvent::adopted)) continue;  // paused, suspended
+        expected.insert(row.vm.uuid);
+        co_await adopt_row(row, found, rebooted);
+    }
+    for (const FoundVm& one : found)
+        if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
+
+    adopting_ = false;
+    for (const FoundVm& one : std::exchange(early_, {})) heard(one);
+    co_return Result<void>{};
+}
+
+asio::awaitable<void> Vms::adopt_row(store::VmRecord row, std::vector<FoundVm> found,
+                                     bool rebooted) {
+    const auto handler =
+        std::make_shared<VmHandler>(*workshop_, plan_known(row, view_), row.runtime);
+    const auto its = std::ranges::find_if(found, [&row](const FoundVm& one) {
+        return one.uuid == row.vm.uuid && is_alive(one.state);
+    });
+    if (its != found.end() && its->incarnation != row.runtime.incarnation)
+        co_await destroy_stray(*its);
+    handlers_[row.vm.id] = handler;
+    if (its != found.end() && its->incarnation == row.runtime.incarnation)
+        handler->adopt(*its, when_over());
+    else
+        handler->give_up(
+            rebooted ? "the node was restarted" : "it was not there any more when hkd came back",
+            when_over());
+}
+
+asio::awaitable<void> Vms::destroy_stray(FoundVm found) {
+    log::warn("vm.unknown_destroyed",
+              {{"vm", found.vm}, {"uuid", found.uuid}, {"incarnation", found.incarnation}},
+              "it runs here, but not by the database");
+    VmPlan plan = plan_found(found, view_);
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    const Result<void> destroyed = co_await workshop_->backend.destroy(std::move(plan), deadline);
+    if (!destroyed.ok())
+        log::error("vm.not_destroyed", {{"vm", found.vm}}, destroyed.error().sentence());
+}
+
+void Vms::heard(const FoundVm& found) {
+    if (is_alive(found.state)) return;
+    if (adopting_) early_.push_back(found);
+    for (const auto& [id, handler] : handlers_)
+        if (handler->plan().uuid == found.uuid) return handler->ended(found);
+}
+
+// ---- orders --------------------------------------------------------------------------------
+
+asio::awaitable<void> Vms::follow_orders(Milliseconds every) {
+    while (!closed_) {
+        look_ = false;
+        const auto pending = co_await workshop_->store.pending_commands(node_);
+        if (pending.ok()) {
+            if (std::exchange(deaf_, false))
+                log::info("hkd.database_back", {}, "takes orders again");
+            for (const auto& [vm, command] : *pending) co_await take(vm, command);
+        } else if (!std::exchange(deaf_, true)) {
+            log::warn("hkd.database_away", {{"code", pending.error().code()}},
+                      "no orders for now: " + pending.error().sentence());
+        }
+        if (!look_ && !closed_) co_await orders_->wait_until(workshop_->schedule.in(every));
+    }
+}
+
+void Vms::look_for_orders() {
+    look_ = true;
+    orders_->ring();
+}
+
+void Vms::close() {
+    closed_ = true;
+    orders_->ring();
+}
+
+asio::awaitable<void> Vms::take(VmId vm, VmCommand command) {
+    if (closed_) co_return;
+    if (command == VmCommand::start)
+        co_await take_start(vm);
+    else
+        co_await take_stop(vm);
+}
+
+asio::awaitable<void> Vms::take_start(VmId vm) {
+    // Its last life ends first; over() looks for this order again.
+    if (handlers_.contains(vm)) co_return;
+    const auto order = co_await workshop_->store.take_start(vm, node_);
+    if (!order.ok()) {
+        log::warn("vm.start_not_taken", {{"vm", vm}, {"code", order.error().code()}},
+                  order.error().sentence());
+        co_return;
+    }
+    Result<VmPlan> plan = plan_start(*order, view_);
+    const bool sound = plan.ok();
+    const Error why = sound ? Error{ErrorKind::internal, "", ""} : plan.error();
+    const auto handler = std::make_shared<VmHandler>(
+        *workshop_, sound ? std::move(plan).value() : plan_known(order->record, view_),
+        plan_image(*order, view_), order->record.runtime.attempt);
+    handlers_[vm] = handler;
+    if (sound)
+        handler->start(when_over());
+    else
+        handler->fail_at_once(why, when_over());
+}
+
+asio::awaitable<void> Vms::take_stop(VmId vm) {
+    const auto taken = co_await workshop_->store.take_stop(vm, node_);
+    if (!taken.ok()) {
+        log::info("vm.stop_not_taken", {{"vm", vm}}, taken.error().sentence());
+        co_return;
+    }
+    if (const auto handler = find(vm))
+        handler->order_stop("");
+    else
+        log::warn("vm.stop_without_vm", {{"vm", vm}}, "ordered to stop, but it is not here");
+}
+
+void Vms::over(const VmHandler::End& end) {
+    handlers_.erase(end.vm);
+    log::info("vm.over", {{"vm", end.vm}, {"stage", to_string(end.stage)}}, "");
+    const bool failed = end.stage == vm_stage::failed && end.culpable;
+    if (failed && workshop_->limits->failure == FailurePolicy::retry && !closed_)
+        spawn(workshop_->executor, start_again(end.vm, end.attempt), 0);
+    empty_->ring();
+    look_for_orders();
+}
+
+// hkd.vm.failure = retry: later each time, and in the end blocked all the same.
+asio::awaitable<void> Vms::start_again(VmId vm, int attempt) {
+    if (attempt + 1 >= most_attempts) {
+        log::error("vm.given_up", {{"vm", vm}, {"attempts", attempt + 1}},
+                   "blocked after that many failed starts in a row");
+        (void)co_await workshop_->store.set_vm_blocked(vm, true);
+        co_return;
+    }
+    const auto factor = 1 << std::min(attempt, 8);
+    co_await workshop_->schedule.sleep(
+        std::min(longest_restart_pause, first_restart_pause * factor));
+    if (closed_ || handlers_.contains(vm)) co_return;
+    const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
+    log::info("vm.start_again", {{"vm", vm}, {"attempt", attempt + 1}},
+              ordered.ok() ? "" : ordered.error().sentence());
+}
+
+// ---- the end of all ------------------------------------------------------------------------
+
+asio::awaitable<void> Vms::wait_until_empty(Clock::time_point limit) {
+    while (!handlers_.empty() && workshop_->schedule.clock().now() < limit)
+        co_await empty_->wait_until(limit);
+}
+
+asio::awaitable<void> Vms::evacuate(Milliseconds patience, Milliseconds kill_again) {
+    close();
+    log::info("node.evacuation", {{"vms", handlers_.size()}}, "stops every VM of this node");
+    const auto all = handlers_;
+    for (const auto& [id, handler] : all) handler->order_stop("the node is evacuated");
+    co_await wait_until_empty(workshop_->schedule.in(patience));
+    while (!handlers_.empty()) {
+        log::warn("node.evacuation_kills", {{"vms", handlers_.size()}},
+                  "they did not stop in time");
+        const auto rest = handlers_;
+        for (const auto& [id, handler] : rest) handler->order_kill();
+        co_await wait_until_empty(workshop_->schedule.in(kill_again));
+    }
+}
+
+// ---- looking after them --------------------------------------------------------------------
+
+asio::awaitable<void> Vms::compare() {
+    std::map<VmId, std::pair<std::int64_t, VmStage>> before;
+    for (const auto& [id, handler] : handlers_)
+        if (is_launched(handler->stage()))
+            before[id] = {handler->plan().incarnation, handler->stage()};
+    const auto found = co_await workshop_->backend.survey();
+    if (!found.ok()) {
+        log::warn("hkd.no_survey", {}, found.error().sentence());
+        co_return;
+    }
+    for (const auto& [id, was] : before) {
+        const auto handler = find(id);
+        if (!handler || handler->plan().incarnation != was.first || handler->stage() != was.second)
+            continue;
+        const std::string& uuid = handler->plan().uuid;
+        if (std::ranges::any_of(*found, [&uuid](const FoundVm& one) {
+                return one.uuid == uuid && is_alive(one.state);
+            }))
+            continue;
+        FoundVm end;
+        end.uuid = uuid;
+        end.incarnation = was.first;
+        end.state = plugin::BackendState::crashed;
+        end.sentence = "it is not there any more, and nobody said why";
+        handler->ended(end);
+    }
+}
+
+asio::awaitable<void> Vms::report_usage() {
+    std::vector<store::VmUsage> usage;
+    const auto all = handlers_;
+    for (const auto& [id, handler] : all) {
+        if (!is_launched(handler->stage())) continue;
+        VmPlan plan = handler->plan();
+        const Deadline deadline = Deadline::in(workshop_->schedule.clock(), usage_patience);
+        const auto used = co_await workshop_->backend.usage(std::move(plan), deadline);
+        if (used.ok())
+            usage.push_back({id, handler->plan().incarnation, used->cpu_seconds,
+                             static_cast<std::int64_t>(used->memory_bytes)});
+    }
+    // The next report makes good for a lost one.
+    if (!usage.empty()) (void)co_await workshop_->store.report_usage(node_, std::move(usage));
+}
+
+asio::awaitable<void> Vms::expire() {
+    const auto rows = co_await workshop_->store.vms_on(node_);
+    if (!rows.ok()) co_return;
+    const Timestamp now = std::chrono::system_clock::now();
+    for (const store::VmRecord& row : *rows) {
+        const auto handler = find(row.vm.id);
+        if (!handler || handler->stage() != vm_stage::running) continue;
+        if (row.runtime.expires_hard && *row.runtime.expires_hard <= now) {
+            log::info("vm.expired", {{"vm", row.vm.id}},
+                      "its hard expiry has passed; it is stopped");
+            handler->order_stop("its image has expired");
+        } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= now) {
+            handler->tell_expiry(row.runtime.expires_soft, row.runtime.expires_hard);
+        }
+    }
+}
+
+void Vms::set_view(config::View view) {
+    view_ = std::move(view);
+}
+
+std::vector<VmFacts> Vms::facts() const {
+    std::vector<VmFacts> all;
+    for (const auto& [id, handler] : handlers_) all.push_back(handler->facts());
+    return all;
+}
+
+std::shared_ptr<VmHandler> Vms::find(VmId vm) const {
+    const auto found = handlers_.find(vm);
+    return found == handlers_.end() ? nullptr : found->second;
+}
+
+}  // namespace qvd::hkd

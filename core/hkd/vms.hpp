@@ -1,0 +1,73 @@
+// The VMs on this node: orders taken, VMs of an earlier hkd adopted, everything ended in order.
+#pragma once
+
+#include "config/view.hpp"
+#include "hkd/vm_handler.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+namespace qvd::hkd {
+
+// Belongs to the event loop and outlives what it has spawned there.
+class Vms {
+public:
+    Vms(Workshop& workshop, NodeId node, config::View view);
+
+    // Before anything else: what runs and belongs here goes on, what runs and does not is
+    // destroyed, what should run and does not is written down. May be repeated after an error.
+    // `rebooted`: nothing can have survived.
+    Async<void> adopt(bool rebooted);
+
+    // Takes orders until close(): at once when told by look_for_orders(), and otherwise `every`.
+    boost::asio::awaitable<void> follow_orders(Milliseconds every);
+    void look_for_orders();
+    void close();
+
+    // Sees that what backends do not report is noticed; one survey.
+    boost::asio::awaitable<void> compare();
+    // What the running VMs use, into the database.
+    boost::asio::awaitable<void> report_usage();
+    // VMs whose soft or hard expiry has passed.
+    boost::asio::awaitable<void> expire();
+
+    // Stops all, and kills those that do not stop within `patience`; returns when none is left.
+    boost::asio::awaitable<void> evacuate(Milliseconds patience, Milliseconds kill_again);
+
+    void set_view(config::View view);
+    [[nodiscard]] std::vector<VmFacts> facts() const;
+    [[nodiscard]] std::shared_ptr<VmHandler> find(VmId vm) const;
+    [[nodiscard]] std::size_t size() const { return handlers_.size(); }
+
+private:
+    template <class T>
+    using Awaitable = boost::asio::awaitable<T>;
+
+    Awaitable<void> take(VmId vm, VmCommand command);
+    Awaitable<void> take_start(VmId vm);
+    Awaitable<void> take_stop(VmId vm);
+    Awaitable<void> start_again(VmId vm, int attempt);
+    Awaitable<void> destroy_stray(FoundVm found);
+    Awaitable<void> adopt_row(store::VmRecord row, std::vector<FoundVm> found, bool rebooted);
+    Awaitable<void> wait_until_empty(Clock::time_point limit);
+    void over(const VmHandler::End& end);
+    void heard(const FoundVm& found);
+    [[nodiscard]] VmHandler::Over when_over();
+
+    Workshop* workshop_;
+    NodeId node_;
+    config::View view_;
+    std::map<VmId, std::shared_ptr<VmHandler>> handlers_;
+    std::unique_ptr<Alarm> orders_;  // rung when there may be an order
+    std::unique_ptr<Alarm> empty_;   // rung when a VM is over
+    bool look_ = true;
+    bool closed_ = false;
+    bool adopting_ = false;
+    bool deaf_ = false;           // the database's last answer was an error
+    std::vector<FoundVm> early_;  // ends reported while adopting
+    Backend::Token listening_;
+};
+
+}  // namespace qvd::hkd
