@@ -249,6 +249,7 @@ TEST_CASE("typed configuration tells an unset key from an undeclared one") {
     core.services[QVD_CORE_CONFIGURATION] = &table;
     const qvd::sdk::Configuration configuration{Core(core.raw())};
     CHECK(configuration.seconds("patience") == std::chrono::seconds(30));
-    CHECK_THROWS_WITH(configuration.integer("unset"), "unset is not set");
-    CHECK_THROWS_WITH(configuration.boolean("x"), "x is not declared, or not with this type");
+    CHECK_THROWS_WITH(static_cast<void>(configuration.integer("unset")), "unset is not set");
+    CHECK_THROWS_WITH(static_cast<void>(configuration.boolean("x")),
+                      "x is not declared, or not with this type");
 }

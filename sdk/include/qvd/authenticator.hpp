@@ -12,20 +12,30 @@ namespace sdk {
 class Login {
 public:
     explicit Login(const qvd_login* raw) noexcept : raw_(raw) {}
-    std::uint64_t id() const noexcept { return raw_->id; }
-    qvd_login_request request() const noexcept { return raw_->request; }
-    bool has_second_factor() const noexcept { return (raw_->flags & QVD_LOGIN_SECOND_FACTOR) != 0; }
-    std::string_view client_address() const noexcept { return view(raw_->client_address); }
-    std::uint32_t client_port() const noexcept { return raw_->client_port; }
-    std::string_view typed_name() const noexcept { return view(raw_->typed_name); }
-    std::string_view name() const noexcept { return view(raw_->name); }
-    std::uint64_t user_id() const noexcept { return raw_->user_id; }
-    std::uint64_t vm_id() const noexcept { return raw_->vm_id; }
-    Properties request_parameters() const noexcept { return Properties(raw_->request_parameters); }
-    Properties session_parameters() const noexcept { return Properties(raw_->session_parameters); }
+    [[nodiscard]] std::uint64_t id() const noexcept { return raw_->id; }
+    [[nodiscard]] qvd_login_request request() const noexcept { return raw_->request; }
+    [[nodiscard]] bool has_second_factor() const noexcept {
+        return (raw_->flags & QVD_LOGIN_SECOND_FACTOR) != 0;
+    }
+    [[nodiscard]] std::string_view client_address() const noexcept {
+        return view(raw_->client_address);
+    }
+    [[nodiscard]] std::uint32_t client_port() const noexcept { return raw_->client_port; }
+    [[nodiscard]] std::string_view typed_name() const noexcept { return view(raw_->typed_name); }
+    [[nodiscard]] std::string_view name() const noexcept { return view(raw_->name); }
+    [[nodiscard]] std::uint64_t user_id() const noexcept { return raw_->user_id; }
+    [[nodiscard]] std::uint64_t vm_id() const noexcept { return raw_->vm_id; }
+    [[nodiscard]] Properties request_parameters() const noexcept {
+        return Properties(raw_->request_parameters);
+    }
+    [[nodiscard]] Properties session_parameters() const noexcept {
+        return Properties(raw_->session_parameters);
+    }
 
     // This instance's own state; empty if it was never put. Good until the login ends.
-    std::string_view get(std::string_view key) const { return view(raw_->get(raw_, str(key))); }
+    [[nodiscard]] std::string_view get(std::string_view key) const {
+        return view(raw_->get(raw_, str(key)));
+    }
     void put(std::string_view key, std::string_view value) const {
         raw_->put(raw_, str(key), str(value));
     }
@@ -38,9 +48,9 @@ private:
 class Credentials {
 public:
     explicit Credentials(const qvd_credentials* raw) noexcept : raw_(raw) {}
-    qvd_credential_kind kind() const noexcept { return raw_->kind; }
-    bool is_password() const noexcept { return kind() == QVD_PASSWORD; }
-    SecretView secret() const noexcept { return SecretView(raw_->secret); }
+    [[nodiscard]] qvd_credential_kind kind() const noexcept { return raw_->kind; }
+    [[nodiscard]] bool is_password() const noexcept { return kind() == QVD_PASSWORD; }
+    [[nodiscard]] SecretView secret() const noexcept { return SecretView(raw_->secret); }
 
 private:
     const qvd_credentials* raw_;
@@ -66,41 +76,42 @@ struct AuthenticatorTable;
 
 // Override what you take part in; what each function makes possible, and when it is called, is told
 // in qvd/authenticator.h. Throw Failure(QVD_UNAVAILABLE, ...) if you cannot tell. [worker]
-class Authenticator {
+class Authenticator : public sdk::Instance {
 public:
-    virtual ~Authenticator() = default;
-
     // The name to go on with, or nothing to leave it as it is.
-    virtual std::optional<std::string> normalise_login(const sdk::Login&, sdk::Call&) {
+    virtual std::optional<std::string> normalise_login(const sdk::Login& /*login*/,
+                                                       sdk::Call& /*call*/) {
         return std::nullopt;
     }
-    virtual std::optional<sdk::Factors> split(const sdk::Login&, sdk::SecretView /*password*/,
-                                              sdk::Call&) {
+    virtual std::optional<sdk::Factors> split(const sdk::Login& /*login*/,
+                                              sdk::SecretView /*password*/, sdk::Call& /*call*/) {
         return std::nullopt;
     }
-    virtual sdk::Answer authenticate(const sdk::Login&, const sdk::Credentials&, sdk::Call&) {
+    virtual sdk::Answer authenticate(const sdk::Login& /*login*/,
+                                     const sdk::Credentials& /*credentials*/, sdk::Call& /*call*/) {
         return sdk::Answer::pass;
     }
-    virtual sdk::Answer second_factor(const sdk::Login&, sdk::SecretView /*factor*/, sdk::Call&) {
+    virtual sdk::Answer second_factor(const sdk::Login& /*login*/, sdk::SecretView /*factor*/,
+                                      sdk::Call& /*call*/) {
         return sdk::Answer::pass;
     }
     // Throw Failure(QVD_DENIED, ...) to refuse the login after all.
-    virtual void after_login(const sdk::Login&, sdk::Call&) {}
-    virtual void before_list_vms(const sdk::Login&, sdk::Call&) {}
+    virtual void after_login(const sdk::Login& /*login*/, sdk::Call& /*call*/) {}
+    virtual void before_list_vms(const sdk::Login& /*login*/, sdk::Call& /*call*/) {}
     // The ids of the VMs that the user is to see, or nothing for the next plugin's, or the default.
-    virtual std::optional<std::vector<std::uint64_t>> list_vms(const sdk::Login&, sdk::Call&) {
+    virtual std::optional<std::vector<std::uint64_t>> list_vms(const sdk::Login& /*login*/,
+                                                               sdk::Call& /*call*/) {
         return std::nullopt;
     }
     // yes grants it; not overridden, the owner is granted his own.
-    virtual sdk::Answer allow_access(const sdk::Login& login, const sdk::VmEntry& vm, sdk::Call&) {
+    virtual sdk::Answer allow_access(const sdk::Login& login, const sdk::VmEntry& vm,
+                                     sdk::Call& /*call*/) {
         return vm.user_id() == login.user_id() ? sdk::Answer::yes : sdk::Answer::pass;
     }
     // call.put() adds session parameters for the agent.
-    virtual void before_connect(const sdk::Login&, const sdk::VmEntry&, sdk::Call&) {}
+    virtual void before_connect(const sdk::Login& /*login*/, const sdk::VmEntry& /*vm*/,
+                                sdk::Call& /*call*/) {}
 
-    virtual void cancel(std::uint64_t /*call_id*/) {}
-
-    static constexpr qvd_threading threading = QVD_SERIAL;
     template <class T>
     using Table = sdk::detail::AuthenticatorTable<T>;
 };

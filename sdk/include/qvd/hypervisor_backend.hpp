@@ -11,16 +11,24 @@ namespace sdk {
 class Disk {
 public:
     explicit Disk(const qvd_disk* raw) noexcept : raw_(raw) {}
-    qvd_disk_role role() const noexcept { return raw_->role; }
-    qvd_image_format format() const noexcept { return raw_->format; }
-    bool read_only() const noexcept { return (raw_->flags & QVD_DISK_READ_ONLY) != 0; }
-    bool persistent() const noexcept { return (raw_->flags & QVD_DISK_PERSISTENT) != 0; }
-    std::uint64_t di_id() const noexcept { return raw_->di_id; }
-    std::string_view path() const noexcept { return view(raw_->path); }
-    std::string_view unpacked_path() const noexcept { return view(raw_->unpacked_path); }
-    std::string_view overlay_path() const noexcept { return view(raw_->overlay_path); }
-    std::string_view target() const noexcept { return view(raw_->target); }
-    std::uint64_t size_bytes() const noexcept { return raw_->size_bytes; }
+    [[nodiscard]] qvd_disk_role role() const noexcept { return raw_->role; }
+    [[nodiscard]] qvd_image_format format() const noexcept { return raw_->format; }
+    [[nodiscard]] bool read_only() const noexcept {
+        return (raw_->flags & QVD_DISK_READ_ONLY) != 0;
+    }
+    [[nodiscard]] bool persistent() const noexcept {
+        return (raw_->flags & QVD_DISK_PERSISTENT) != 0;
+    }
+    [[nodiscard]] std::uint64_t di_id() const noexcept { return raw_->di_id; }
+    [[nodiscard]] std::string_view path() const noexcept { return view(raw_->path); }
+    [[nodiscard]] std::string_view unpacked_path() const noexcept {
+        return view(raw_->unpacked_path);
+    }
+    [[nodiscard]] std::string_view overlay_path() const noexcept {
+        return view(raw_->overlay_path);
+    }
+    [[nodiscard]] std::string_view target() const noexcept { return view(raw_->target); }
+    [[nodiscard]] std::uint64_t size_bytes() const noexcept { return raw_->size_bytes; }
 
 private:
     const qvd_disk* raw_;
@@ -29,9 +37,9 @@ private:
 class Address {
 public:
     explicit Address(const qvd_address* raw) noexcept : raw_(raw) {}
-    std::string_view address() const noexcept { return view(raw_->address); }
-    std::uint32_t prefix() const noexcept { return raw_->prefix; }
-    std::string_view gateway() const noexcept { return view(raw_->gateway); }
+    [[nodiscard]] std::string_view address() const noexcept { return view(raw_->address); }
+    [[nodiscard]] std::uint32_t prefix() const noexcept { return raw_->prefix; }
+    [[nodiscard]] std::string_view gateway() const noexcept { return view(raw_->gateway); }
 
 private:
     const qvd_address* raw_;
@@ -40,15 +48,15 @@ private:
 class Nic {
 public:
     explicit Nic(const qvd_nic* raw) noexcept : raw_(raw) {}
-    std::string_view mac() const noexcept { return view(raw_->mac); }
-    Array<qvd_address, Address> addresses() const noexcept {
+    [[nodiscard]] std::string_view mac() const noexcept { return view(raw_->mac); }
+    [[nodiscard]] Array<qvd_address, Address> addresses() const noexcept {
         return Array<qvd_address, Address>(raw_->addresses);
     }
-    Texts dns() const noexcept { return Texts(raw_->dns); }
-    std::string_view domain() const noexcept { return view(raw_->domain); }
-    std::string_view bridge() const noexcept { return view(raw_->bridge); }
-    std::string_view host_device() const noexcept { return view(raw_->host_device); }
-    std::uint32_t mtu() const noexcept { return raw_->mtu; }
+    [[nodiscard]] Texts dns() const noexcept { return Texts(raw_->dns); }
+    [[nodiscard]] std::string_view domain() const noexcept { return view(raw_->domain); }
+    [[nodiscard]] std::string_view bridge() const noexcept { return view(raw_->bridge); }
+    [[nodiscard]] std::string_view host_device() const noexcept { return view(raw_->host_device); }
+    [[nodiscard]] std::uint32_t mtu() const noexcept { return raw_->mtu; }
 
 private:
     const qvd_nic* raw_;
@@ -57,9 +65,9 @@ private:
 class Device {
 public:
     explicit Device(const qvd_device* raw) noexcept : raw_(raw) {}
-    qvd_device_kind kind() const noexcept { return raw_->kind; }
-    std::string_view address() const noexcept { return view(raw_->address); }
-    std::string_view model() const noexcept { return view(raw_->model); }
+    [[nodiscard]] qvd_device_kind kind() const noexcept { return raw_->kind; }
+    [[nodiscard]] std::string_view address() const noexcept { return view(raw_->address); }
+    [[nodiscard]] std::string_view model() const noexcept { return view(raw_->model); }
 
 private:
     const qvd_device* raw_;
@@ -69,29 +77,37 @@ private:
 class Vm {
 public:
     explicit Vm(const qvd_vm* raw) noexcept : raw_(raw) {}
-    std::uint64_t id() const noexcept { return raw_->id; }
-    std::string_view uuid() const noexcept { return view(raw_->uuid); }
-    std::uint64_t incarnation() const noexcept { return raw_->incarnation; }
-    std::string_view name() const noexcept { return view(raw_->name); }
-    std::uint64_t user_id() const noexcept { return raw_->user_id; }
-    std::string_view user_name() const noexcept { return view(raw_->user_name); }
-    std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
-    std::string_view osf_name() const noexcept { return view(raw_->osf_name); }
-    std::uint64_t di_id() const noexcept { return raw_->di_id; }
-    std::uint64_t memory_mib() const noexcept { return raw_->memory_mib; }
-    std::uint64_t swap_mib() const noexcept { return raw_->swap_mib; }
-    std::uint32_t cpus() const noexcept { return raw_->cpus; }
-    std::uint32_t cpu_shares() const noexcept { return raw_->cpu_shares; }
-    std::string_view cpuset() const noexcept { return view(raw_->cpuset); }
-    std::uint32_t agent_port() const noexcept { return raw_->agent_port; }
-    SecretView agent_secret() const noexcept { return SecretView(raw_->agent_secret); }
-    std::string_view runtime_path() const noexcept { return view(raw_->runtime_path); }
-    Array<qvd_disk, Disk> disks() const noexcept { return Array<qvd_disk, Disk>(raw_->disks); }
-    Array<qvd_nic, Nic> nics() const noexcept { return Array<qvd_nic, Nic>(raw_->nics); }
-    Array<qvd_device, Device> devices() const noexcept {
+    [[nodiscard]] std::uint64_t id() const noexcept { return raw_->id; }
+    [[nodiscard]] std::string_view uuid() const noexcept { return view(raw_->uuid); }
+    [[nodiscard]] std::uint64_t incarnation() const noexcept { return raw_->incarnation; }
+    [[nodiscard]] std::string_view name() const noexcept { return view(raw_->name); }
+    [[nodiscard]] std::uint64_t user_id() const noexcept { return raw_->user_id; }
+    [[nodiscard]] std::string_view user_name() const noexcept { return view(raw_->user_name); }
+    [[nodiscard]] std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
+    [[nodiscard]] std::string_view osf_name() const noexcept { return view(raw_->osf_name); }
+    [[nodiscard]] std::uint64_t di_id() const noexcept { return raw_->di_id; }
+    [[nodiscard]] std::uint64_t memory_mib() const noexcept { return raw_->memory_mib; }
+    [[nodiscard]] std::uint64_t swap_mib() const noexcept { return raw_->swap_mib; }
+    [[nodiscard]] std::uint32_t cpus() const noexcept { return raw_->cpus; }
+    [[nodiscard]] std::uint32_t cpu_shares() const noexcept { return raw_->cpu_shares; }
+    [[nodiscard]] std::string_view cpuset() const noexcept { return view(raw_->cpuset); }
+    [[nodiscard]] std::uint32_t agent_port() const noexcept { return raw_->agent_port; }
+    [[nodiscard]] SecretView agent_secret() const noexcept {
+        return SecretView(raw_->agent_secret);
+    }
+    [[nodiscard]] std::string_view runtime_path() const noexcept {
+        return view(raw_->runtime_path);
+    }
+    [[nodiscard]] Array<qvd_disk, Disk> disks() const noexcept {
+        return Array<qvd_disk, Disk>(raw_->disks);
+    }
+    [[nodiscard]] Array<qvd_nic, Nic> nics() const noexcept {
+        return Array<qvd_nic, Nic>(raw_->nics);
+    }
+    [[nodiscard]] Array<qvd_device, Device> devices() const noexcept {
         return Array<qvd_device, Device>(raw_->devices);
     }
-    Properties properties() const noexcept { return Properties(raw_->properties); }
+    [[nodiscard]] Properties properties() const noexcept { return Properties(raw_->properties); }
 
 private:
     const qvd_vm* raw_;
@@ -101,13 +117,15 @@ private:
 class Image {
 public:
     explicit Image(const qvd_image* raw) noexcept : raw_(raw) {}
-    std::uint64_t di_id() const noexcept { return raw_->di_id; }
-    std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
-    qvd_image_format format() const noexcept { return raw_->format; }
-    std::string_view path() const noexcept { return view(raw_->path); }
-    std::string_view unpacked_path() const noexcept { return view(raw_->unpacked_path); }
-    std::string_view checksum() const noexcept { return view(raw_->checksum); }
-    Properties properties() const noexcept { return Properties(raw_->properties); }
+    [[nodiscard]] std::uint64_t di_id() const noexcept { return raw_->di_id; }
+    [[nodiscard]] std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
+    [[nodiscard]] qvd_image_format format() const noexcept { return raw_->format; }
+    [[nodiscard]] std::string_view path() const noexcept { return view(raw_->path); }
+    [[nodiscard]] std::string_view unpacked_path() const noexcept {
+        return view(raw_->unpacked_path);
+    }
+    [[nodiscard]] std::string_view checksum() const noexcept { return view(raw_->checksum); }
+    [[nodiscard]] Properties properties() const noexcept { return Properties(raw_->properties); }
 
 private:
     const qvd_image* raw_;
@@ -124,7 +142,7 @@ struct VmStatus {
     std::chrono::milliseconds since{0};  // since 1970, UTC
     std::string sentence;
 
-    qvd_vm_status raw() const noexcept {
+    [[nodiscard]] qvd_vm_status raw() const noexcept {
         return {sizeof(qvd_vm_status), state,        vm_id, str(uuid), incarnation, pid, exit_code,
                 since.count(),         str(sentence)};
     }
@@ -187,45 +205,45 @@ struct HypervisorTable;
 // What each function must do, also when repeated, is told in qvd/hypervisor.h. Throw Failure to say
 // that it did not work. A function that is not overridden is one that the backend lacks. A class
 // that defers a call (Call::defer()) hands its results to the Pending. [worker]
-class HypervisorBackend {
+class HypervisorBackend : public sdk::Instance {
 public:
-    virtual ~HypervisorBackend() = default;
-
     // QVD_CAN_...: which optional functions work here and now. [any]
     virtual std::uint64_t capabilities() { return 0; }
 
-    virtual void collect(sdk::Texts /*keep*/, sdk::Call&) {}
-    virtual std::vector<sdk::VmStatus> survey(sdk::Call&) = 0;
-    virtual sdk::PreparedImage prepare_image(const sdk::Image& image, sdk::Call&) {
+    virtual void collect(sdk::Texts /*keep*/, sdk::Call& /*call*/) {}
+    virtual std::vector<sdk::VmStatus> survey(sdk::Call& call) = 0;
+    virtual sdk::PreparedImage prepare_image(const sdk::Image& image, sdk::Call& /*call*/) {
         return {std::string(image.path()), 0};
     }
-    virtual void remove_image(const sdk::Image&, sdk::Call&) {}
+    virtual void remove_image(const sdk::Image& /*image*/, sdk::Call& /*call*/) {}
 
-    virtual sdk::VmStatus start(const sdk::Vm&, sdk::Call&) = 0;
-    virtual void stop(const sdk::Vm&, sdk::Call&) = 0;
-    virtual void destroy_vm(const sdk::Vm&, sdk::Call&) = 0;
-    virtual sdk::VmStatus state(const sdk::Vm&, sdk::Call&) = 0;
-    virtual void remove_vm(const sdk::Vm&, sdk::Call&) = 0;
+    virtual sdk::VmStatus start(const sdk::Vm& vm, sdk::Call& call) = 0;
+    virtual void stop(const sdk::Vm& vm, sdk::Call& call) = 0;
+    virtual void destroy_vm(const sdk::Vm& vm, sdk::Call& call) = 0;
+    virtual sdk::VmStatus state(const sdk::Vm& vm, sdk::Call& call) = 0;
+    virtual void remove_vm(const sdk::Vm& vm, sdk::Call& call) = 0;
 
-    virtual std::vector<sdk::Endpoint> console(const sdk::Vm&, sdk::Call&) { lacks("a console"); }
-    virtual sdk::Usage usage(const sdk::Vm&, sdk::Call&) { lacks("usage"); }
-    virtual sdk::Capacity capacity(sdk::Call&) { lacks("capacity"); }
+    virtual std::vector<sdk::Endpoint> console(const sdk::Vm& /*vm*/, sdk::Call& /*call*/) {
+        lacks("a console");
+    }
+    virtual sdk::Usage usage(const sdk::Vm& /*vm*/, sdk::Call& /*call*/) { lacks("usage"); }
+    virtual sdk::Capacity capacity(sdk::Call& /*call*/) { lacks("capacity"); }
 
-    virtual void pause(const sdk::Vm&, sdk::Call&) { lacks("pause"); }
-    virtual void unpause(const sdk::Vm&, sdk::Call&) { lacks("unpause"); }
-    virtual sdk::Saved save(const sdk::Vm&, sdk::Call&) { lacks("save"); }
-    virtual void restore(const sdk::Vm&, std::string_view /*path*/, sdk::Call&) {
+    virtual void pause(const sdk::Vm& /*vm*/, sdk::Call& /*call*/) { lacks("pause"); }
+    virtual void unpause(const sdk::Vm& /*vm*/, sdk::Call& /*call*/) { lacks("unpause"); }
+    virtual sdk::Saved save(const sdk::Vm& /*vm*/, sdk::Call& /*call*/) { lacks("save"); }
+    virtual void restore(const sdk::Vm& /*vm*/, std::string_view /*path*/, sdk::Call& /*call*/) {
         lacks("restore");
     }
-    virtual sdk::Saved checkpoint(const sdk::Vm&, sdk::Call&) { lacks("checkpoint"); }
-    virtual sdk::Saved snapshot(const sdk::Vm&, std::string_view /*name*/, sdk::Call&) {
+    virtual sdk::Saved checkpoint(const sdk::Vm& /*vm*/, sdk::Call& /*call*/) {
+        lacks("checkpoint");
+    }
+    virtual sdk::Saved snapshot(const sdk::Vm& /*vm*/, std::string_view /*name*/,
+                                sdk::Call& /*call*/) {
         lacks("snapshot");
     }
-    virtual void reset(const sdk::Vm&, sdk::Call&) { lacks("reset"); }
+    virtual void reset(const sdk::Vm& /*vm*/, sdk::Call& /*call*/) { lacks("reset"); }
 
-    virtual void cancel(std::uint64_t /*call_id*/) {}
-
-    static constexpr qvd_threading threading = QVD_SERIAL;
     template <class T>
     using Table = sdk::detail::HypervisorTable<T>;
 

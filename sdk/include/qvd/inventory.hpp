@@ -12,24 +12,24 @@ namespace qvd::sdk {
 class Node {
 public:
     explicit Node(const qvd_node* raw) noexcept : raw_(raw) {}
-    std::uint64_t id() const noexcept { return raw_->id; }
-    std::string_view uuid() const noexcept { return view(raw_->uuid); }
-    std::string_view name() const noexcept { return view(raw_->name); }
-    std::string_view address() const noexcept { return view(raw_->address); }
-    bool blocked() const noexcept { return (raw_->flags & QVD_NODE_BLOCKED) != 0; }
-    bool running() const noexcept { return (raw_->flags & QVD_NODE_RUNNING) != 0; }
-    double total_memory_mib() const noexcept { return raw_->total_memory_mib; }
-    double free_memory_mib() const noexcept { return raw_->free_memory_mib; }
-    std::uint32_t cpus() const noexcept { return raw_->cpus; }
-    double idle_cpu() const noexcept { return raw_->idle_cpu; }
-    double cpu_mhz() const noexcept { return raw_->cpu_mhz; }
-    std::uint32_t vms() const noexcept { return raw_->vms; }
+    [[nodiscard]] std::uint64_t id() const noexcept { return raw_->id; }
+    [[nodiscard]] std::string_view uuid() const noexcept { return view(raw_->uuid); }
+    [[nodiscard]] std::string_view name() const noexcept { return view(raw_->name); }
+    [[nodiscard]] std::string_view address() const noexcept { return view(raw_->address); }
+    [[nodiscard]] bool blocked() const noexcept { return (raw_->flags & QVD_NODE_BLOCKED) != 0; }
+    [[nodiscard]] bool running() const noexcept { return (raw_->flags & QVD_NODE_RUNNING) != 0; }
+    [[nodiscard]] double total_memory_mib() const noexcept { return raw_->total_memory_mib; }
+    [[nodiscard]] double free_memory_mib() const noexcept { return raw_->free_memory_mib; }
+    [[nodiscard]] std::uint32_t cpus() const noexcept { return raw_->cpus; }
+    [[nodiscard]] double idle_cpu() const noexcept { return raw_->idle_cpu; }
+    [[nodiscard]] double cpu_mhz() const noexcept { return raw_->cpu_mhz; }
+    [[nodiscard]] std::uint32_t vms() const noexcept { return raw_->vms; }
     // Nothing if the node never reported its load.
-    std::optional<std::chrono::milliseconds> load_age() const noexcept {
+    [[nodiscard]] std::optional<std::chrono::milliseconds> load_age() const noexcept {
         if (raw_->load_age_ms < 0) return std::nullopt;
         return std::chrono::milliseconds(raw_->load_age_ms);
     }
-    Properties properties() const noexcept { return Properties(raw_->properties); }
+    [[nodiscard]] Properties properties() const noexcept { return Properties(raw_->properties); }
 
 private:
     const qvd_node* raw_;
@@ -39,22 +39,24 @@ private:
 class VmEntry {
 public:
     explicit VmEntry(const qvd_vm_entry* raw) noexcept : raw_(raw) {}
-    std::uint64_t id() const noexcept { return raw_->id; }
-    std::string_view uuid() const noexcept { return view(raw_->uuid); }
-    std::string_view name() const noexcept { return view(raw_->name); }
-    std::uint64_t user_id() const noexcept { return raw_->user_id; }
-    std::string_view user_name() const noexcept { return view(raw_->user_name); }
-    std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
-    std::string_view osf_name() const noexcept { return view(raw_->osf_name); }
-    std::uint64_t di_id() const noexcept { return raw_->di_id; }
-    std::string_view di_tag() const noexcept { return view(raw_->di_tag); }
-    std::uint64_t node_id() const noexcept { return raw_->node_id; }
-    std::string_view state() const noexcept { return view(raw_->state); }
-    bool blocked() const noexcept { return (raw_->flags & QVD_VM_ENTRY_BLOCKED) != 0; }
-    bool user_connected() const noexcept {
+    [[nodiscard]] std::uint64_t id() const noexcept { return raw_->id; }
+    [[nodiscard]] std::string_view uuid() const noexcept { return view(raw_->uuid); }
+    [[nodiscard]] std::string_view name() const noexcept { return view(raw_->name); }
+    [[nodiscard]] std::uint64_t user_id() const noexcept { return raw_->user_id; }
+    [[nodiscard]] std::string_view user_name() const noexcept { return view(raw_->user_name); }
+    [[nodiscard]] std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
+    [[nodiscard]] std::string_view osf_name() const noexcept { return view(raw_->osf_name); }
+    [[nodiscard]] std::uint64_t di_id() const noexcept { return raw_->di_id; }
+    [[nodiscard]] std::string_view di_tag() const noexcept { return view(raw_->di_tag); }
+    [[nodiscard]] std::uint64_t node_id() const noexcept { return raw_->node_id; }
+    [[nodiscard]] std::string_view state() const noexcept { return view(raw_->state); }
+    [[nodiscard]] bool blocked() const noexcept {
+        return (raw_->flags & QVD_VM_ENTRY_BLOCKED) != 0;
+    }
+    [[nodiscard]] bool user_connected() const noexcept {
         return (raw_->flags & QVD_VM_ENTRY_USER_CONNECTED) != 0;
     }
-    Properties properties() const noexcept { return Properties(raw_->properties); }
+    [[nodiscard]] Properties properties() const noexcept { return Properties(raw_->properties); }
 
 private:
     const qvd_vm_entry* raw_;
@@ -64,11 +66,13 @@ private:
 class Snapshot {
 public:
     explicit Snapshot(const qvd_snapshot* raw) noexcept : raw_(raw) {}
-    Array<qvd_node, Node> nodes() const noexcept { return Array<qvd_node, Node>(raw_->nodes); }
-    Array<qvd_vm_entry, VmEntry> vms() const noexcept {
+    [[nodiscard]] Array<qvd_node, Node> nodes() const noexcept {
+        return Array<qvd_node, Node>(raw_->nodes);
+    }
+    [[nodiscard]] Array<qvd_vm_entry, VmEntry> vms() const noexcept {
         return Array<qvd_vm_entry, VmEntry>(raw_->vms);
     }
-    std::chrono::milliseconds taken_at() const noexcept {
+    [[nodiscard]] std::chrono::milliseconds taken_at() const noexcept {
         return std::chrono::milliseconds(raw_->taken_at_ms);
     }
 
@@ -84,15 +88,13 @@ public:
     // Holds one snapshot until it is destroyed.
     class Held : public Snapshot {
     public:
-        Held(Held&& other) noexcept : Snapshot(other), raw_(std::move(other.raw_)) {}
-
     private:
         friend class Inventory;
         using Owner = std::unique_ptr<const qvd_snapshot, std::function<void(const qvd_snapshot*)>>;
         explicit Held(Owner owner) noexcept : Snapshot(owner.get()), raw_(std::move(owner)) {}
         Owner raw_;
     };
-    Held take() const {
+    [[nodiscard]] Held take() const {
         const auto* table = table_;
         const qvd_core* core = core_.raw();
         auto give_back = [table, core](const qvd_snapshot* s) { table->give_back(core, s); };

@@ -12,24 +12,34 @@ namespace sdk {
 class Placement {
 public:
     explicit Placement(const qvd_placement* raw) noexcept : raw_(raw) {}
-    Array<qvd_node, Node> nodes() const noexcept { return Array<qvd_node, Node>(raw_->nodes); }
-    std::uint64_t vm_id() const noexcept { return raw_->vm_id; }
-    std::uint64_t user_id() const noexcept { return raw_->user_id; }
-    std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
-    std::uint64_t di_id() const noexcept { return raw_->di_id; }
-    std::string_view vm_uuid() const noexcept { return view(raw_->vm_uuid); }
-    std::string_view vm_name() const noexcept { return view(raw_->vm_name); }
-    std::string_view user_name() const noexcept { return view(raw_->user_name); }
-    std::string_view osf_name() const noexcept { return view(raw_->osf_name); }
-    std::string_view di_path() const noexcept { return view(raw_->di_path); }
-    std::uint64_t last_node_id() const noexcept { return raw_->last_node_id; }
-    double needed_memory_mib() const noexcept { return raw_->needed_memory_mib; }
-    std::uint32_t needed_cpus() const noexcept { return raw_->needed_cpus; }
-    Properties vm_properties() const noexcept { return Properties(raw_->vm_properties); }
-    Properties user_properties() const noexcept { return Properties(raw_->user_properties); }
-    Properties osf_properties() const noexcept { return Properties(raw_->osf_properties); }
-    Properties di_properties() const noexcept { return Properties(raw_->di_properties); }
-    const qvd_placement* raw() const noexcept { return raw_; }
+    [[nodiscard]] Array<qvd_node, Node> nodes() const noexcept {
+        return Array<qvd_node, Node>(raw_->nodes);
+    }
+    [[nodiscard]] std::uint64_t vm_id() const noexcept { return raw_->vm_id; }
+    [[nodiscard]] std::uint64_t user_id() const noexcept { return raw_->user_id; }
+    [[nodiscard]] std::uint64_t osf_id() const noexcept { return raw_->osf_id; }
+    [[nodiscard]] std::uint64_t di_id() const noexcept { return raw_->di_id; }
+    [[nodiscard]] std::string_view vm_uuid() const noexcept { return view(raw_->vm_uuid); }
+    [[nodiscard]] std::string_view vm_name() const noexcept { return view(raw_->vm_name); }
+    [[nodiscard]] std::string_view user_name() const noexcept { return view(raw_->user_name); }
+    [[nodiscard]] std::string_view osf_name() const noexcept { return view(raw_->osf_name); }
+    [[nodiscard]] std::string_view di_path() const noexcept { return view(raw_->di_path); }
+    [[nodiscard]] std::uint64_t last_node_id() const noexcept { return raw_->last_node_id; }
+    [[nodiscard]] double needed_memory_mib() const noexcept { return raw_->needed_memory_mib; }
+    [[nodiscard]] std::uint32_t needed_cpus() const noexcept { return raw_->needed_cpus; }
+    [[nodiscard]] Properties vm_properties() const noexcept {
+        return Properties(raw_->vm_properties);
+    }
+    [[nodiscard]] Properties user_properties() const noexcept {
+        return Properties(raw_->user_properties);
+    }
+    [[nodiscard]] Properties osf_properties() const noexcept {
+        return Properties(raw_->osf_properties);
+    }
+    [[nodiscard]] Properties di_properties() const noexcept {
+        return Properties(raw_->di_properties);
+    }
+    [[nodiscard]] const qvd_placement* raw() const noexcept { return raw_; }
 
 private:
     const qvd_placement* raw_;
@@ -42,19 +52,14 @@ struct LoadBalancerTable;
 
 }  // namespace sdk
 
-class LoadBalancer {
+class LoadBalancer : public sdk::Instance {
 public:
-    virtual ~LoadBalancer() = default;
-
     // Once, when the core knows the farm, and before the first choose(). [worker]
-    virtual void init(const sdk::Snapshot&, sdk::Call&) {}
+    virtual void init(const sdk::Snapshot& /*farm*/, sdk::Call& /*call*/) {}
 
     // An index into placement.nodes(), or nothing if none of them will do. [loop]
     virtual std::optional<std::size_t> choose(const sdk::Placement& placement, sdk::Call& call) = 0;
 
-    virtual void cancel(std::uint64_t /*call_id*/) {}
-
-    static constexpr qvd_threading threading = QVD_SERIAL;
     template <class T>
     using Table = sdk::detail::LoadBalancerTable<T>;
 };

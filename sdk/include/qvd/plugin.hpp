@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <exception>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -39,11 +40,11 @@ public:
     static SecretView of(std::string_view text) noexcept {
         return SecretView(qvd_secret{text.data(), text.size()});
     }
-    bool empty() const noexcept { return raw_.length == 0; }
-    std::string_view reveal() const noexcept {
+    [[nodiscard]] bool empty() const noexcept { return raw_.length == 0; }
+    [[nodiscard]] std::string_view reveal() const noexcept {
         return empty() ? std::string_view() : std::string_view(raw_.data, raw_.length);
     }
-    qvd_secret raw() const noexcept { return raw_; }
+    [[nodiscard]] qvd_secret raw() const noexcept { return raw_; }
 
 private:
     qvd_secret raw_;
@@ -54,7 +55,7 @@ class Failure : public std::runtime_error {
 public:
     Failure(qvd_status status, const std::string& sentence)
         : std::runtime_error(sentence), status_(status) {}
-    qvd_status status() const noexcept { return status_; }
+    [[nodiscard]] qvd_status status() const noexcept { return status_; }
 
 private:
     qvd_status status_;
@@ -71,26 +72,26 @@ enum class Answer {
 template <class Raw, class View>
 class Array {
 public:
-    class iterator {
+    class Iterator {
     public:
         using iterator_category = std::input_iterator_tag;
         using value_type = View;
         using difference_type = std::ptrdiff_t;
         using pointer = void;
         using reference = View;
-        iterator(const Array* owner, std::size_t i) noexcept : owner_(owner), i_(i) {}
+        Iterator(const Array* owner, std::size_t i) noexcept : owner_(owner), i_(i) {}
         View operator*() const { return (*owner_)[i_]; }
-        iterator& operator++() noexcept {
+        Iterator& operator++() noexcept {
             ++i_;
             return *this;
         }
-        iterator operator++(int) noexcept {
-            iterator before = *this;
+        Iterator operator++(int) noexcept {  // NOLINT(cert-dcl21-cpp): const would forbid moving
+            const Iterator before = *this;
             ++i_;
             return before;
         }
-        bool operator!=(const iterator& other) const noexcept { return i_ != other.i_; }
-        bool operator==(const iterator& other) const noexcept { return i_ == other.i_; }
+        bool operator!=(const Iterator& other) const noexcept { return i_ != other.i_; }
+        bool operator==(const Iterator& other) const noexcept { return i_ == other.i_; }
 
     private:
         const Array* owner_;
@@ -98,13 +99,13 @@ public:
     };
 
     explicit Array(const qvd_array& array) noexcept : array_(array) {}
-    std::size_t size() const noexcept { return array_.count; }
-    bool empty() const noexcept { return size() == 0; }
+    [[nodiscard]] std::size_t size() const noexcept { return array_.count; }
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     View operator[](std::size_t i) const {
         return View(static_cast<const Raw*>(qvd_array_at(&array_, i)));
     }
-    iterator begin() const noexcept { return {this, 0}; }
-    iterator end() const noexcept { return {this, size()}; }
+    [[nodiscard]] Iterator begin() const noexcept { return {this, 0}; }
+    [[nodiscard]] Iterator end() const noexcept { return {this, size()}; }
 
 private:
     qvd_array array_;
@@ -113,8 +114,8 @@ private:
 class Property {
 public:
     explicit Property(const qvd_property* raw) noexcept : raw_(raw) {}
-    std::string_view key() const noexcept { return view(raw_->key); }
-    std::string_view value() const noexcept { return view(raw_->value); }
+    [[nodiscard]] std::string_view key() const noexcept { return view(raw_->key); }
+    [[nodiscard]] std::string_view value() const noexcept { return view(raw_->value); }
 
 private:
     const qvd_property* raw_;
@@ -123,13 +124,14 @@ private:
 // Properties or parameters, found by key.
 class Properties : public Array<qvd_property, Property> {
 public:
-    using Array::Array;
-    std::optional<std::string_view> find(std::string_view key) const noexcept {
+    explicit Properties(const qvd_array& array) noexcept : Array(array) {}
+    [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const noexcept {
         for (const Property property : *this)
             if (property.key() == key) return property.value();
         return std::nullopt;
     }
-    std::string_view get(std::string_view key, std::string_view missing = {}) const noexcept {
+    [[nodiscard]] std::string_view get(std::string_view key,
+                                       std::string_view missing = {}) const noexcept {
         return find(key).value_or(missing);
     }
 };
@@ -154,8 +156,8 @@ public:
     void warning(std::string_view line) const { raw_->log(raw_, QVD_LOG_WARNING, str(line)); }
     void error(std::string_view line) const { raw_->log(raw_, QVD_LOG_ERROR, str(line)); }
 
-    std::string_view version() const noexcept { return view(raw_->version); }
-    std::string_view instance() const noexcept { return view(raw_->instance); }
+    [[nodiscard]] std::string_view version() const noexcept { return view(raw_->version); }
+    [[nodiscard]] std::string_view instance() const noexcept { return view(raw_->instance); }
 
     // The value of a key that the plugin declares; empty if it has neither value nor default.
     std::string_view config(const char* key) const {
@@ -172,7 +174,7 @@ public:
     const Table* service(const char* id) const noexcept {
         return static_cast<const Table*>(raw_->service(raw_, id));
     }
-    const qvd_core* raw() const noexcept { return raw_; }
+    [[nodiscard]] const qvd_core* raw() const noexcept { return raw_; }
 
 private:
     const qvd_core* raw_;
@@ -191,11 +193,11 @@ public:
     Pending(const Pending&) = delete;
     Pending& operator=(const Pending&) = delete;
     ~Pending() {
-        if (raw_) fail(QVD_INTERNAL, "the plugin forgot to complete this call");
+        if (raw_ != nullptr) fail(QVD_INTERNAL, "the plugin forgot to complete this call");
     }
 
-    std::uint64_t id() const noexcept { return raw_->id; }
-    std::chrono::milliseconds remaining() const {
+    [[nodiscard]] std::uint64_t id() const noexcept { return raw_->id; }
+    [[nodiscard]] std::chrono::milliseconds remaining() const {
         return std::chrono::milliseconds(raw_->remaining_ms(raw_));
     }
     void progress(int percent, std::string_view sentence) {
@@ -230,11 +232,14 @@ class Call {
 public:
     explicit Call(qvd_call* raw) noexcept : raw_(raw) {}
     Call(const Call&) = delete;
+    Call(Call&&) = delete;
     Call& operator=(const Call&) = delete;
+    Call& operator=(Call&&) = delete;
+    ~Call() = default;
 
-    std::uint64_t id() const noexcept { return raw_->id; }
-    std::string_view trace_id() const noexcept { return view(raw_->trace_id); }
-    std::chrono::milliseconds remaining() const {
+    [[nodiscard]] std::uint64_t id() const noexcept { return raw_->id; }
+    [[nodiscard]] std::string_view trace_id() const noexcept { return view(raw_->trace_id); }
+    [[nodiscard]] std::chrono::milliseconds remaining() const {
         return std::chrono::milliseconds(raw_->remaining_ms(raw_));
     }
     // `percent` 0..100, or -1 if it is not known.
@@ -257,12 +262,31 @@ public:
         deferred_ = true;
         return Pending(raw_);
     }
-    bool deferred() const noexcept { return deferred_; }
-    const qvd_call* raw() const noexcept { return raw_; }
+    [[nodiscard]] bool deferred() const noexcept { return deferred_; }
+    [[nodiscard]] const qvd_call* raw() const noexcept { return raw_; }
 
 private:
     qvd_call* raw_;
     bool deferred_ = false;
+};
+
+// What the four abstract classes have in common.
+class Instance {
+public:
+    Instance() = default;
+    Instance(const Instance&) = delete;
+    Instance(Instance&&) = delete;
+    Instance& operator=(const Instance&) = delete;
+    Instance& operator=(Instance&&) = delete;
+    virtual ~Instance() = default;
+
+    // Gives up on a call that was deferred; ids that it does not know are ignored. Must not block.
+    // [any]
+    virtual void cancel(std::uint64_t /*call_id*/) {}
+
+    // How many calls at once; a class that may be called more often says so by a constant of its
+    // own.
+    static constexpr qvd_threading threading = QVD_SERIAL;
 };
 
 namespace detail {
@@ -314,12 +338,12 @@ template <class Face, class T>
 struct Lifetime {
     static qvd_status create(const qvd_core* core, qvd_call* raw, void** self) noexcept {
         return guarded(raw, [&](Call&) {
-            Face* made = nullptr;
+            std::unique_ptr<Face> made;
             if constexpr (std::is_constructible_v<T, const Core&>)
-                made = new T(Core(core));
+                made = std::make_unique<T>(Core(core));
             else
-                made = new T();
-            *self = made;
+                made = std::make_unique<T>();
+            *self = made.release();
         });
     }
     static void destroy(void* self) noexcept { delete static_cast<Face*>(self); }

@@ -42,7 +42,10 @@ public:
           table_(detail::needed<qvd_processes_service>(core, QVD_CORE_PROCESSES)),
           ended_(std::move(ended)) {}
     Processes(const Processes&) = delete;
+    Processes(Processes&&) = delete;
     Processes& operator=(const Processes&) = delete;
+    Processes& operator=(Processes&&) = delete;
+    ~Processes() = default;
 
     Process start(const Call* call, const ProcessOrder& order) {
         const std::vector<qvd_str> arguments = texts(order.arguments);

@@ -4,9 +4,7 @@
 #include <qvd/plugin.hpp>
 #include <qvd/services.h>
 
-namespace qvd::sdk {
-
-namespace detail {
+namespace qvd::sdk::detail {
 
 // Collects what a service records, and the sentence if it fails.
 template <class Each>
@@ -14,11 +12,14 @@ class Collector {
 public:
     Collector(qvd_kind kind, Each each) : kind_(kind), each_(std::move(each)) {}
     Collector(const Collector&) = delete;
+    Collector(Collector&&) = delete;
     Collector& operator=(const Collector&) = delete;
+    Collector& operator=(Collector&&) = delete;
+    ~Collector() = default;
 
     const qvd_sink* sink() noexcept { return &sink_; }
     // Throws unless the status is QVD_OK or `allowed`.
-    qvd_status check(qvd_status status, qvd_status allowed = QVD_OK) const {
+    qvd_status check(qvd_status status, qvd_status allowed = QVD_OK) {
         if (thrown_) std::rethrow_exception(thrown_);
         if (status == QVD_OK || status == allowed) return status;
         throw Failure(status, sentence_.empty() ? "the core refused without a reason" : sentence_);
@@ -52,13 +53,14 @@ private:
 
 template <class Table>
 const Table* needed(const Core& core, const char* id) {
-    const Table* table = core.service<Table>(id);
-    if (!table) throw Failure(QVD_UNSUPPORTED, std::string("this core has no service ") + id);
+    const auto* table = core.service<Table>(id);
+    if (table == nullptr)
+        throw Failure(QVD_UNSUPPORTED, std::string("this core has no service ") + id);
     return table;
 }
 
 inline const qvd_call* raw_of(const Call* call) noexcept {
-    return call ? call->raw() : nullptr;
+    return call != nullptr ? call->raw() : nullptr;
 }
 
 // Copies the one record that is expected.
@@ -67,6 +69,4 @@ auto first_of(std::optional<Copy>& copy) {
     return [&copy](const void* raw) { copy = Copy::of(static_cast<const Raw*>(raw)); };
 }
 
-}  // namespace detail
-
-}  // namespace qvd::sdk
+}  // namespace qvd::sdk::detail

@@ -19,7 +19,9 @@ public:
     explicit EventLog(const Core& core)
         : core_(core), table_(detail::needed<qvd_log_service>(core, QVD_CORE_LOG)) {}
 
-    bool enabled(std::int32_t level) const { return table_->enabled(core_.raw(), level) != 0; }
+    [[nodiscard]] bool enabled(std::int32_t level) const {
+        return table_->enabled(core_.raw(), level) != 0;
+    }
     void write(const Call* call, std::int32_t level, std::string_view event,
                std::string_view line) const {
         table_->write(core_.raw(), detail::raw_of(call), level, str(event), str(line));
@@ -37,23 +39,23 @@ public:
         : core_(core),
           table_(detail::needed<qvd_configuration_service>(core, QVD_CORE_CONFIGURATION)) {}
 
-    std::string_view text(std::string_view key) const {
+    [[nodiscard]] std::string_view text(std::string_view key) const {
         qvd_str value{};
         check(table_->get(core_.raw(), str(key), &value), key);
         return view(value);
     }
-    std::int64_t integer(std::string_view key) const {
+    [[nodiscard]] std::int64_t integer(std::string_view key) const {
         std::int64_t value = 0;
         check(table_->get_integer(core_.raw(), str(key), &value), key);
         return value;
     }
-    double number(std::string_view key) const {
+    [[nodiscard]] double number(std::string_view key) const {
         double value = 0;
         check(table_->get_number(core_.raw(), str(key), &value), key);
         return value;
     }
-    bool boolean(std::string_view key) const { return integer(key) != 0; }
-    std::chrono::seconds seconds(std::string_view key) const {
+    [[nodiscard]] bool boolean(std::string_view key) const { return integer(key) != 0; }
+    [[nodiscard]] std::chrono::seconds seconds(std::string_view key) const {
         return std::chrono::seconds(integer(key));
     }
 
@@ -75,7 +77,9 @@ public:
     explicit Timer(const Core& core)
         : core_(core), table_(detail::needed<qvd_timers_service>(core, QVD_CORE_TIMERS)) {}
     Timer(const Timer&) = delete;
+    Timer(Timer&&) = delete;
     Timer& operator=(const Timer&) = delete;
+    Timer& operator=(Timer&&) = delete;
     ~Timer() { cancel(); }
 
     // Calls `fire` once on a worker thread; what it throws is logged. Replaces what was set before.
@@ -95,6 +99,7 @@ public:
 private:
     // The timer whose function this thread runs: the core must not be asked to wait for that.
     static Timer*& firing() noexcept {
+        // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): one for each thread
         static thread_local Timer* timer = nullptr;
         return timer;
     }

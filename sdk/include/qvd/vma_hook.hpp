@@ -12,11 +12,11 @@ namespace sdk {
 class Session {
 public:
     explicit Session(const qvd_session* raw) noexcept : raw_(raw) {}
-    std::uint64_t vm_id() const noexcept { return raw_->vm_id; }
-    std::string_view event() const noexcept { return view(raw_->event); }
-    std::string_view user_name() const noexcept { return view(raw_->user_name); }
-    std::string_view user_home() const noexcept { return view(raw_->user_home); }
-    Properties parameters() const noexcept { return Properties(raw_->parameters); }
+    [[nodiscard]] std::uint64_t vm_id() const noexcept { return raw_->vm_id; }
+    [[nodiscard]] std::string_view event() const noexcept { return view(raw_->event); }
+    [[nodiscard]] std::string_view user_name() const noexcept { return view(raw_->user_name); }
+    [[nodiscard]] std::string_view user_home() const noexcept { return view(raw_->user_home); }
+    [[nodiscard]] Properties parameters() const noexcept { return Properties(raw_->parameters); }
 
 private:
     const qvd_session* raw_;
@@ -51,21 +51,19 @@ struct VmaHookTable;
 
 // Override what you want to hear of. A newer agent may name events that the enumerations above do
 // not have: leave those alone. [worker]
-class VmaHook {
+class VmaHook : public sdk::Instance {
 public:
-    virtual ~VmaHook() = default;
-
     // Throw Failure to abort the action; its sentence reaches the user.
-    virtual void on_action(sdk::Action, const sdk::Session&, sdk::Call&) {}
-    virtual void on_state(sdk::SessionState, const sdk::Session&, sdk::Call&) {}
+    virtual void on_action(sdk::Action /*action*/, const sdk::Session& /*session*/,
+                           sdk::Call& /*call*/) {}
+    virtual void on_state(sdk::SessionState /*state*/, const sdk::Session& /*session*/,
+                          sdk::Call& /*call*/) {}
     // yes: done, the agent does not do it its own way. Throw Failure to abort the connection.
-    virtual sdk::Answer on_provisioning(sdk::Provision, const sdk::Session&, sdk::Call&) {
+    virtual sdk::Answer on_provisioning(sdk::Provision /*step*/, const sdk::Session& /*session*/,
+                                        sdk::Call& /*call*/) {
         return sdk::Answer::pass;
     }
 
-    virtual void cancel(std::uint64_t /*call_id*/) {}
-
-    static constexpr qvd_threading threading = QVD_SERIAL;
     template <class T>
     using Table = sdk::detail::VmaHookTable<T>;
 };
