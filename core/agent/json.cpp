@@ -119,7 +119,9 @@ std::optional<std::string_view> JsonReader::raw(int depth) {
             return std::nullopt;
     } else {
         while (at_ < text_.size() && is_bare(text_[at_])) ++at_;
-        if (at_ == start) return std::nullopt;
+        const std::string_view word = text_.substr(start, at_ - start);
+        const bool is_number = word.starts_with('-') || (first >= '0' && first <= '9');
+        if (!is_number && word != "null" && word != "true" && word != "false") return std::nullopt;
     }
     return text_.substr(start, at_ - start);
 }

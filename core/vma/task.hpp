@@ -102,9 +102,10 @@ inline Task<void> Promise<void>::get_return_object() {
 template <class T>
 class Arrival {
 public:
-    void set(T value) {
+    template <class U>
+    void set(U&& value) {
         if (value_) return;
-        value_.emplace(std::move(value));
+        value_.emplace(std::forward<U>(value));
         if (waiter_) std::exchange(waiter_, {}).resume();
     }
 
