@@ -78,7 +78,6 @@ private:
 
     UniqueFd supervisor_;
     net::Hello hello_;
-    UniqueFd listener_;
     std::uint16_t port_ = 0;
     std::thread thread_;
 };

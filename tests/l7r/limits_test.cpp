@@ -1,0 +1,138 @@
+// What bounds a client: time, number, memory.
+#include "net/limits.hpp"
+
+#include "tests/l7r/fixture.hpp"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
+using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+const Identity& server() {
+    static const Identity identity = self_signed("node");
+    return identity;
+}
+
+std::size_t resident_bytes() {
+    std::ifstream file("/proc/self/statm");
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    file >> total >> resident;
+    return resident * 4096;
+}
+
+}  // namespace
+
+TEST_CASE("a head that is not complete in time gets 408") {
+    RunningWorker worker;
+    net::Configure configure = configuration(server());
+    configure.head_ms = 100;
+    ScriptedBroker broker = worker.add_broker(configure);
+    Client client(worker.port());
+    client.send("GET /qvd/ping HTTP/1.1\r\nHost:");
+
+    CHECK(client.read_reply().status == 408);
+    CHECK(client.read_record().empty());
+}
+
+TEST_CASE("a kept connection without requests is closed after its idle time, silently") {
+    RunningWorker worker;
+    net::Configure configure = configuration(server());
+    configure.idle_ms = 100;
+    ScriptedBroker broker = worker.add_broker(configure);
+    Client client(worker.port());
+    client.send("GET /qvd/ping HTTP/1.1\r\n\r\n");
+    net::Reply reply;
+    reply.request = broker.expect<net::Request>().request;
+    reply.status = 200;
+    broker.send(reply);
+    CHECK(client.read_reply().status == 200);
+
+    CHECK(client.read_record().empty());
+    broker.expect<net::ConnectionClosed>();
+}
+
+TEST_CASE("too many connections from one address get 429, a few more are dropped") {
+    RunningWorker worker;
+    net::Configure configure = configuration(server());
+    configure.connections_per_address = 2;
+    ScriptedBroker broker = worker.add_broker(configure);
+    std::vector<Client> welcome;
+    for (int i = 0; i < 2; ++i) welcome.emplace_back(worker.port());
+    {
+        std::vector<Client> refused;
+        for (std::size_t i = 0; i < net::ConnectionLimits::polite_per_address; ++i)
+            refused.emplace_back(worker.port());
+        CHECK_FALSE(Client(worker.port()).connected());
+        refused.front().send("GET /qvd/ping HTTP/1.1\r\n\r\n");
+        const Received received = refused.front().read_reply();
+        CHECK(received.status == 429);
+        CHECK(received.body.find("address") != std::string::npos);
+    }
+    CHECK(broker.quiet());
+    welcome.front().send("GET /qvd/ping HTTP/1.1\r\n\r\n");
+    broker.expect<net::Request>();
+}
+
+TEST_CASE("a full worker says 503") {
+    RunningWorker worker;
+    net::Configure configure = configuration(server());
+    configure.connections = 1;
+    ScriptedBroker broker = worker.add_broker(configure);
+    const Client first(worker.port());
+    Client second(worker.port());
+    second.send("GET /qvd/ping HTTP/1.1\r\n\r\n");
+
+    CHECK(second.read_reply().status == 503);
+}
+
+TEST_CASE("a client that reads slowly stops the VM instead of filling our memory") {
+    Client::Options options;
+    options.receive_buffer = 8192;
+    SUBCASE("over TLS") {
+    }
+    SUBCASE("plain") {
+        options.tls = false;
+    }
+    RunningWorker worker;
+    net::Configure configure = configuration(server());
+    configure.use_tls = options.tls;
+    ScriptedBroker broker = worker.add_broker(configure);
+    Session session = start_session(worker, broker, options);
+    const std::size_t before = resident_bytes();
+    // The VM sends until nothing goes any more: everything in between is full.
+    const std::string piece(1U << 20U, 'x');
+    const timeval briefly{0, 300'000};
+    ::setsockopt(session.vm.get(), SOL_SOCKET, SO_SNDTIMEO, &briefly, sizeof briefly);
+    std::size_t sent = 0;
+    while (sent < (256U << 20U)) {
+        const ssize_t now = ::send(session.vm.get(), piece.data(), piece.size(), MSG_NOSIGNAL);
+        if (now <= 0) break;
+        sent += static_cast<std::size_t>(now);
+    }
+    CHECK(sent < (64U << 20U));
+    CHECK(resident_bytes() < before + (4U << 20U));
+
+    CHECK(session.client.read_exactly(sent).size() == sent);
+}
+
+TEST_CASE("a VM that reads slowly stops the client") {
+    RunningWorker worker;
+    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    Session session = start_session(worker, broker);
+    const timeval briefly{0, 300'000};
+    ::setsockopt(session.client.socket(), SOL_SOCKET, SO_SNDTIMEO, &briefly, sizeof briefly);
+    const std::string piece(16'384, 'x');
+    std::size_t sent = 0;
+    while (sent < (256U << 20U) && session.client.send(piece)) sent += piece.size();
+    CHECK(sent < (64U << 20U));
+
+    CHECK(receive_exactly(session.vm.get(), sent).size() == sent);
+}
