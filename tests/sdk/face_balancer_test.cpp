@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include <cstring>
+#include <cstddef>
 
 using namespace qvd::testing;
 using qvd::sdk::Call;
@@ -130,6 +130,16 @@ TEST_CASE("nodes are found although the core's struct has grown since the plugin
     CHECK(names == "alpha beta ");
 }
 
+TEST_CASE("a field that the other side was built without counts as missing") {
+    qvd_node old = two_nodes[0];
+    CHECK(QVD_HAS(qvd_node, &old, properties));
+    old.size = offsetof(qvd_node, cpu_mhz);
+    CHECK(QVD_HAS(qvd_node, &old, idle_cpu));
+    CHECK_FALSE(QVD_HAS(qvd_node, &old, cpu_mhz));
+    old.size += sizeof(double) - 1;  // half a field is none
+    CHECK_FALSE(QVD_HAS(qvd_node, &old, cpu_mhz));
+}
+
 TEST_CASE("a node shows what it reported and whether it ever did") {
     qvd_node fresh = node(1, "n", 12.5);
     fresh.load_age_ms = 3000;
@@ -157,7 +167,7 @@ TEST_CASE("a deferred call is pending, and ends once by its Pending") {
     CHECK(it.call.completions == 0);
 
     SUBCASE("completed") {
-        pending->result(QVD_KIND_CHOICE, qvd_choice{sizeof(qvd_choice), 0, 1});
+        qvd::sdk::choose_node(*pending, 1);
         pending->complete();
         pending.reset();
         CHECK(it.call.completed == QVD_OK);

@@ -56,9 +56,11 @@ private:
     const qvd_credentials* raw_;
 };
 
-// Says who the user is: his id (0: leave it) and his name from here on (empty: leave it).
-inline void identify(Call& call, std::uint64_t user_id, std::string_view name = {}) {
-    call.result(QVD_KIND_IDENTITY, qvd_identity{sizeof(qvd_identity), 0, user_id, str(name)});
+// Says who the user is: his id (0: leave it) and his name from here on (empty: leave it). `to` is
+// the Call, or the Pending if it was deferred.
+template <class To>
+void identify(To& to, std::uint64_t user_id, std::string_view name = {}) {
+    to.result(QVD_KIND_IDENTITY, qvd_identity{sizeof(qvd_identity), 0, user_id, str(name)});
 }
 
 // A password as the client sent it, taken apart; views into it will do.

@@ -45,6 +45,11 @@ private:
     const qvd_placement* raw_;
 };
 
+// The choice of a call that was deferred; complete it afterwards.
+inline void choose_node(Pending& pending, std::size_t index) {
+    pending.result(QVD_KIND_CHOICE, qvd_choice{sizeof(qvd_choice), 0, index});
+}
+
 namespace detail {
 template <class T>
 struct LoadBalancerTable;
