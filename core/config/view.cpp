@@ -119,6 +119,17 @@ View View::with_database(const Values& values) const {
     return view;
 }
 
+View View::with_keys(std::shared_ptr<const KeySet> keys) const {
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->keys = std::move(keys);
+    snapshot->file = snapshot_->file;
+    snapshot->database = snapshot_->database;
+    snapshot->settle();
+    View view;
+    view.snapshot_ = std::move(snapshot);
+    return view;
+}
+
 const std::vector<Finding>& View::findings() const {
     return snapshot_->findings;
 }

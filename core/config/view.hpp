@@ -58,6 +58,8 @@ public:
     // The same files under other contents of the database's table; its wrong values are warnings
     // and give way to the file's.
     [[nodiscard]] View with_database(const Values& values) const;
+    // The same files and database read by more keys: those that plugins declared.
+    [[nodiscard]] View with_keys(std::shared_ptr<const KeySet> keys) const;
 
     [[nodiscard]] const std::vector<Finding>& findings() const;
     // All errors among the findings, one a line; start nothing without it. Errors: config.invalid.

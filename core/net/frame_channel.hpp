@@ -26,6 +26,7 @@ public:
     void send(const Frame& frame);
 
     void close();
+    [[nodiscard]] boost::asio::any_io_executor executor() { return descriptor_.get_executor(); }
     [[nodiscard]] bool is_open() const { return descriptor_.is_open(); }
 
 private:

@@ -29,6 +29,21 @@ void add_if(Items& items, const std::string& key, const std::string& value) {
     if (!value.empty()) items.emplace_back(key, value);
 }
 
+// A path as a mount entry has it, like fstab: blanks as octal numbers.
+std::string in_fstab(const std::string& path) {
+    std::string escaped;
+    for (const char c : path) {
+        if (c == ' ') {
+            escaped += "\\040";
+        } else if (c == '\\') {
+            escaped += "\\134";
+        } else {
+            escaped += c;
+        }
+    }
+    return escaped;
+}
+
 void add_basics(Items& items, const Fields& order) {
     items.emplace_back("lxc.uts.name", order.get("name", "vm"));
     items.emplace_back("lxc.rootfs.path", "dir:" + order.get("rootfs"));
@@ -129,8 +144,8 @@ void add_devices(Items& items, const Fields& order) {
         items.emplace_back(prefix + "allow", std::string(S_ISCHR(node.st_mode) ? "c " : "b ") +
                                                  std::to_string(major(node.st_rdev)) + ":" +
                                                  std::to_string(minor(node.st_rdev)) + " rwm");
-        items.emplace_back("lxc.mount.entry",
-                           path + " " + path.substr(1) + " none bind,create=file,optional 0 0");
+        items.emplace_back("lxc.mount.entry", in_fstab(path) + " " + in_fstab(path.substr(1)) +
+                                                  " none bind,create=file,optional 0 0");
     }
 }
 
@@ -160,9 +175,10 @@ void add_mounts(Items& items, const Fields& order) {
                        "tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0");
     if (const std::string token = order.get("token"); !token.empty())
         items.emplace_back("lxc.mount.entry",
-                           token + " etc/qvd/agent.token none bind,ro,create=file 0 0");
+                           in_fstab(token) + " etc/qvd/agent.token none bind,ro,create=file 0 0");
     if (const std::string home = order.get("home"); !home.empty())
-        items.emplace_back("lxc.mount.entry", home + " " + order.get("home_target", "home") +
+        items.emplace_back("lxc.mount.entry", in_fstab(home) + " " +
+                                                  in_fstab(order.get("home_target", "home")) +
                                                   " none bind,create=dir 0 0");
 }
 

@@ -76,6 +76,7 @@ int Keeper::run() {
     if (launch())
         while (state_ != "ended") wait_once();
     clean_up();
+    announce();  // last of all: whoever hears it may start the next keeper of this VM
     return 0;
 }
 
@@ -301,11 +302,13 @@ void Keeper::clean_up() {
 void Keeper::set_state(std::string_view state) {
     state_ = state;
     since_ms_ = now_ms();
-    Fields fields;
-    fields.add("event", "state");
-    for (const char* key : {"state", "reason", "exit", "sentence", "init"})
-        fields.add(key, status().get(key));
     replace_file(file(".state"), status().text());
+    if (state_ != "ended") announce();
+}
+
+void Keeper::announce() {
+    Fields fields = status();
+    fields.add("event", "state");
     for (const Client& client : clients_)
         if (client.watches) send_to(client.fd.get(), fields);
 }

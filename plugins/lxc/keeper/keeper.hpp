@@ -8,9 +8,9 @@
 // "key=value" lines of which the first is `answer=ok` or `answer=error` (then with `sentence`).
 //     state    state (starting|running|stopping|ended), vm, uuid, incarnation, container, pid (of
 //              the keeper), init (of the container), since (ms since 1970), reason, exit, sentence
-//     watch    the same, and from then on one datagram with `event=state` at each change; the last
-//              one has state=ended, then the socket closes. Closed without it: the keeper died, and
-//              its container with it
+//     watch    the same, and from then on the same with `event=state` at each change; the last one
+//              has state=ended and comes when all is cleaned up, then the socket closes. Closed
+//              without it: the keeper died, and its container with it
 //     stop     sends the halt signal to the container's init
 //     kill     KILL to init; after `kill_grace_ms` to everything in the container's cgroup
 //     usage    cpu_seconds, memory_bytes
@@ -61,6 +61,7 @@ private:
     void explain_end(const Fields& report, int wait_status);
     void clean_up();
     void set_state(std::string_view state);
+    void announce();
     [[nodiscard]] Fields status() const;
     [[nodiscard]] std::string file(std::string_view suffix) const;
 

@@ -1,0 +1,86 @@
+#include "broker/agent_calls.hpp"
+
+#include "base/log.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <algorithm>
+
+namespace qvd::broker {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t max_text = 1024;
+constexpr std::uint32_t max_timeout_ms = 120'000;
+
+std::string printable(std::string text) {
+    text.resize(std::min(text.size(), max_text));
+    std::ranges::replace_if(
+        text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+    return text;
+}
+
+net::AgentAnswer::Outcome outcome_of(const Error& error) {
+    using Outcome = net::AgentAnswer::Outcome;
+    if (error.code() == "agent.timeout") return Outcome::timeout;
+    if (error.code() == "agent.unreachable" || error.kind() == ErrorKind::unavailable)
+        return Outcome::unreachable;
+    return Outcome::refused;
+}
+
+asio::awaitable<net::AgentAnswer> make_call(Context& context, net::AgentCall call) {
+    net::AgentAnswer answer;
+    answer.call = call.call;
+    const auto access = co_await context.store.agent_access(VmId{call.vm});
+    if (!access.ok() || access->incarnation != call.incarnation) {
+        answer.outcome = access.ok() || access.error().kind() != ErrorKind::unavailable
+                             ? net::AgentAnswer::Outcome::stale
+                             : net::AgentAnswer::Outcome::unreachable;
+        answer.text = access.ok() ? "another incarnation of the VM runs"
+                                  : printable(access.error().sentence());
+        co_return answer;
+    }
+    agent::Peer peer{access->address, static_cast<std::uint16_t>(access->agent_port),
+                     access->token};
+    agent::Parameters parameters(call.parameters.begin(), call.parameters.end());
+    const Milliseconds limit{std::min(call.timeout_ms, max_timeout_ms)};
+    const auto value =
+        co_await context.agents.call(std::move(peer), call.method, std::move(parameters), limit);
+    answer.outcome = value.ok() ? net::AgentAnswer::Outcome::ok : outcome_of(value.error());
+    answer.text = printable(value.ok() ? value->text : value.error().sentence());
+    co_return answer;
+}
+
+asio::awaitable<void> serve_call(Context& context, std::shared_ptr<net::FrameChannel> hkd,
+                                 net::AgentCall call) {
+    net::AgentAnswer answer;
+    answer.call = call.call;
+    try {
+        answer = co_await make_call(context, std::move(call));
+    } catch (const std::exception& problem) {
+        log::error("agent.call_broken", {}, problem.what());
+    }
+    hkd->send(answer);
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_agent_calls(Context& context, std::shared_ptr<net::FrameChannel> hkd) {
+    for (;;) {
+        auto frame = co_await hkd->receive();
+        if (!frame.ok()) break;
+        auto* call = std::get_if<net::AgentCall>(&*frame);
+        if (call == nullptr) {
+            log::error("hkd.malformed", {}, "it sent a frame that only others send");
+            break;
+        }
+        asio::co_spawn(hkd->executor(), serve_call(context, hkd, std::move(*call)), asio::detached);
+    }
+    hkd->close();
+}
+
+}  // namespace qvd::broker

@@ -1,0 +1,250 @@
+#include "broker/broker.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "broker/agent_calls.hpp"
+#include "broker/keys.hpp"
+#include "config/keys.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <unistd.h>
+
+#include <array>
+
+namespace qvd::broker {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// What an incomplete configuration or a missing database is looked at again after.
+constexpr Milliseconds try_again{2000};
+constexpr Milliseconds inventory_age{10'000};
+// How long workers may take to say hello before their sessions count as lost.
+constexpr Milliseconds greeting_time{3000};
+constexpr Milliseconds reconcile_every{60'000};
+
+std::string node_name_of(const config::View& view) {
+    if (const auto name = view.find(config::nodename); name && !name->empty()) return *name;
+    std::array<char, 256> host{};
+    ::gethostname(host.data(), host.size() - 1);
+    return host.data();
+}
+
+std::uint32_t ms(Milliseconds time) {
+    return static_cast<std::uint32_t>(time.count());
+}
+
+}  // namespace
+
+Broker::Broker(asio::io_context& loop, net::RoleLink& link, config::View file_view,
+               std::unique_ptr<store::Store> store)
+    : loop_(loop),
+      link_(link),
+      file_view_(std::move(file_view)),
+      store_(std::move(store)),
+      host_(loop, file_view_, store_.get()),
+      registry_(host_),
+      context_{file_view_,
+               *store_,
+               clock_,
+               agent::Client(loop.get_executor()),
+               nullptr,
+               nullptr,
+               FailedLogins(clock_),
+               vms_,
+               sessions_,
+               node_name_of(file_view_)} {
+}
+
+Broker::~Broker() = default;
+
+asio::awaitable<void> Broker::run() {
+    listening_ = store_->listen([this](const store::Announcement& what) { hear(what); });
+    asio::co_spawn(loop_, keep_inventory(), asio::detached);
+    co_await refresh();
+    if (stopping_) co_return;
+    asio::co_spawn(loop_, reconcile_sessions(), asio::detached);
+    // From here on only changes of the configuration matter.
+    while (!stopping_) {
+        if (outdated_)
+            co_await refresh();
+        else
+            co_await changed_.wait(reconcile_every);
+    }
+}
+
+// Loads until it succeeds; a node that was configured goes on with what it had.
+asio::awaitable<void> Broker::refresh() {
+    while (!stopping_) {
+        outdated_ = false;
+        const auto loaded = co_await load_configuration();
+        if (loaded.ok()) {
+            report_status("");
+            report_supervisor_settings();
+            (void)link_.send(net::report::Ready{});
+            co_return;
+        }
+        report_status((configuration_ ? "the new configuration is not used: " : "unconfigured: ") +
+                      loaded.error().sentence());
+        co_await changed_.wait(try_again);
+        if (configuration_ && !outdated_) outdated_ = true;
+    }
+}
+
+Async<void> Broker::load_configuration() {
+    QVD_CO_TRY(const auto values, co_await store_->configuration());
+    const config::View::Values database(values.begin(), values.end());
+    QVD_CO_TRY(config::View view, with_plugin_keys(registry_, file_view_.with_database(database)));
+    for (const config::Finding& finding : view.findings())
+        log::warn("config.finding", {{"key", finding.key}}, finding.text());
+    host_.set_view(view);
+    QVD_CO_TRY(LoginPlugins plugins, co_await make_plugins(registry_, host_));
+    context_.view = view;
+    context_.authenticators = std::move(plugins.authenticators);
+    context_.balancer = std::move(plugins.balancer);
+    QVD_CO_TRY(configuration_, co_await worker_configuration());
+    for (const auto& known : workers_)
+        if (const auto worker = known.lock()) worker->configure(*configuration_);
+    log::info("broker.configured", {{"node", context_.node_name}}, "");
+    co_return Result<void>{};
+}
+
+Async<net::Configure> Broker::worker_configuration() {
+    const config::View& view = context_.view;
+    net::Configure configure;
+    configure.use_tls = view.get(use_ssl);
+    configure.require_client_certificate = view.get(client_certificate_required);
+    configure.ciphers = view.get(ciphers);
+    configure.max_head_bytes = static_cast<std::uint32_t>(view.get(head_limit));
+    configure.first_byte_ms = ms(view.get(first_byte_timeout));
+    configure.head_ms = ms(view.get(head_timeout));
+    configure.idle_ms = ms(view.get(idle_timeout));
+    configure.connections = static_cast<std::uint32_t>(view.get(connection_limit));
+    configure.connections_per_address =
+        static_cast<std::uint32_t>(view.get(connection_limit_per_address));
+    if (!configure.use_tls) co_return configure;
+    QVD_CO_TRY(auto material, co_await store_->certificate());
+    if (!material)
+        co_return Error{ErrorKind::not_found, "certificate.missing",
+                        "there is no certificate; set one with `qa config ssl key=FILE cert=FILE`"};
+    configure.certificate = material->certificate;
+    configure.key = material->key;
+    configure.client_ca = material->ca;
+    configure.client_crl = material->crl;
+    co_return configure;
+}
+
+void Broker::hear(const store::Announcement& what) {
+    using What = store::Announcement::What;
+    switch (what.what) {
+        case What::vm_state:
+        case What::session_end:
+            vms_.announce(what.vm);
+            break;
+        case What::session_abort:
+            sessions_.abort(what.vm);
+            break;
+        case What::vm_command:
+            break;
+        case What::configuration:
+            outdated_ = true;
+            changed_.notify();
+            break;
+        case What::everything:
+            vms_.announce_everything();
+            outdated_ = true;
+            changed_.notify();
+            break;
+    }
+}
+
+asio::awaitable<void> Broker::keep_inventory() {
+    while (!stopping_) {
+        auto nodes = co_await store_->nodes();
+        auto vms = co_await store_->vms();
+        if (nodes.ok() && vms.ok())
+            host_.set_inventory(std::make_shared<const plugin::Inventory>(
+                std::move(*nodes), std::move(*vms), std::chrono::system_clock::now()));
+        co_await stopped_.wait(inventory_age);
+    }
+}
+
+asio::awaitable<void> Broker::reconcile_sessions() {
+    co_await stopped_.wait(greeting_time);
+    while (!stopping_) {
+        const auto done = co_await reconcile_once();
+        if (!done.ok()) log::warn("session.reconcile", {}, done.error().sentence());
+        co_await stopped_.wait(done.ok() ? reconcile_every : try_again);
+    }
+}
+
+// Rows whose relay still runs are taken up again; rows that nobody holds any more are reset.
+Async<void> Broker::reconcile_once() {
+    QVD_CO_TRY(const auto node, co_await this_node_as_it_is(context_));
+    QVD_CO_TRY(const auto rows, co_await store_->sessions_on(node.node.id));
+    std::set<std::string> alive;
+    for (const auto& known : workers_) {
+        const auto worker = known.lock();
+        if (!worker) continue;
+        for (const std::string& holder : worker->holders()) alive.insert(holder);
+        for (const Session& row : rows) {
+            const std::size_t colon = row.worker.rfind(':');
+            if (!alive.contains(row.worker) || colon == std::string::npos) continue;
+            const auto request = text::to_integer(std::string_view(row.worker).substr(colon + 1));
+            if (request && worker->holders().contains(row.worker))
+                worker->resume(row, static_cast<std::uint64_t>(*request));
+        }
+    }
+    QVD_CO_TRY(const int reset, co_await store_->reset_sessions(node.node.id, std::move(alive)));
+    if (reset > 0) log::warn("session.reset", {{"rows", reset}}, "their workers are gone");
+    co_return Result<void>{};
+}
+
+void Broker::add_worker(UniqueFd socket) {
+    std::erase_if(workers_, [](const auto& known) { return known.expired(); });
+    auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
+    auto worker = std::make_shared<WorkerLink>(context_, std::move(channel));
+    workers_.push_back(worker);
+    if (configuration_) worker->configure(*configuration_);
+    asio::co_spawn(
+        loop_,
+        [](std::shared_ptr<WorkerLink> held) -> asio::awaitable<void> {
+            co_await held->run();
+        }(worker),
+        asio::detached);
+}
+
+void Broker::add_hkd(UniqueFd socket) {
+    auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
+    asio::co_spawn(loop_, serve_agent_calls(context_, std::move(channel)), asio::detached);
+}
+
+void Broker::report_status(const std::string& text) {
+    if (text == status_) return;
+    status_ = text;
+    if (!text.empty()) log::warn("broker.status", {}, text);
+    (void)link_.send(net::report::Status{text});
+}
+
+// The supervisor has no database; its own keys reach it through here.
+void Broker::report_supervisor_settings() {
+    for (const char* key : {"l7r.address", "l7r.port", "l7r.workers", "l7r.drain.timeout"}) {
+        const config::Setting* setting = context_.view.setting(key);
+        if (setting == nullptr) continue;
+        std::optional<std::string> value;
+        if (setting->origin == config::Origin::database) value = setting->value;
+        (void)link_.send(net::report::Setting{key, value});
+    }
+}
+
+void Broker::stop() {
+    stopping_ = true;
+    changed_.notify();
+    stopped_.notify();
+    for (const auto& known : workers_)
+        if (const auto worker = known.lock()) worker->close();
+}
+
+}  // namespace qvd::broker

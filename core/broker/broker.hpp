@@ -1,0 +1,68 @@
+// The broker's parts put together: configuration and plugins (re)loaded, links to workers and hkd
+// kept, sessions of dead workers reset.
+#pragma once
+
+#include "broker/context.hpp"
+#include "broker/plugins.hpp"
+#include "broker/sessions.hpp"
+#include "broker/vm_watch.hpp"
+#include "broker/worker_link.hpp"
+#include "net/role_link.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <list>
+#include <memory>
+#include <string>
+
+namespace qvd::broker {
+
+class Broker {
+public:
+    Broker(boost::asio::io_context& loop, net::RoleLink& link, config::View file_view,
+           std::unique_ptr<store::Store> store);
+    ~Broker();
+    Broker(const Broker&) = delete;
+    Broker& operator=(const Broker&) = delete;
+
+    // Until stop().
+    boost::asio::awaitable<void> run();
+    void add_worker(UniqueFd socket);
+    void add_hkd(UniqueFd socket);
+    void stop();
+
+    [[nodiscard]] plugin::Host& host() { return host_; }
+    [[nodiscard]] std::size_t load() const { return sessions_.size(); }
+
+private:
+    Async<void> load_configuration();
+    Async<net::Configure> worker_configuration();
+    boost::asio::awaitable<void> refresh();
+    boost::asio::awaitable<void> keep_inventory();
+    boost::asio::awaitable<void> reconcile_sessions();
+    Async<void> reconcile_once();
+    void hear(const store::Announcement& what);
+    void report_status(const std::string& text);
+    void report_supervisor_settings();
+
+    boost::asio::io_context& loop_;
+    net::RoleLink& link_;
+    config::View file_view_;
+    std::unique_ptr<store::Store> store_;
+    SteadyClock clock_;
+    VmWatch vms_;
+    Sessions sessions_;
+    plugin::Host host_;
+    plugin::Registry registry_;
+    Context context_;
+    std::optional<net::Configure> configuration_;
+    std::list<std::weak_ptr<WorkerLink>> workers_;
+    store::Store::Token listening_;
+    Wakeup changed_;  // configuration announced, or stop
+    Wakeup stopped_;
+    bool outdated_ = true;  // the configuration is to be loaded (again)
+    bool stopping_ = false;
+    std::string status_;
+};
+
+}  // namespace qvd::broker

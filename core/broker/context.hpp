@@ -1,0 +1,41 @@
+// What every login of this node works with; made once by the role, on one event loop.
+#pragma once
+
+#include "agent/client.hpp"
+#include "broker/failed_logins.hpp"
+#include "config/view.hpp"
+#include "plugin/authenticators.hpp"
+#include "plugin/balancer.hpp"
+#include "store/store.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace qvd::broker {
+
+template <class T>
+using Async = boost::asio::awaitable<Result<T>>;
+
+class VmWatch;
+class Sessions;
+
+struct Context {
+    config::View view;  // as of the last reload
+    store::Store& store;
+    const Clock& clock;
+    agent::Client agents;
+    std::shared_ptr<plugin::Authenticators> authenticators;
+    std::shared_ptr<plugin::Balancer> balancer;
+    FailedLogins failed_logins;
+    VmWatch& vms;
+    Sessions& sessions;
+    std::string node_name;
+};
+
+// This node as its row says it is now. unavailable "node.unregistered" | "node.blocked" |
+// "node.state", in the words that clients know (protocol A5).
+Async<store::NodeRecord> this_node(Context& context);
+// The same without asking whether it takes clients.
+Async<store::NodeRecord> this_node_as_it_is(Context& context);
+
+}  // namespace qvd::broker

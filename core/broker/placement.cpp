@@ -1,0 +1,106 @@
+#include "broker/placement.hpp"
+
+#include "base/log.hpp"
+#include "broker/vms.hpp"
+
+namespace qvd::broker {
+
+namespace {
+
+// How often a lost race for a node is run again with a fresh look at the farm.
+constexpr int max_attempts = 5;
+// A node whose heart-beat is older takes no new VM: it may be gone.
+constexpr std::chrono::seconds max_silence{45};
+
+bool may_take(const store::NodeRecord& node, double needed_mib, Timestamp newest) {
+    const NodeRuntime& runtime = node.runtime;
+    if (runtime.state != NodeState::running || runtime.blocked || !runtime.seen) return false;
+    if (newest - *runtime.seen > max_silence) return false;
+    return runtime.load.memory_free_mib - node.reserved_mib >= needed_mib;
+}
+
+Async<std::vector<store::NodeRecord>> candidates(Context& context, double needed_mib) {
+    QVD_CO_TRY(auto nodes, co_await context.store.nodes());
+    // Ages are compared with the newest heart-beat, so that only the database's clock counts.
+    Timestamp newest{};
+    for (const auto& node : nodes)
+        if (node.runtime.seen) newest = std::max(newest, *node.runtime.seen);
+    std::erase_if(nodes, [&](const auto& node) { return !may_take(node, needed_mib, newest); });
+    if (nodes.empty())
+        co_return Error{ErrorKind::unavailable, "placement.none",
+                        "No node can take the virtual machine now (it needs " +
+                            std::to_string(static_cast<long>(needed_mib)) +
+                            " MiB on a running node), retry later"};
+    co_return nodes;
+}
+
+Async<plugin::PlacementQuestion> question_of(Context& context, store::VmRecord record) {
+    plugin::PlacementQuestion question;
+    question.needed_memory_mib = static_cast<double>(record.osf.memory_mib);
+    using store::Owner;
+    QVD_CO_TRY(question.candidates, co_await candidates(context, question.needed_memory_mib));
+    QVD_CO_TRY(question.vm_properties,
+               co_await context.store.properties(Owner::vm, record.vm.id.value()));
+    QVD_CO_TRY(question.user_properties,
+               co_await context.store.properties(Owner::user, record.vm.user.value()));
+    QVD_CO_TRY(question.osf_properties,
+               co_await context.store.properties(Owner::osf, record.vm.osf.value()));
+    if (record.di) {
+        QVD_CO_TRY(question.di_properties,
+                   co_await context.store.properties(Owner::di, record.di->id.value()));
+    }
+    question.vm = std::move(record);
+    co_return question;
+}
+
+Async<void> order_start(Context& context, store::VmRecord record) {
+    const VmId vm = record.vm.id;
+    for (int attempt = 1;; ++attempt) {
+        QVD_CO_TRY(plugin::PlacementQuestion question, co_await question_of(context, record));
+        const std::vector<store::NodeRecord> nodes = question.candidates;
+        auto balancer = context.balancer;
+        QVD_CO_TRY(const std::size_t chosen, co_await balancer->choose(std::move(question)));
+        const store::NodeRecord& node = nodes.at(chosen);
+        const auto ordered = co_await context.store.order_start(vm, node.node.id);
+        if (ordered.ok()) {
+            log::info("vm.placed", {{"vm", vm}, {"node", node.node.name}},
+                      "balancer " + balancer->name());
+            co_return Result<void>{};
+        }
+        const Error& why = ordered.error();
+        // Somebody else ordered its start meanwhile: then it is being started, which was wanted.
+        if (why.code() == "vm.not_stopped") co_return Result<void>{};
+        if (attempt == max_attempts ||
+            (why.code() != "node.full" && why.code() != "node.unavailable"))
+            co_return why;
+    }
+}
+
+}  // namespace
+
+Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId vm,
+                  Deadline deadline) {
+    for (;;) {
+        QVD_CO_TRY(const auto record, co_await context.store.vm(vm));
+        if (!record)
+            co_return Error{ErrorKind::not_found, "vm.not_found",
+                            "The requested virtual machine does not exist"};
+        switch (record->runtime.state) {
+            case VmState::running:
+            case VmState::starting:
+            case VmState::debug:
+                co_return Result<void>{};
+            case VmState::stopping:
+            case VmState::zombie:
+                QVD_CO_CHECK(co_await await_stopped(context, client, vm, deadline));
+                continue;
+            default:
+                break;
+        }
+        if (record->runtime.command) co_return Result<void>{};
+        client->progress("Assigning VM " + vm.text() + " to host");
+        co_return co_await order_start(context, *record);
+    }
+}
+
+}  // namespace qvd::broker

@@ -1,0 +1,15 @@
+// Which node a stopped VM starts on, and the order to start it there.
+#pragma once
+
+#include "broker/context.hpp"
+#include "broker/conversation.hpp"
+
+namespace qvd::broker {
+
+// Orders the start of a VM that is stopped (or failed, paused, suspended); does nothing for one
+// that runs or is starting; waits for one that is stopping. unavailable "placement.none": no node
+// runs, is unblocked and has the memory; "placement.refused": the balancer wants none of them.
+Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId vm,
+                  Deadline deadline);
+
+}  // namespace qvd::broker

@@ -1,0 +1,93 @@
+#include "broker/role.hpp"
+
+#include "base/log.hpp"
+#include "broker/broker.hpp"
+#include "store/postgres.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <unistd.h>
+
+namespace qvd::broker {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Milliseconds beat = net::RoleLink::beat;
+
+void beat_now(net::RoleLink& link, Broker& broker) {
+    net::report::Alive alive;
+    alive.load = static_cast<std::uint32_t>(broker.load());
+    alive.overdue_ms = static_cast<std::uint32_t>(broker.host().longest_overdue().count());
+    (void)link.send(alive);
+}
+
+asio::awaitable<void> keep_beating(net::RoleLink& link, Broker& broker, asio::io_context& loop) {
+    asio::steady_timer timer(loop);
+    for (;;) {
+        beat_now(link, broker);
+        timer.expires_after(beat / 2);
+        const auto [problem] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (problem) co_return;
+    }
+}
+
+// False: the role is to end.
+bool obey(net::Order order, Broker& broker) {
+    if (auto* peer = std::get_if<net::order::Peer>(&order.what)) {
+        if (peer->role == net::Role::l7r) broker.add_worker(std::move(order.fd));
+        if (peer->role == net::Role::hkd) broker.add_hkd(std::move(order.fd));
+        return true;
+    }
+    return !std::holds_alternative<net::order::Stop>(order.what) &&
+           !std::holds_alternative<net::order::Drain>(order.what);
+}
+
+asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
+                                           asio::io_context& loop) {
+    asio::posix::stream_descriptor socket(loop, ::dup(link.fd()));
+    for (bool going = true; going;) {
+        const auto [problem] = co_await socket.async_wait(asio::posix::stream_descriptor::wait_read,
+                                                          asio::as_tuple(asio::use_awaitable));
+        while (going && !problem) {
+            auto order = link.try_receive();
+            if (!order.ok()) {
+                going = false;
+            } else if (!*order) {
+                break;
+            } else {
+                going = obey(std::move(**order), broker);
+            }
+        }
+        if (problem) going = false;
+    }
+    broker.stop();
+    loop.stop();
+}
+
+}  // namespace
+
+int run(net::RoleLink link, config::View view) {
+    asio::io_context loop(1);
+    auto store = store::open_postgres(loop.get_executor(), view, store::Role::broker);
+    if (!store.ok()) {
+        log::error("broker.store", {{"code", store.error().code()}}, store.error().sentence());
+        (void)link.send(net::report::Exiting{store.error().sentence()});
+        return 1;
+    }
+    Broker broker(loop, link, std::move(view), std::move(store).value());
+    asio::co_spawn(loop, keep_beating(link, broker, loop), asio::detached);
+    asio::co_spawn(loop, listen_to_supervisor(link, broker, loop), asio::detached);
+    asio::co_spawn(loop, broker.run(), asio::detached);
+    log::info("broker.started", {{"instance", link.instance()}}, "");
+    loop.run();
+    log::info("broker.ended", {{"instance", link.instance()}}, "");
+    return 0;
+}
+
+}  // namespace qvd::broker

@@ -1,0 +1,108 @@
+#include "broker/screen.hpp"
+
+#include "base/log.hpp"
+#include "broker/keys.hpp"
+
+namespace qvd::broker {
+
+namespace {
+
+// How long an agent of ours holds an x_state back for news (its feature "x_wait"); others answer at
+// once, and are asked again after `ask_again`.
+constexpr Milliseconds long_poll{2000};
+constexpr Milliseconds ask_again_first{50};
+constexpr Milliseconds ask_again_last{1000};
+constexpr Milliseconds busy_retry{1000};
+
+Error not_available(const std::string& why) {
+    return {ErrorKind::unavailable, "session.failed",
+            "The requested virtual machine is not available: " + why + ", retry later"};
+}
+
+Async<void> ask_to_start(Context& context, std::shared_ptr<Conversation> client, agent::Peer peer,
+                         agent::Parameters parameters) {
+    const std::int64_t retries = context.view.get(x_start_retries);
+    // Hooks run before the agent answers; they have their own limit inside the VM.
+    const Milliseconds limit = context.view.get(x_start_timeout) + std::chrono::seconds(60);
+    for (std::int64_t attempt = 0;; ++attempt) {
+        const auto started = co_await context.agents.x_start(peer, parameters, limit);
+        if (started.ok()) co_return Result<void>{};
+        const Error& why = started.error();
+        const bool worth_retrying =
+            why.code() == "agent.session_busy" || why.code() == "agent.unreachable";
+        if (!worth_retrying || attempt >= retries) co_return not_available(why.sentence());
+        QVD_CO_CHECK(co_await client->pause(why.code() == "agent.session_busy" ? busy_retry / 4
+                                                                               : busy_retry));
+    }
+}
+
+Async<agent::XState> ask_state(Context& context, agent::Peer peer, agent::XState unless) {
+    const Milliseconds limit = context.view.get(agent_timeout) + long_poll;
+    agent::Parameters parameters{{"unless", std::string(agent::to_string(unless))},
+                                 {"wait_ms", std::to_string(long_poll.count())}};
+    QVD_CO_TRY(const agent::Value value,
+               co_await context.agents.call(std::move(peer), std::string(agent::method::x_state),
+                                            std::move(parameters), limit));
+    co_return agent::parse_x_state(value.text);
+}
+
+Async<void> failed(Context& context, agent::Peer peer, std::string sentence) {
+    const auto reason =
+        co_await context.agents.x_reason(std::move(peer), context.view.get(agent_timeout));
+    if (reason.ok() && *reason && !(*reason)->empty()) sentence += " (" + **reason + ")";
+    co_return not_available(sentence);
+}
+
+Async<void> await_listening(Context& context, std::shared_ptr<Conversation> client,
+                            agent::Peer peer) {
+    Deadline deadline = Deadline::in(context.clock, context.view.get(x_start_timeout));
+    Milliseconds delay = ask_again_first;
+    agent::XState last = agent::XState::starting;
+    for (;;) {
+        const auto asked_at = context.clock.now();
+        const auto state = co_await ask_state(context, peer, last);
+        if (state.ok()) {
+            switch (*state) {
+                case agent::XState::listening:
+                    co_return Result<void>{};
+                case agent::XState::starting:
+                    break;
+                // Making a user's home takes as long as it takes (behaviour 3.3.12).
+                case agent::XState::provisioning:
+                    deadline = Deadline::in(context.clock, context.view.get(x_start_timeout));
+                    break;
+                default:
+                    co_return co_await failed(
+                        context, peer, "its session is " + std::string(agent::to_string(*state)));
+            }
+            last = *state;
+        }
+        if (deadline.passed())
+            co_return Error{ErrorKind::timeout, "session.timeout",
+                            "The session of the requested virtual machine did not come up in time,"
+                            " retry later"};
+        // An agent that waited for news need not be asked any slower.
+        const bool answered_at_once = context.clock.now() - asked_at < long_poll / 2;
+        if (answered_at_once) {
+            QVD_CO_CHECK(co_await client->pause(std::min(delay, deadline.remaining())));
+            delay = std::min(delay * 2, ask_again_last);
+        }
+    }
+}
+
+}  // namespace
+
+Async<Screen> start_session(Context& context, std::shared_ptr<Conversation> client, VmId vm,
+                            Properties parameters) {
+    QVD_CO_TRY(store::Store::AgentAccess access, co_await context.store.agent_access(vm));
+    const agent::Peer peer{access.address, static_cast<std::uint16_t>(access.agent_port),
+                           access.token};
+    client->progress("Starting X session at VM " + vm.text());
+    agent::Parameters session(parameters.begin(), parameters.end());
+    QVD_CO_CHECK(co_await ask_to_start(context, client, peer, std::move(session)));
+    client->progress("Waiting for X session to come up on VM " + vm.text());
+    QVD_CO_CHECK(co_await await_listening(context, client, peer));
+    co_return Screen{access.address, access.nx_port};
+}
+
+}  // namespace qvd::broker

@@ -1,0 +1,125 @@
+#include "broker/session.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "broker/keys.hpp"
+#include "broker/placement.hpp"
+#include "broker/sessions.hpp"
+#include "broker/takeover.hpp"
+#include "broker/vms.hpp"
+
+namespace qvd::broker {
+
+namespace {
+
+// Connecting to the NX port, the retries of protocol B5.1 included.
+constexpr Milliseconds link_limit{15'000};
+constexpr std::size_t slave_key_length = 64;
+
+bool is_upgrade(const net::Headers& headers) {
+    const auto connection = header(headers, "Connection");
+    const auto upgrade = header(headers, "Upgrade");
+    if (!connection || !upgrade || !text::equals_ignoring_case(*upgrade, "QVD/1.0")) return false;
+    for (const std::string& token : text::split_list(*connection))
+        if (text::equals_ignoring_case(token, "upgrade")) return true;
+    return false;
+}
+
+}  // namespace
+
+Async<void> SessionStory::run() {
+    request_.kind = QVD_REQUEST_CONNECT;
+    request_.trace = client_->holder();
+    request_.parameters = target_.parameters;
+    QVD_CO_TRY(login_, co_await gate_.identify(client_, request_));
+    QVD_CO_CHECK(co_await check_request());
+    QVD_CO_CHECK(co_await find_vm(context_, wanted_.vm, login_, request_));
+    store::NewSession wanted{wanted_.vm, login_->user, client_->request().client_address, node_,
+                             client_->holder()};
+    QVD_CO_TRY(const Session session, co_await take_over(context_, client_, std::move(wanted)));
+    co_return co_await serve(session);
+}
+
+Async<void> SessionStory::check_request() {
+    QVD_CO_TRY(const auto node, co_await this_node(context_));
+    node_ = node.node.id;
+    if (!is_upgrade(client_->request().headers))
+        co_return Error{ErrorKind::unsupported, "request.upgrade",
+                        "Upgrade required: this client does not speak QVD/1.0"};
+    QVD_CO_TRY(wanted_, parse_connect_parameters(target_));
+    request_.vm = wanted_.vm;
+    request_.parameters = wanted_.session;
+    co_return Result<void>{};
+}
+
+// From here on there is a row: whatever happens, it ends with this function.
+Async<void> SessionStory::serve(Session session) {
+    context_.sessions.add(session.vm, client_);
+    const auto connected = co_await connect(session);
+    context_.sessions.remove(session.vm, *client_);
+    const std::string reason = connected.ok() ? "ended" : connected.error().sentence();
+    const auto ended = co_await context_.store.end_session(session.id, reason);
+    if (!ended.ok())
+        log::error("session.not_ended", {{"session", session.id}, {"vm", session.vm}},
+                   ended.error().sentence() + "; the row is reset when the workers are compared");
+    co_return connected;
+}
+
+Async<void> SessionStory::connect(Session session) {
+    const VmId vm = session.vm;
+    QVD_CO_CHECK(co_await context_.store.set_real_user(vm, login_->user));
+    const Deadline deadline = Deadline::in(context_.clock, context_.view.get(vm_start_timeout));
+    QVD_CO_CHECK(co_await place(context_, client_, vm, deadline));
+    QVD_CO_TRY(const auto record, co_await await_running(context_, client_, vm, deadline));
+    auto chain = context_.authenticators;
+    QVD_CO_CHECK(co_await chain->before_connect(login_, request_, record));
+    Secret slave_key = random_alphanumeric(slave_key_length);
+    QVD_CO_TRY(Properties parameters, co_await session_parameters(slave_key));
+    QVD_CO_TRY(Screen screen, co_await start_session(context_, client_, vm, std::move(parameters)));
+    co_return co_await hand_over(session, std::move(screen), std::move(slave_key));
+}
+
+// Later ones override earlier ones (behaviour 3.3.10).
+Async<Properties> SessionStory::session_parameters(const Secret& slave_key) {
+    Properties parameters = wanted_.session;
+    QVD_CO_TRY(const Properties own, co_await context_.store.session_properties(wanted_.vm));
+    for (const auto& [key, value] : own) parameters[key] = value;
+    for (const auto& [key, value] : login_->session_parameters) parameters[key] = value;
+    parameters["qvd.slave.key"] = std::string(slave_key.reveal());
+    co_return parameters;
+}
+
+Async<void> SessionStory::hand_over(Session session, Screen screen, Secret slave_key) {
+    client_->progress("Connecting X session for VM_ID: " + session.vm.text());
+    (void)co_await context_.store.count(node_, NodeCounter::nx_attempts, 1);
+    QVD_CO_CHECK(co_await client_->link(screen.address, screen.port, link_limit));
+    (void)co_await context_.store.count(node_, NodeCounter::nx_ok, 1);
+    QVD_CO_CHECK(co_await context_.store.session_connected(session.id));
+    client_->progress("Connection established");
+    log::info("session.connected",
+              {{"session", session.id},
+               {"vm", session.vm},
+               {"user", login_->name},
+               {"client", client_->request().client_address},
+               {"trace", request_.trace}},
+              "");
+    const net::Ended ended = co_await client_->relay(std::move(slave_key));
+    log::info("session.ended",
+              {{"session", session.id},
+               {"vm", session.vm},
+               {"ms", ended.milliseconds},
+               {"down", ended.bytes_down},
+               {"up", ended.bytes_up},
+               {"trace", request_.trace}},
+              ended.reason);
+    co_return co_await account(ended);
+}
+
+Async<void> SessionStory::account(net::Ended ended) {
+    const Milliseconds lasted{static_cast<std::int64_t>(ended.milliseconds)};
+    if (lasted < context_.view.get(short_session))
+        (void)co_await context_.store.count(node_, NodeCounter::short_sessions, 1);
+    co_return Result<void>{};
+}
+
+}  // namespace qvd::broker

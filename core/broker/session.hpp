@@ -1,0 +1,38 @@
+// The story of one connect_to_vm, from the request to the end of its relay (architecture 3).
+#pragma once
+
+#include "broker/context.hpp"
+#include "broker/conversation.hpp"
+#include "broker/gate.hpp"
+#include "broker/request.hpp"
+#include "broker/screen.hpp"
+
+namespace qvd::broker {
+
+class SessionStory {
+public:
+    SessionStory(Context& context, Gate& gate, std::shared_ptr<Conversation> client, Target target)
+        : context_(context), gate_(gate), client_(std::move(client)), target_(std::move(target)) {}
+
+    // Returns when the relay is over, or with the Error that the client is to be told.
+    Async<void> run();
+
+private:
+    Async<void> check_request();
+    Async<void> serve(Session session);
+    Async<void> connect(Session session);
+    Async<Properties> session_parameters(const Secret& slave_key);
+    Async<void> hand_over(Session session, Screen screen, Secret slave_key);
+    Async<void> account(net::Ended ended);
+
+    Context& context_;
+    Gate& gate_;
+    std::shared_ptr<Conversation> client_;
+    Target target_;
+    NodeId node_;
+    ConnectParameters wanted_;
+    std::shared_ptr<plugin::Login> login_;
+    plugin::LoginRequest request_;
+};
+
+}  // namespace qvd::broker

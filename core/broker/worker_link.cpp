@@ -1,0 +1,131 @@
+#include "broker/worker_link.hpp"
+
+#include "base/log.hpp"
+#include "broker/front.hpp"
+#include "broker/sessions.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
+namespace qvd::broker {
+
+namespace asio = boost::asio;
+
+WorkerLink::WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel)
+    : context_(context), channel_(std::move(channel)), gate_(context) {
+}
+
+void WorkerLink::configure(const net::Configure& configuration) {
+    channel_->send(configuration);
+}
+
+void WorkerLink::close() {
+    channel_->close();
+}
+
+asio::awaitable<void> WorkerLink::run() {
+    const auto self = shared_from_this();
+    for (;;) {
+        auto frame = co_await channel_->receive();
+        if (!frame.ok()) {
+            if (frame.error().code() != "frame.closed")
+                log::error("worker.malformed", {{"worker", worker_}}, frame.error().sentence());
+            break;
+        }
+        handle(std::move(frame).value());
+    }
+    channel_->close();
+    log::info("worker.gone", {{"worker", worker_}, {"requests", conversations_.size()}}, "");
+    const auto left = conversations_;
+    for (const auto& [request, client] : left) client->on_worker_lost();
+}
+
+std::shared_ptr<Conversation> WorkerLink::conversation(std::uint64_t request) const {
+    const auto found = conversations_.find(request);
+    return found == conversations_.end() ? nullptr : found->second;
+}
+
+void WorkerLink::handle(net::Frame frame) {
+    if (auto* hello = std::get_if<net::Hello>(&frame)) {
+        worker_ = hello->worker;
+        inherited_ = {hello->relays.begin(), hello->relays.end()};
+        log::info("worker.hello", {{"worker", worker_}, {"relays", inherited_.size()}}, "");
+    } else if (auto* request = std::get_if<net::Request>(&frame)) {
+        begin(std::move(*request));
+    } else if (const auto* gone = std::get_if<net::Gone>(&frame)) {
+        if (const auto client = conversation(gone->request)) client->on_gone();
+    } else if (const auto* closed = std::get_if<net::ConnectionClosed>(&frame)) {
+        gate_.forget(closed->connection);
+    } else if (const auto* linked = std::get_if<net::Linked>(&frame)) {
+        if (const auto client = conversation(linked->request)) client->on_linked();
+    } else if (const auto* failed = std::get_if<net::LinkFailed>(&frame)) {
+        if (const auto client = conversation(failed->request))
+            client->on_link_failed(failed->sentence);
+    } else if (const auto* ended = std::get_if<net::Ended>(&frame)) {
+        inherited_.erase(ended->request);
+        if (const auto client = conversation(ended->request)) client->on_ended(*ended);
+    } else {
+        log::error("worker.malformed", {{"worker", worker_}},
+                   "it sent a frame that only a broker sends");
+        channel_->close();
+    }
+}
+
+void WorkerLink::begin(net::Request request) {
+    if (!greeted() || conversations_.contains(request.request)) {
+        log::error("worker.malformed", {{"worker", worker_}}, "a request out of order");
+        channel_->close();
+        return;
+    }
+    const std::uint64_t id = request.request;
+    log::debug("request",
+               {{"trace", worker_ + ":" + std::to_string(id)},
+                {"client", request.client_address},
+                {"path", request.target.substr(0, request.target.find('?'))}},
+               "");
+    auto client = std::make_shared<Conversation>(std::move(request), worker_, channel_);
+    conversations_[id] = client;
+    asio::co_spawn(
+        channel_->executor(),
+        [](std::shared_ptr<WorkerLink> self, std::shared_ptr<Conversation> who,
+           std::uint64_t number) -> asio::awaitable<void> {
+            co_await answer(self->context_, self->gate_, who);
+            self->conversations_.erase(number);
+        }(shared_from_this(), std::move(client), id),
+        asio::detached);
+}
+
+std::set<std::string> WorkerLink::holders() const {
+    std::set<std::string> all;
+    for (const std::uint64_t request : inherited_)
+        all.insert(worker_ + ":" + std::to_string(request));
+    for (const auto& [request, client] : conversations_) all.insert(client->holder());
+    return all;
+}
+
+void WorkerLink::resume(const Session& session, std::uint64_t request) {
+    if (inherited_.erase(request) == 0) return;
+    net::Request head;
+    head.request = request;
+    head.client_address = session.client_address;
+    auto client = std::make_shared<Conversation>(std::move(head), worker_, channel_);
+    conversations_[request] = client;
+    context_.sessions.add(session.vm, client);
+    log::info("session.resumed", {{"session", session.id}, {"vm", session.vm}},
+              "its relay ran on while the broker was away");
+    asio::co_spawn(
+        channel_->executor(),
+        [](std::shared_ptr<WorkerLink> self, std::shared_ptr<Conversation> who, VmId vm,
+           SessionId id, std::uint64_t number) -> asio::awaitable<void> {
+            const net::Ended ended = co_await who->relayed();
+            self->context_.sessions.remove(vm, *who);
+            const auto done = co_await self->context_.store.end_session(id, ended.reason);
+            if (!done.ok())
+                log::error("session.not_ended", {{"session", id}}, done.error().sentence());
+            self->conversations_.erase(number);
+        }(shared_from_this(), std::move(client), session.vm, session.id, request),
+        asio::detached);
+}
+
+}  // namespace qvd::broker

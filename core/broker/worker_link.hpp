@@ -1,0 +1,42 @@
+// One l7r worker: its requests become conversations, its events reach them.
+#pragma once
+
+#include "broker/context.hpp"
+#include "broker/conversation.hpp"
+#include "broker/gate.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+
+namespace qvd::broker {
+
+class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
+public:
+    WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel);
+
+    // Until the worker or its link ends. First gives it `configuration`, once there is one.
+    boost::asio::awaitable<void> run();
+    void configure(const net::Configure& configuration);
+    void close();
+
+    // Said hello, and which relays it held then: "worker:request".
+    [[nodiscard]] bool greeted() const { return !worker_.empty(); }
+    [[nodiscard]] std::set<std::string> holders() const;
+    // Goes on with a session whose relay an earlier broker has begun.
+    void resume(const Session& session, std::uint64_t request);
+
+private:
+    void handle(net::Frame frame);
+    void begin(net::Request request);
+    std::shared_ptr<Conversation> conversation(std::uint64_t request) const;
+
+    Context& context_;
+    std::shared_ptr<net::FrameChannel> channel_;
+    Gate gate_;
+    std::string worker_;
+    std::set<std::uint64_t> inherited_;  // relays of its hello that nobody took up yet
+    std::map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
+};
+
+}  // namespace qvd::broker
