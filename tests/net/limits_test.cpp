@@ -1,0 +1,55 @@
+#include "net/limits.hpp"
+
+#include "net/listener.hpp"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+using namespace qvd::net;  // NOLINT(google-build-using-namespace): a test's vocabulary
+
+TEST_CASE("the addresses of one IPv6 network count as one") {
+    CHECK(counted_address("2001:db8::1") == counted_address("2001:db8::ffff:2"));
+    CHECK(counted_address("2001:db8::1") != counted_address("2001:db8:0:1::1"));
+    CHECK(counted_address("10.0.0.1") != counted_address("10.0.0.2"));
+}
+
+TEST_CASE("a place that was released can be taken again") {
+    ConnectionLimits limits;
+    limits.set(100, 1);
+    CHECK(limits.admit("10.0.0.1") == Admission::welcome);
+    CHECK(limits.admit("10.0.0.1") == Admission::address_full);
+    CHECK(limits.admit("10.0.0.2") == Admission::welcome);
+    limits.release("10.0.0.1");
+    limits.release("10.0.0.1");
+    CHECK(limits.admit("10.0.0.1") == Admission::welcome);
+    CHECK(limits.count() == 2);
+}
+
+TEST_CASE("without a limit per address only the whole counts") {
+    ConnectionLimits limits;
+    limits.set(3, 0);
+    for (int i = 0; i < 3; ++i) CHECK(limits.admit("10.0.0.1") == Admission::welcome);
+    for (std::size_t i = 0; i < ConnectionLimits::polite_in_all; ++i)
+        CHECK(limits.admit("10.0.0.1") == Admission::worker_full);
+    CHECK(limits.exhausted());
+    CHECK(limits.admit("10.0.0.1") == Admission::drop);
+}
+
+TEST_CASE("a listener on all addresses hears IPv4, and tells the address as IPv4") {
+    const auto listener = listen_on("*", 0).value();
+    const auto port = port_of(listener.get()).value();
+    CHECK_FALSE(accept_client(listener.get()).value().has_value());
+    const auto client = begin_connect("127.0.0.1", port).value();
+    pollfd waiting{listener.get(), POLLIN, 0};
+    REQUIRE(::poll(&waiting, 1, 5000) == 1);
+    const auto accepted = accept_client(listener.get()).value();
+    REQUIRE(accepted.has_value());
+    CHECK(accepted->address == "127.0.0.1");
+}
+
+TEST_CASE("an address that is none is refused by name") {
+    CHECK(listen_on("localhost", 0).error().code() == "listener.address");
+    CHECK(listen_on("203.0.113.1", 0).error().code() == "listener.bind");
+    CHECK(begin_connect("vm.example", 4100).error().code() == "connect.address");
+    CHECK(begin_connect("10.0.0.1", 0).error().code() == "connect.address");
+}
