@@ -43,8 +43,7 @@ constexpr std::array table{
              "internal.untar-dis.lock.path internal.hkd.lxc.acquire.untar.lock.delay "
              "internal.hkd.lxc.timeout.on_state.starting.setup.delaying_untar.delaying"},
     Upstream{unused_before,
-             "internal.vm.port.x internal.vm.reserved_cpu internal.hkd.vmhandler.killer.delay "
-             "vm.network.dns_server"},
+             "internal.vm.port.x internal.vm.reserved_cpu internal.hkd.vmhandler.killer.delay"},
     Upstream{"the address is written into the container", "vm.network.use_dhcp"},
     Upstream{"the key is vm.network.netmask", "vm.network.ip.netmask"},
     Upstream{"containers are run through liblxc",

@@ -25,7 +25,7 @@ inline constexpr config::Key<std::chrono::seconds> node_stop_timeout{
     config::file_only,   config::Range{0, 3600}};
 inline constexpr config::Key<std::chrono::seconds> node_evacuate_timeout{
     "node.evacuate.timeout",
-    "300",
+    "600",
     "seconds",
     "how long `qvd-node stop --vms` waits for the VMs to stop",
     config::file_only,
