@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # A user's screen for tests: Xvfb with a window manager, qvdclient on it, pixels and keys.
 # Source it in bash; every function returns 0 if what it is named after happened, and else says on
 # standard error what did not. Nothing waits without a bound, and nothing has a fixed number or name.

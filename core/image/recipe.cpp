@@ -1,0 +1,173 @@
+#include "image/recipe.hpp"
+
+#include "base/file.hpp"
+#include "base/text.hpp"
+
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+
+namespace qvd::image {
+namespace {
+
+constexpr std::string_view name_letters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+
+// Reads one recipe; the first error wins, by exception inside and as a value outside.
+class Reader {
+public:
+    explicit Reader(std::filesystem::path file) : file_(std::move(file)) {}
+
+    Recipe read(const std::string& content) {
+        const YAML::Node root = YAML::Load(content);
+        if (!root.IsMap()) fail(root, "recipe.syntax", "a recipe is a list of `key: value`");
+        expect_keys(root, {"format", "name", "summary", "suite", "architecture", "mirrors",
+                           "packages", "locale", "leave_out", "folders", "links", "files", "run"});
+        if (word(root, "format") != "1")
+            fail(root["format"], "recipe.value", "this program understands `format: 1`");
+        Recipe recipe;
+        recipe.name = name(root, "name");
+        recipe.summary = word(root, "summary", false);
+        recipe.suite = name(root, "suite");
+        recipe.architecture = name(root, "architecture", false);
+        recipe.locale = word(root, "locale", false);
+        recipe.mirrors = words(root, "mirrors");
+        recipe.packages = words(root, "packages");
+        recipe.leave_out = words(root, "leave_out");
+        recipe.commands = words(root, "run");
+        read_tree(root, recipe);
+        return recipe;
+    }
+
+    // Thrown by fail(), caught in read_recipe().
+    struct Failure {
+        Error error;
+    };
+
+private:
+    [[noreturn]] void fail(const YAML::Node& at, const std::string& code,
+                           const std::string& sentence) const {
+        const int line = at.IsDefined() ? at.Mark().line : -1;
+        throw Failure{
+            {ErrorKind::invalid, code,
+             file_.string() + (line < 0 ? "" : ":" + std::to_string(line + 1)) + ": " + sentence}};
+    }
+
+    void expect_keys(const YAML::Node& map, const std::vector<std::string>& known) const {
+        for (const auto& item : map) {
+            const auto key = item.first.as<std::string>();
+            if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+            const std::string near = text::nearest(key, known);
+            fail(item.first, "recipe.key",
+                 "there is no key \"" + key + "\"" +
+                     (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+        }
+    }
+
+    std::string scalar(const YAML::Node& node, const std::string& key) const {
+        if (!node.IsScalar()) fail(node, "recipe.value", key + " must be one word or text");
+        return node.as<std::string>();
+    }
+
+    std::string word(const YAML::Node& map, const std::string& key, bool required = true) const {
+        const YAML::Node node = map[key];
+        if (node.IsDefined() && !node.IsNull()) return scalar(node, key);
+        if (required) fail(map, "recipe.key", "\"" + key + "\" is missing");
+        return {};
+    }
+
+    std::string name(const YAML::Node& map, const std::string& key, bool required = true) const {
+        const std::string value = word(map, key, required);
+        if (value.find_first_not_of(name_letters) != std::string::npos ||
+            (required && value.empty()))
+            fail(map[key], "recipe.value",
+                 key + " may have letters, digits, \"-\", \"_\" and \".\", not \"" + value + "\"");
+        return value;
+    }
+
+    std::vector<std::string> words(const YAML::Node& map, const std::string& key) const {
+        const YAML::Node node = map[key];
+        std::vector<std::string> list;
+        if (!node.IsDefined() || node.IsNull()) return list;
+        if (!node.IsSequence()) fail(node, "recipe.value", key + " must be a list");
+        for (const YAML::Node& item : node) list.push_back(scalar(item, key));
+        return list;
+    }
+
+    // Each `path: value` of a map, in the order of the file.
+    template <class Take>
+    void each(const YAML::Node& root, const std::string& key, Take take) const {
+        const YAML::Node node = root[key];
+        if (!node.IsDefined() || node.IsNull()) return;
+        if (!node.IsMap())
+            fail(node, "recipe.value", key + " must have a line `/path: ...` for each");
+        for (const auto& item : node) {
+            const auto path = item.first.as<std::string>();
+            if (!path.starts_with('/') || path.find("/../") != std::string::npos)
+                fail(item.first, "recipe.value", "\"" + path + "\" is no absolute path");
+            take(path, item.second);
+        }
+    }
+
+    std::string mode(const YAML::Node& node, const std::string& fallback) const {
+        if (!node.IsDefined()) return fallback;
+        std::string text = scalar(node, "mode");
+        if (text.empty() || text.size() > 5 ||
+            text.find_first_not_of("01234567") != std::string::npos)
+            fail(node, "recipe.value", "\"" + text + "\" is no mode; 755 is one");
+        return text;
+    }
+
+    RecipeFile file(const std::string& path, const YAML::Node& node) const {
+        if (!node.IsMap()) fail(node, "recipe.value", path + " needs {from: ...} or {text: ...}");
+        expect_keys(node, {"from", "text", "mode"});
+        RecipeFile file{path, mode(node["mode"], "644"), RecipeFile::Source::text, {}};
+        const std::string from = word(node, "from", false);
+        if (from.empty() == !node["text"].IsDefined())
+            fail(node, "recipe.value", path + " needs either `from` or `text`");
+        if (from.empty()) {
+            file.content = word(node, "text");
+        } else if (from == "@agent@" || from == "@init@") {
+            file.source = from == "@agent@" ? RecipeFile::Source::agent : RecipeFile::Source::init;
+        } else {
+            file.source = RecipeFile::Source::file;
+            file.content = std::filesystem::absolute(file_.parent_path() / from).string();
+            if (::access(file.content.c_str(), R_OK) != 0)
+                fail(node, "recipe.file", "there is no readable file " + file.content);
+        }
+        return file;
+    }
+
+    void read_tree(const YAML::Node& root, Recipe& recipe) const {
+        each(root, "folders", [&](const std::string& path, const YAML::Node& node) {
+            recipe.folders.push_back({path, mode(node, "755")});
+        });
+        each(root, "links", [&](const std::string& path, const YAML::Node& node) {
+            recipe.links.push_back({path, scalar(node, path)});
+        });
+        each(root, "files", [&](const std::string& path, const YAML::Node& node) {
+            recipe.files.push_back(file(path, node));
+        });
+    }
+
+    std::filesystem::path file_;
+};
+
+}  // namespace
+
+Result<Recipe> read_recipe(const std::string& path) {
+    QVD_TRY(const std::string content, file::read(path));
+    try {
+        return Reader(path).read(content);
+    } catch (Reader::Failure& failure) {
+        return std::move(failure.error);
+    } catch (const YAML::Exception& failure) {
+        return Error{ErrorKind::invalid, "recipe.syntax",
+                     path + ":" + std::to_string(failure.mark.line + 1) + ": " + failure.msg};
+    }
+}
+
+}  // namespace qvd::image
