@@ -254,11 +254,12 @@ void Connection::go_on() {
     update();
 }
 
-void Connection::end_relay(const std::string& reason) {
+// `reason` by value: it may be the relay's own, which ends here.
+void Connection::end_relay(std::string reason) {
     const auto lasted =
         std::chrono::duration_cast<Milliseconds>(worker_.loop().now() - relay_began_);
     const net::Ended ended{request_, relay_->bytes_down(), relay_->bytes_up(),
-                           static_cast<std::uint64_t>(lasted.count()), reason};
+                           static_cast<std::uint64_t>(lasted.count()), std::move(reason)};
     if (link_) link_->send(ended);
     log::info("l7r.relay.end",
               {{"request", request_},
@@ -267,10 +268,10 @@ void Connection::end_relay(const std::string& reason) {
                {"bytes_down", ended.bytes_down},
                {"bytes_up", ended.bytes_up},
                {"milliseconds", ended.milliseconds}},
-              reason);
+              ended.reason);
     vm_watch_.forget();
     relay_.reset();
-    close(reason);
+    close(ended.reason);
 }
 
 void Connection::drain() {

@@ -94,7 +94,7 @@ private:
     void forget_request();
 
     void pump();
-    void end_relay(const std::string& reason);
+    void end_relay(std::string reason);
     [[nodiscard]] bool wants_input() const;
     void update();
     void log_end(const std::string& reason) const;
