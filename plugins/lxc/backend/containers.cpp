@@ -1,0 +1,315 @@
+#include "backend/containers.hpp"
+
+#include "backend/folders.hpp"
+#include "backend/keeper_socket.hpp"
+#include "backend/network.hpp"
+#include "common/cgroups.hpp"
+#include "common/files.hpp"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace qvd::lxc {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds answer_patience{2000};  // of a keeper, which only ever waits in poll()
+constexpr milliseconds cgroup_patience{5000};  // until killed processes are gone
+constexpr milliseconds look_again{5};
+
+// The VM's number at the beginning of "7.sock" or "7-fs", or behind a prefix.
+std::optional<std::uint64_t> number_of(std::string_view text) {
+    const auto number = parse_number(text);
+    if (!number || *number <= 0) return std::nullopt;
+    return static_cast<std::uint64_t>(*number);
+}
+
+bool ended(int pidfd) {
+    pollfd one{pidfd, POLLIN, 0};
+    return ::poll(&one, 1, 0) > 0;
+}
+
+bool is_quiet(const std::string& reason) {
+    return reason == "stopped" || reason == "killed";
+}
+
+}  // namespace
+
+Containers::Containers(const sdk::Core& core, const Settings& settings, RootStore& store)
+    : core_(core),
+      settings_(settings),
+      store_(store),
+      events_(core),
+      processes_(core, [](const sdk::Process&) {}),  // the keeper's socket tells more
+      watcher_([this](std::uint64_t vm_id, const Fields& last) { on_end(vm_id, last); }) {
+}
+
+std::unique_lock<std::mutex> Containers::hold(std::uint64_t vm_id) {
+    std::mutex* mine = nullptr;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        auto& slot = locks_[vm_id];
+        if (!slot) slot = std::make_unique<std::mutex>();
+        mine = slot.get();
+    }
+    return std::unique_lock<std::mutex>(*mine);
+}
+
+std::optional<Fields> Containers::ask(std::uint64_t vm_id, std::string_view request) {
+    KeeperSocket keeper = KeeperSocket::open(settings_.file_of(vm_id, ".sock"));
+    if (!keeper) return std::nullopt;
+    return keeper.ask(request, answer_patience);
+}
+
+// What the keeper last wrote of a container that has ended, or whose keeper was killed.
+std::optional<Fields> Containers::left_behind(std::uint64_t vm_id) {
+    const auto text = read_file(settings_.file_of(vm_id, ".state"));
+    if (!text) return std::nullopt;
+    return Fields::parse(*text);
+}
+
+// ---- start, stop, end ---------------------------------------------------------------------------
+
+sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
+    check_vm(vm, settings_);
+    const auto lock = hold(vm.id());
+    if (const auto running = ask(vm.id(), "state")) {
+        sdk::VmStatus status = status_from(*running, true);
+        if (status.incarnation != vm.incarnation() || status.uuid != vm.uuid())
+            throw sdk::Failure(QVD_CONFLICT, "incarnation " + std::to_string(status.incarnation) +
+                                                 " of this VM still runs");
+        watch(vm.id());
+        return status;
+    }
+    make_folders(settings_.run, 0700);
+    const auto nics = vm.nics();
+    const std::string device = nics.empty() ? std::string() : std::string(nics[0].host_device());
+    release(vm.id(), device);
+    forget(vm.id());
+    try {
+        const std::string rootfs = store_.mount(vm);
+        furnish(vm, rootfs);
+        return launch(vm, rootfs, call);
+    } catch (...) {
+        watcher_.forget(vm.id());
+        try {
+            release(vm.id(), device);
+        } catch (const sdk::Failure& left) {
+            core_.warning(left.what());  // why the start failed matters more to whoever waits
+        }
+        throw;
+    }
+}
+
+sdk::VmStatus Containers::launch(const sdk::Vm& vm, const std::string& rootfs, sdk::Call& call) {
+    const std::string order = make_order(vm, settings_, rootfs).text();
+    sdk::ProcessOrder keeper;
+    keeper.label = "vm-" + std::to_string(vm.id()) + "-" + std::to_string(vm.incarnation());
+    keeper.arguments = {settings_.programs + "/qvd-lxc-keeper"};
+    keeper.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+    keeper.input = sdk::SecretView::of(order);
+    const sdk::Process process = processes_.start(&call, keeper);
+    const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
+
+    const std::string socket_path = settings_.file_of(vm.id(), ".sock");
+    KeeperSocket socket = KeeperSocket::open(socket_path);
+    while (!socket) {
+        if (!pidfd || ended(pidfd.get()))
+            throw sdk::Failure(QVD_UNAVAILABLE,
+                               "the container's keeper ended at once; the log of "
+                               "the node tells why");
+        if (call.remaining().count() <= 0)
+            throw sdk::Failure(QVD_TIMEOUT, "the container's keeper did not answer in time");
+        std::this_thread::sleep_for(look_again);
+        socket = KeeperSocket::open(socket_path);
+    }
+    auto said = socket.ask("watch", call.remaining());
+    while (said && said->get("state") == "starting") said = socket.receive(call.remaining());
+    if (!said) {
+        ask(vm.id(), "kill");
+        throw sdk::Failure(QVD_TIMEOUT, "the container did not begin in time");
+    }
+    if (said->get("state") == "ended")
+        throw sdk::Failure(QVD_UNAVAILABLE,
+                           "the container did not begin: " + said->get("sentence"));
+    watcher_.watch(vm.id(), socket.release());
+    return status_from(*said, true);
+}
+
+void Containers::stop(std::uint64_t vm_id) {
+    const auto answer = ask(vm_id, "stop");
+    if (answer && answer->get("answer") != "ok") ask(vm_id, "kill");  // it has no init to ask yet
+}
+
+void Containers::destroy(const sdk::Vm& vm, sdk::Call& call) {
+    const auto lock = hold(vm.id());
+    watcher_.forget(vm.id());
+    KeeperSocket keeper = KeeperSocket::open(settings_.file_of(vm.id(), ".sock"));
+    if (keeper && keeper.ask("watch", answer_patience)) {
+        auto said = keeper.ask("kill", call.remaining());
+        while (said && said->get("state") != "ended") said = keeper.receive(call.remaining());
+        if (!said && ask(vm.id(), "state")) {
+            watch(vm.id());
+            throw sdk::Failure(QVD_TIMEOUT, "the container does not end, though it was killed");
+        }
+    }
+    const auto nics = vm.nics();
+    release(vm.id(), nics.empty() ? std::string() : std::string(nics[0].host_device()));
+    forget_quiet_end(vm.id());
+    ::unlink(settings_.file_of(vm.id(), ".state").c_str());
+}
+
+// Its console tells how a container came to a bad end: that is kept until the next start.
+void Containers::forget_quiet_end(std::uint64_t vm_id) {
+    const auto state = left_behind(vm_id);
+    if (!state || is_quiet(state->get("reason"))) forget(vm_id);
+}
+
+void Containers::on_end(std::uint64_t vm_id, const Fields& /*last*/) {
+    const auto lock = hold(vm_id);
+    if (ask(vm_id, "state")) return;  // the next incarnation: destroy() and start() were faster
+    const auto state = left_behind(vm_id);
+    if (!state) return;  // destroyed meanwhile
+    sdk::VmStatus status = status_from(*state, false);
+    try {
+        release(vm_id, std::string());
+        forget_quiet_end(vm_id);
+    } catch (const sdk::Failure& left) {
+        core_.warning("VM " + std::to_string(vm_id) + ": " + left.what());
+    }
+    events_.report(status);
+}
+
+void Containers::watch(std::uint64_t vm_id) {
+    if (watcher_.watches(vm_id)) return;
+    KeeperSocket keeper = KeeperSocket::open(settings_.file_of(vm_id, ".sock"));
+    if (keeper && keeper.ask("watch", answer_patience)) watcher_.watch(vm_id, keeper.release());
+}
+
+// ---- what is left -------------------------------------------------------------------------------
+
+void Containers::release_cgroups(std::uint64_t vm_id) {
+    const std::string container = settings_.container_of(vm_id);
+    const auto until = std::chrono::steady_clock::now() + cgroup_patience;
+    for (const std::string& name : {monitor_cgroup(container), payload_cgroup(container)}) {
+        kill_cgroup(name);
+        while (!remove_cgroup(name)) {
+            if (std::chrono::steady_clock::now() > until)
+                throw sdk::Failure(QVD_UNAVAILABLE,
+                                   "processes in the cgroup " + name + " do not end");
+            std::this_thread::sleep_for(look_again);
+            kill_cgroup(name);
+        }
+    }
+}
+
+void Containers::release(std::uint64_t vm_id, const std::string& device) {
+    release_cgroups(vm_id);
+    for (const std::string& name : {settings_.device_prefix + std::to_string(vm_id), device})
+        if (!name.empty() && !delete_link(name))
+            throw sdk::Failure(QVD_UNAVAILABLE, "cannot remove the network device " + name);
+    const auto until = std::chrono::steady_clock::now() + cgroup_patience;
+    while (!store_.unmount(vm_id)) {  // the kernel takes a namespace apart in the background
+        if (std::chrono::steady_clock::now() > until)
+            throw sdk::Failure(QVD_UNAVAILABLE, settings_.mount_point_of(vm_id) +
+                                                    " cannot be unmounted: something uses it");
+        std::this_thread::sleep_for(look_again);
+    }
+    for (const char* suffix : {".sock", ".console.sock", ".token", ".token.new", ".state.new"})
+        ::unlink(settings_.file_of(vm_id, suffix).c_str());
+}
+
+void Containers::forget(std::uint64_t vm_id) {
+    for (const char* suffix : {".state", ".console.log", ".console.log.1", ".lxc.log"})
+        ::unlink(settings_.file_of(vm_id, suffix).c_str());
+}
+
+std::set<std::uint64_t> Containers::with_files() {
+    std::set<std::uint64_t> vms;
+    for (const std::string& name : names_in(settings_.run)) {
+        const std::size_t dot = name.find('.');
+        if (dot == std::string::npos) continue;
+        if (const auto vm = number_of(std::string_view(name).substr(0, dot))) vms.insert(*vm);
+    }
+    return vms;
+}
+
+std::set<std::uint64_t> Containers::traces() {
+    std::set<std::uint64_t> vms = with_files();
+    for (const std::string& prefix :
+         {payload_cgroup(settings_.container_prefix), monitor_cgroup(settings_.container_prefix)})
+        for (const std::string& name : cgroups_named(prefix))
+            if (const auto vm = number_of(std::string_view(name).substr(prefix.size())))
+                vms.insert(*vm);
+    for (const std::uint64_t vm : vms_with_links(settings_.device_prefix)) vms.insert(vm);
+    for (const std::uint64_t vm : store_.mounted()) vms.insert(vm);
+    return vms;
+}
+
+void Containers::collect(const std::set<std::string>& keep_uuids) {
+    std::string trouble;
+    for (const std::uint64_t vm_id : traces()) {
+        const auto lock = hold(vm_id);
+        if (ask(vm_id, "state")) continue;
+        try {
+            release(vm_id, std::string());
+            const auto state = left_behind(vm_id);
+            if (!state || keep_uuids.count(state->get("uuid")) == 0) forget(vm_id);
+        } catch (const sdk::Failure& left) {
+            trouble +=
+                (trouble.empty() ? "VM " : "; VM ") + std::to_string(vm_id) + ": " + left.what();
+        }
+    }
+    if (!trouble.empty()) throw sdk::Failure(QVD_UNAVAILABLE, trouble);
+}
+
+// ---- questions ----------------------------------------------------------------------------------
+
+std::vector<sdk::VmStatus> Containers::survey() {
+    std::vector<sdk::VmStatus> found;
+    for (const std::uint64_t vm_id : with_files()) {
+        const auto lock = hold(vm_id);
+        const auto running = ask(vm_id, "state");
+        if (running) watch(vm_id);
+        const auto said = running ? running : left_behind(vm_id);
+        if (!said) continue;
+        const sdk::VmStatus status = status_from(*said, running.has_value());
+        if (status.state != QVD_VM_STOPPED) found.push_back(status);
+    }
+    return found;
+}
+
+sdk::VmStatus Containers::state(std::uint64_t vm_id) {
+    if (const auto running = ask(vm_id, "state")) return status_from(*running, true);
+    if (const auto state = left_behind(vm_id)) return status_from(*state, false);
+    sdk::VmStatus nothing;
+    nothing.vm_id = vm_id;
+    nothing.state = QVD_VM_STOPPED;
+    return nothing;
+}
+
+std::vector<sdk::Endpoint> Containers::console(std::uint64_t vm_id) {
+    const auto answer = ask(vm_id, "console");
+    if (!answer) return {};
+    sdk::Endpoint endpoint;
+    endpoint.address = answer->get("socket");
+    return {endpoint};
+}
+
+sdk::Usage Containers::usage(std::uint64_t vm_id) {
+    const auto answer = ask(vm_id, "usage");
+    if (!answer)
+        throw sdk::Failure(QVD_NOT_FOUND, "VM " + std::to_string(vm_id) + " does not run here");
+    sdk::Usage usage;
+    usage.cpu_seconds = std::strtod(answer->get("cpu_seconds").c_str(), nullptr);
+    usage.memory_bytes = static_cast<std::uint64_t>(answer->number("memory_bytes"));
+    return usage;  // disk_bytes stays 0: counting a tree of files costs more than it tells
+}
+
+}  // namespace qvd::lxc

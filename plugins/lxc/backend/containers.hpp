@@ -1,0 +1,79 @@
+// The containers of this node: their keepers, what they leave behind, and word of their end. Both
+// plugins for containers are made of this and a store of root file systems.
+#pragma once
+
+#include "backend/order.hpp"
+#include "backend/settings.hpp"
+#include "backend/watcher.hpp"
+
+#include <qvd/hypervisor_backend.hpp>
+#include <qvd/processes.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace qvd::lxc {
+
+// Where the files of containers come from. Called with the VM's lock held.
+class RootStore {
+public:
+    RootStore() = default;
+    RootStore(const RootStore&) = delete;
+    RootStore& operator=(const RootStore&) = delete;
+    virtual ~RootStore() = default;
+
+    // Makes the VM's files ready for a start and says where they are; throws sdk::Failure.
+    virtual std::string mount(const sdk::Vm& vm) = 0;
+    // Undoes it, also after a crash; false while something holds on to it. Nothing to undo: true.
+    virtual bool unmount(std::uint64_t vm_id) = 0;
+    // VMs that something is mounted for, whether or not they run.
+    virtual std::vector<std::uint64_t> mounted() = 0;
+};
+
+class Containers {
+public:
+    Containers(const sdk::Core& core, const Settings& settings, RootStore& store);
+
+    void collect(const std::set<std::string>& keep_uuids);
+    std::vector<sdk::VmStatus> survey();
+    sdk::VmStatus start(const sdk::Vm& vm, sdk::Call& call);
+    void stop(std::uint64_t vm_id);
+    void destroy(const sdk::Vm& vm, sdk::Call& call);
+    sdk::VmStatus state(std::uint64_t vm_id);
+    std::vector<sdk::Endpoint> console(std::uint64_t vm_id);
+    sdk::Usage usage(std::uint64_t vm_id);
+    // State file and logs of a VM that does not run.
+    void forget(std::uint64_t vm_id);
+    // Held around whatever must not overlap with a start or an end of the same VM.
+    std::unique_lock<std::mutex> hold(std::uint64_t vm_id);
+
+private:
+    std::optional<Fields> ask(std::uint64_t vm_id, std::string_view request);
+    std::optional<Fields> left_behind(std::uint64_t vm_id);
+    sdk::VmStatus launch(const sdk::Vm& vm, const std::string& rootfs, sdk::Call& call);
+    void watch(std::uint64_t vm_id);
+    void on_end(std::uint64_t vm_id, const Fields& last);
+    // Takes away whatever a container had; throws QVD_UNAVAILABLE if something will not go.
+    void release(std::uint64_t vm_id, const std::string& device);
+    void release_cgroups(std::uint64_t vm_id);
+    void forget_quiet_end(std::uint64_t vm_id);
+    std::set<std::uint64_t> traces();
+    std::set<std::uint64_t> with_files();
+
+    sdk::Core core_;
+    const Settings& settings_;
+    RootStore& store_;
+    sdk::VmEvents events_;
+    sdk::Processes processes_;
+    std::mutex mutex_;  // guards locks_
+    std::map<std::uint64_t, std::unique_ptr<std::mutex>> locks_;
+    Watcher watcher_;  // last: its thread uses all of the above
+};
+
+}  // namespace qvd::lxc

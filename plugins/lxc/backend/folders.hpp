@@ -1,0 +1,47 @@
+// Folders: making, removing, and removing in the background.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace qvd::lxc {
+
+// Makes the folder and those above it; throws sdk::Failure if it cannot.
+void make_folders(const std::string& path, unsigned mode);
+// Names in a folder; none if it cannot be read.
+std::vector<std::string> names_in(const std::string& path);
+// Removes it with everything below, never across a mount and never through a link; stops early if
+// `stop` becomes true. True once it is gone.
+bool remove_tree(const std::string& path, const std::atomic<bool>* stop = nullptr);
+
+// Removes folders one after the other, on a thread of its own.
+class Sweeper {
+public:
+    explicit Sweeper(std::function<void(const std::string& sentence)> complain);
+    // Stops between two files; what is left is found by the next collect().
+    ~Sweeper();
+    Sweeper(const Sweeper&) = delete;
+    Sweeper& operator=(const Sweeper&) = delete;
+
+    void sweep(const std::string& path);
+    // Renames `path` within its folder to "deleteme-..." and sweeps that. False with errno.
+    bool discard(const std::string& path);
+
+private:
+    void run();
+
+    std::function<void(const std::string&)> complain_;
+    std::atomic<bool> stopping_{false};
+    std::mutex mutex_;  // guards paths_
+    std::condition_variable changed_;
+    std::deque<std::string> paths_;
+    std::thread thread_;
+};
+
+}  // namespace qvd::lxc

@@ -1,0 +1,100 @@
+#include "backend/mounts.hpp"
+
+#include "backend/folders.hpp"
+#include "common/files.hpp"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+
+namespace qvd::lxc {
+
+namespace {
+
+std::vector<Mounted> all_mounts() {
+    std::vector<Mounted> mounts;
+    std::istringstream lines(read_file("/proc/self/mountinfo").value_or(std::string()));
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string skipped;
+        Mounted mount;
+        words >> skipped >> skipped >> skipped >> skipped >> mount.path;
+        while (words >> skipped && skipped != "-") {
+        }
+        words >> mount.type >> skipped >> mount.options;
+        mounts.push_back(mount);
+    }
+    return mounts;
+}
+
+bool is_below(const std::string& path, const std::string& top) {
+    return path.compare(0, top.size(), top) == 0 &&
+           (path.size() == top.size() || path[top.size()] == '/');
+}
+
+}  // namespace
+
+std::vector<Mounted> mounts_below(const std::string& path) {
+    std::vector<Mounted> below;
+    for (const Mounted& mount : all_mounts())
+        if (is_below(mount.path, path)) below.push_back(mount);
+    return below;
+}
+
+bool in_use_by_union(const std::string& directory) {
+    for (const Mounted& mount : all_mounts()) {
+        if (mount.type != "overlay") continue;
+        std::istringstream options(mount.options);
+        for (std::string option; std::getline(options, option, ',');) {
+            const std::size_t equals = option.find('=');
+            if (equals != std::string::npos && is_below(option.substr(equals + 1), directory))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool mount_overlay(const Union& layers, const std::string& at) {
+    const std::string options = "lowerdir=" + layers.lower + ",upperdir=" + layers.upper +
+                                ",workdir=" + layers.work +
+                                ",redirect_dir=nofollow,metacopy=off,index=off";
+    return ::mount("qvd", at.c_str(), "overlay", MS_NODEV, options.c_str()) == 0;
+}
+
+bool unmount_all(const std::string& path) {
+    for (std::vector<Mounted> left = mounts_below(path); !left.empty(); left = mounts_below(path))
+        if (::umount2(left.back().path.c_str(), UMOUNT_NOFOLLOW) != 0 && errno != EINVAL)
+            return false;
+    return true;
+}
+
+std::string union_obstacle(const std::string& directory) {
+    const std::string probe = directory + "/.probe-" + std::to_string(::getpid());
+    const Union layers{probe + "/lower", probe + "/upper", probe + "/work"};
+    const std::string at = probe + "/union";
+    remove_tree(probe);
+    for (const std::string& made : {probe, layers.lower, layers.upper, layers.work, at})
+        if (::mkdir(made.c_str(), 0700) != 0)
+            return "cannot make " + made + ": " + std::strerror(errno);
+    std::string obstacle;
+    if (!mount_overlay(layers, at)) {
+        obstacle = std::strerror(errno);
+        struct statfs found {};
+        constexpr long nfs = 0x6969;
+        constexpr long overlay = 0x794c7630;
+        if (::statfs(directory.c_str(), &found) == 0 && found.f_type == overlay)
+            obstacle = "it is on an overlayfs itself";
+        if (found.f_type == nfs) obstacle = "it is on NFS";
+    } else {
+        unmount_all(at);
+    }
+    remove_tree(probe);
+    return obstacle;
+}
+
+}  // namespace qvd::lxc

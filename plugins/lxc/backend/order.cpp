@@ -1,0 +1,197 @@
+#include "backend/order.hpp"
+
+#include "backend/folders.hpp"
+#include "backend/network.hpp"
+#include "common/files.hpp"
+
+#include <sys/stat.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+
+namespace qvd::lxc {
+
+namespace {
+
+// kexec and modules reach the node's kernel; open_by_handle_at() leads out of any mount.
+constexpr std::string_view refused_calls =
+    "2\n"
+    "denylist\n"
+    "reject_force_umount\n"
+    "[all]\n"
+    "kexec_load errno 1\n"
+    "kexec_file_load errno 1\n"
+    "open_by_handle_at errno 1\n"
+    "init_module errno 1\n"
+    "finit_module errno 1\n"
+    "delete_module errno 1\n";
+
+constexpr std::string_view hosts_mark = "# Written by QVD at each start";
+
+// The VM's name as a host may be called.
+std::string host_name(const sdk::Vm& vm) {
+    std::string name;
+    for (const char c : vm.name())
+        name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '-';
+    name = name.substr(0, 63);
+    while (!name.empty() && name.front() == '-') name.erase(0, 1);
+    while (!name.empty() && name.back() == '-') name.pop_back();
+    return name.empty() ? "vm-" + std::to_string(vm.id()) : name;
+}
+
+std::string inside(std::string_view target) {
+    std::string path(target);
+    while (!path.empty() && path.front() == '/') path.erase(0, 1);
+    return path.empty() ? "home" : path;
+}
+
+void write_names(const sdk::Vm& vm, const RootTree& root) {
+    const std::string name = host_name(vm);
+    root.write("etc", "hostname", name + "\n", 0644);
+    // An image's own table stays; ours is made anew, for the VM may have been renamed.
+    if (root.exists("etc/hosts") && !root.begins_with("etc/hosts", hosts_mark)) return;
+    root.write("etc", "hosts",
+               std::string(hosts_mark) + "\n127.0.0.1\tlocalhost\n127.0.1.1\t" + name +
+                   "\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+               0644);
+}
+
+void write_name_servers(const sdk::Vm& vm, const RootTree& root) {
+    std::string text;
+    for (const sdk::Nic nic : vm.nics()) {
+        if (!nic.domain().empty()) text.append("search ").append(nic.domain()).append("\n");
+        for (const std::string_view server : nic.dns())
+            text.append("nameserver ").append(server).append("\n");
+    }
+    if (text.find("nameserver") != std::string::npos) root.write("etc", "resolv.conf", text, 0644);
+}
+
+void add_network(Fields& order, const sdk::Vm& vm) {
+    for (const sdk::Nic nic : vm.nics()) {
+        order.add("bridge", nic.bridge());
+        order.add("veth", nic.host_device());
+        order.add("mac", nic.mac());
+        if (nic.mtu() != 0) order.add("mtu", nic.mtu());
+        for (const sdk::Address address : nic.addresses()) {
+            order.add("address",
+                      std::string(address.address()) + "/" + std::to_string(address.prefix()));
+            if (!address.gateway().empty()) order.add("gateway", address.gateway());
+        }
+    }
+}
+
+void add_limits(Fields& order, const sdk::Vm& vm, const Settings& settings) {
+    order.add("memory_mib", static_cast<std::int64_t>(vm.memory_mib()));
+    order.add("swap_mib", static_cast<std::int64_t>(vm.swap_mib()));
+    order.add("cpu_weight", vm.cpu_shares() == 0 ? 100 : vm.cpu_shares());
+    order.add("cpus", vm.cpus());
+    order.add("cpuset", vm.cpuset());
+    order.add("pids_max", settings.processes_max);
+}
+
+void write_root_only(const std::string& path, std::string_view content, unsigned mode) {
+    if (!replace_file(path, content) || ::chmod(path.c_str(), mode) != 0)
+        throw sdk::Failure(QVD_UNAVAILABLE, "cannot write " + path + ": " + std::strerror(errno));
+}
+
+void add_files(Fields& order, const sdk::Vm& vm, const Settings& settings) {
+    if (!vm.agent_secret().empty()) {
+        const std::string token = settings.file_of(vm.id(), ".token");
+        write_root_only(token, vm.agent_secret().reveal(), 0400);
+        order.add("token", token);
+    }
+    if (const auto home = disk_of(vm, QVD_DISK_HOME)) {
+        make_folders(std::string(home->path()), 0755);
+        order.add("home", home->path());
+        order.add("home_target", inside(home->target()));
+    }
+    if (settings.seccomp == "default") {
+        const std::string profile = settings.run + "/seccomp";
+        write_root_only(profile, refused_calls, 0600);
+        order.add("seccomp", profile);
+    } else if (settings.seccomp != "none") {
+        order.add("seccomp", settings.seccomp);
+    }
+    for (const std::string& device : settings.devices) order.add("device", device);
+    for (const sdk::Device device : vm.devices()) order.add("device", device.address());
+}
+
+// systemd shuts down by a signal of its own.
+int halt_signal(const Settings& settings, const RootTree& root) {
+    if (settings.halt_signal != "auto") return signal_number(settings.halt_signal);
+    const bool systemd = root.resolve(settings.init).find("/systemd/") != std::string::npos;
+    return signal_number(systemd ? "SIGRTMIN+3" : "SIGPWR");
+}
+
+void check_devices(const sdk::Vm& vm) {
+    for (const sdk::Device device : vm.devices()) {
+        const std::string path(device.address());
+        if (device.kind() != QVD_DEVICE_NODE)
+            throw sdk::Failure(QVD_UNSUPPORTED,
+                               "a container cannot be given the device " + path +
+                                   ": only device nodes (/dev/...) of this machine");
+        if (path.compare(0, 5, "/dev/") != 0 || path.find("..") != std::string::npos)
+            throw sdk::Failure(QVD_INVALID, path + " is no path of a device node");
+    }
+}
+
+}  // namespace
+
+std::optional<sdk::Disk> disk_of(const sdk::Vm& vm, qvd_disk_role role) {
+    for (const sdk::Disk disk : vm.disks())
+        if (disk.role() == role) return disk;
+    return std::nullopt;
+}
+
+void check_vm(const sdk::Vm& vm, const Settings& settings) {
+    if (vm.id() == 0) throw sdk::Failure(QVD_INVALID, "a VM without a number cannot be started");
+    for (const sdk::Disk disk : vm.disks())
+        if (disk.role() == QVD_DISK_DATA)
+            throw sdk::Failure(QVD_UNSUPPORTED, "a container has no data disks");
+    check_devices(vm);
+    if (vm.nics().size() > 1)
+        throw sdk::Failure(QVD_UNSUPPORTED, "a container has one network card here, not " +
+                                                std::to_string(vm.nics().size()));
+    for (const sdk::Nic nic : vm.nics()) {
+        if (!link_exists(std::string(nic.bridge())))
+            throw sdk::Failure(QVD_UNAVAILABLE, "there is no bridge " + std::string(nic.bridge()) +
+                                                    " on this node (vm.network.bridge)");
+        if (nic.host_device().size() > 15)
+            throw sdk::Failure(QVD_INVALID, "the name of the network device " +
+                                                std::string(nic.host_device()) + " is too long");
+    }
+    if (settings.seccomp != "none" && settings.seccomp != "default" && !read_file(settings.seccomp))
+        throw sdk::Failure(QVD_INVALID, "cannot read vm.lxc.seccomp.profile " + settings.seccomp);
+}
+
+void furnish(const sdk::Vm& vm, const std::string& rootfs) {
+    const RootTree root(rootfs);
+    write_names(vm, root);
+    write_name_servers(vm, root);
+    if (!vm.agent_secret().empty()) root.write("etc/qvd", "agent.token", "", 0400);
+    if (const auto home = disk_of(vm, QVD_DISK_HOME)) root.make(inside(home->target()));
+}
+
+Fields make_order(const sdk::Vm& vm, const Settings& settings, const std::string& rootfs) {
+    Fields order;
+    order.add("vm", static_cast<std::int64_t>(vm.id()));
+    order.add("uuid", vm.uuid());
+    order.add("incarnation", static_cast<std::int64_t>(vm.incarnation()));
+    order.add("container", settings.container_of(vm.id()));
+    order.add("run", settings.run);
+    order.add("runner", settings.programs + "/qvd-lxc-container");
+    order.add("rootfs", rootfs);
+    order.add("name", host_name(vm));
+    order.add("init", settings.init);
+    order.add("halt_signal", halt_signal(settings, RootTree(rootfs)));
+    order.add("apparmor", settings.apparmor);
+    order.add("console_bytes", settings.console_bytes);
+    add_limits(order, vm, settings);
+    add_network(order, vm);
+    add_files(order, vm, settings);
+    for (const std::string& line : settings.extra) order.add("extra", line);
+    return order;
+}
+
+}  // namespace qvd::lxc
