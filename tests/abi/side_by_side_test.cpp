@@ -21,8 +21,9 @@ struct Loaded {
 // Code is never unmapped, as in the core.
 Loaded load(const char* build, const char* path) {
     void* library = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) FAIL(std::string(::dlerror()));
+    if (library == nullptr) FAIL(std::string(::dlerror()));  // NOLINT(concurrency-mt-unsafe)
     using Entry = const qvd_plugin*();
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): dlsym knows no types
     auto* entry = reinterpret_cast<Entry*>(::dlsym(library, "qvd_plugin_v1"));
     REQUIRE(static_cast<bool>(entry));
     const qvd_plugin* manifest = entry();
@@ -56,7 +57,8 @@ struct Instance {
             nodes[i].free_memory_mib = free_memory[i];
         }
         std::vector<qvd_property> properties;
-        if (wish) properties.push_back({sizeof(qvd_property), 0, text("fail"), text(wish)});
+        if (wish != nullptr)
+            properties.push_back({sizeof(qvd_property), 0, text("fail"), text(wish)});
         qvd_placement placement{};
         placement.size = sizeof placement;
         placement.nodes = array(nodes);
@@ -124,6 +126,7 @@ TEST_CASE("called in turn, all builds answer alike, and each failure stays in it
 TEST_CASE("called at once on threads of their own, all builds keep their own thread state") {
     const auto instances = one_of_each();
     std::vector<std::thread> threads;
+    threads.reserve(instances.size());
     for (const auto& instance : instances) {
         threads.emplace_back([&instance] {
             for (int round = 0; round < 1000; ++round) instance->choose({1, 2}, "thunder");

@@ -148,7 +148,7 @@ TEST_CASE("a node shows what it reported and whether it ever did") {
         {sizeof(qvd_property), 0, text("rack"), text("b4")}};
     fresh.properties = array(properties);
     CHECK(qvd::sdk::Node(&fresh).load_age() == std::chrono::seconds(3));
-    CHECK(qvd::sdk::Node(&two_nodes[0]).load_age() == std::nullopt);
+    CHECK(qvd::sdk::Node(two_nodes.data()).load_age() == std::nullopt);
     CHECK(qvd::sdk::Node(&fresh).running());
     CHECK_FALSE(qvd::sdk::Node(&fresh).blocked());
     CHECK(qvd::sdk::Node(&fresh).properties().get("rack") == "b4");
