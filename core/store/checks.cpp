@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 
 namespace qvd::store::checks {
 
@@ -80,6 +81,47 @@ Result<void> property(std::string_view key, std::string_view text) {
 Result<void> configured(std::string_view key, std::string_view text) {
     QVD_CHECK(name("config.key", key, 255));
     return value("config.value", text, 32768);
+}
+
+Result<void> version(std::string_view text) {
+    if (text == "head" || text == "default")
+        return wrong("di.version", text, "is a tag that moves and cannot be a version");
+    return tag(text);
+}
+
+Result<void> transition(const VmTransition& change, bool clearing) {
+    const bool phased = change.to == VmState::starting || change.to == VmState::stopping ||
+                        change.to == VmState::zombie;
+    const bool rests = change.to == VmState::stopped || change.to == VmState::failed;
+    const bool phase_fits = phased ? change.phase == 1 || change.phase == 2 : change.phase == 0;
+    if (phase_fits && rests == clearing) return {};
+    return Error{ErrorKind::invalid, "vm.transition",
+                 "a vm cannot be " + to_string(change.to, change.phase) +
+                     (clearing ? " with nothing of it left" : " that way")};
+}
+
+Result<std::string> client_address(std::string_view text) {
+    std::string plain(text.substr(0, text.find('%')));
+    in6_addr parsed{};
+    const bool good = plain.empty() || ::inet_pton(AF_INET, plain.c_str(), &parsed) == 1 ||
+                      ::inet_pton(AF_INET6, plain.c_str(), &parsed) == 1;
+    if (!good) return wrong("address.invalid", text, "is not an IP address");
+    return plain;
+}
+
+Result<void> endpoints(const std::vector<Endpoint>& endpoints) {
+    constexpr std::array<std::string_view, 7> kinds{"nx",     "vnc",     "spice", "ssh",
+                                                    "serial", "console", "agent"};
+    std::set<std::string_view> seen;
+    for (const Endpoint& endpoint : endpoints) {
+        const bool known = std::ranges::count(kinds, endpoint.kind) != 0 &&
+                           (endpoint.transport == "tcp" || endpoint.transport == "unix") &&
+                           endpoint.port >= 0 && endpoint.port <= 65535;
+        if (!known || !seen.insert(endpoint.kind).second)
+            return wrong("vm.endpoint", endpoint.kind + " " + endpoint.transport,
+                         "is no endpoint of a vm, or given twice");
+    }
+    return {};
 }
 
 Result<std::uint32_t> address(std::string_view text) {

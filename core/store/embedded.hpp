@@ -42,12 +42,13 @@ public:
     explicit EmbeddedCluster(EmbeddedPlace place);
 
     // Makes the cluster if there is none, and starts it if it does not run; without effect if it
-    // answers already. Needs root. Blocks the calling thread, at most `patience` (making one takes
-    // about 2 s, recovery after a crash a few): an event loop calls it in a child process or a
-    // thread. The server is a process of its own session afterwards, and not the caller's child.
-    // Errors: database.user (the OS user is missing), database.server (no server is installed, or
-    // of another major version), database.start (it does not come up; the end of its log is in the
-    // sentence), database.path, database.busy (somebody else is at it for all of `patience`).
+    // answers already; otherwise needs root. Blocks the calling thread, at most `patience` (making
+    // one takes about 2 s, recovery after a crash a few): an event loop calls it in a child process
+    // or a thread. The server is a process of its own session afterwards, and not the caller's
+    // child. Errors: database.user (the OS user is missing), database.server (no server is
+    // installed, or of another major version), database.start (it does not come up; the end of its
+    // log is in the sentence), database.path, database.busy (somebody else is at it for all of
+    // `patience`).
     Result<void> ensure_running(std::chrono::milliseconds patience = std::chrono::seconds(60));
 
     // Ends it, sessions included; no error if it does not run. Blocks. Errors: database.stop.
@@ -59,7 +60,7 @@ public:
         std::string version;   // major version of the files, "15"
         std::string sentence;  // for people
     };
-    // Does not block and needs no rights but to read path.database.
+    // Asks the socket and looks at the files; needs no rights.
     [[nodiscard]] Status status() const;
 
     [[nodiscard]] const EmbeddedPlace& place() const { return place_; }

@@ -36,15 +36,15 @@ struct VmRecord {
     VmRuntime runtime;
     User user;
     Osf osf;
-    std::string node_name;                // of runtime.node, or empty
-    std::optional<Session> session;       // the live one
-    std::string session_node_name;        // "L7R" of `qa vm list`
+    std::string node_name;           // of runtime.node, or empty
+    std::optional<Session> session;  // the live one
+    std::string session_node_name;   // "L7R" of `qa vm list`
     std::string real_user_login;
-    std::optional<Di> di;                 // what di_tag resolves to now; without its tags
-    std::optional<Di> current_di;         // what runs; without its tags
+    std::optional<Di> di;          // what di_tag resolves to now; without its tags
+    std::optional<Di> current_di;  // what runs; without its tags
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
-    double cpu_seconds = 0;               // since its start, as its node reported last
+    double cpu_seconds = 0;  // since its start, as its node reported last
     std::int64_t memory_bytes = 0;
 };
 
@@ -52,8 +52,8 @@ struct NodeRecord {
     Node node;
     NodeRuntime runtime;
     NodeCounters counters;
-    int vms = 0;                          // assigned to it, in any state
-    double reserved_mib = 0;              // promised to VMs that start or run on it
+    int vms = 0;              // assigned to it, in any state
+    double reserved_mib = 0;  // promised to VMs that start or run on it
     Properties properties;
 };
 
@@ -66,7 +66,7 @@ struct OsfRecord {
 struct DiRecord {
     Di di;
     std::string osf_name;
-    int vms_running = 0;                  // VMs whose current di it is
+    int vms_running = 0;  // VMs whose current di it is
 };
 
 // Which kind of thing has properties.
@@ -76,8 +76,8 @@ enum class Owner { user, vm, osf, di, node };
 struct Certificate {
     std::string certificate;  // chain, leaf first
     Secret key;
-    std::string ca;           // empty: none
-    std::string crl;          // empty: none
+    std::string ca;   // empty: none
+    std::string crl;  // empty: none
 };
 
 // ---- What is ordered -----------------------------------------------------------------------
@@ -87,15 +87,15 @@ struct NewVm {
     UserId user;
     OsfId osf;
     std::string di_tag = "default";
-    std::string address;       // empty: the highest free one of the pool (behaviour 2.11)
-    std::string pool_first;    // first and last address for VMs, by vm.network.*
+    std::string address;     // empty: the highest free one of the pool (behaviour 2.11)
+    std::string pool_first;  // first and last address for VMs, by vm.network.*
     std::string pool_last;
 };
 
 struct NewDi {
     OsfId osf;
-    std::string name;          // file name without folder; stored as "<id>-<name>"
-    std::string version;       // empty: the first free YYYY-MM-DD-NNN of today
+    std::string name;     // file name without folder; stored as "<id>-<name>"
+    std::string version;  // empty: the first free YYYY-MM-DD-NNN of today
 };
 
 struct NewSession {
@@ -115,9 +115,9 @@ struct Acquired {
 // What a node needs to start a VM; given once, to the node that took the order.
 struct StartOrder {
     VmRecord record;
-    Di di;                      // resolved now
-    Secret agent_token;         // new with each start
-    Properties properties;      // merged: osf < di < user < vm (behaviour 3.3.10)
+    Di di;                  // resolved now
+    Secret agent_token;     // new with each start
+    Properties properties;  // merged: osf < di < user < vm (behaviour 3.3.10)
 };
 
 // A change of a VM's state; applies only to this incarnation, while it is in one of `from`.
@@ -128,13 +128,13 @@ struct VmTransition {
     VmState to = VmState::stopped;
     int phase = 0;
     std::string reason;
-    bool block = false;          // also set the blocked flag (hkd.vm.failure = block)
-    bool failed_start = false;   // count one more attempt; false on `running` clears the count
+    bool block = false;         // also set the blocked flag (hkd.vm.failure = block)
+    bool failed_start = false;  // count one more attempt; false on `running` clears the count
 };
 
 // Where something of a running VM listens; transport "tcp" (address:port) or "unix" (path).
 struct Endpoint {
-    std::string kind;            // nx, vnc, spice, ssh, serial, console, agent
+    std::string kind;  // nx, vnc, spice, ssh, serial, console, agent
     std::string transport;
     std::string address;
     int port = 0;
@@ -143,7 +143,7 @@ struct Endpoint {
 struct VmUsage {
     VmId vm;
     std::int64_t incarnation = 0;
-    double cpu_seconds = 0;      // since its start
+    double cpu_seconds = 0;  // since its start
     std::int64_t memory_bytes = 0;
 };
 
@@ -156,8 +156,8 @@ struct Announcement {
     // live session is gone, who waits to take it over tries again.
     enum class What { vm_command, vm_state, session_abort, session_end, configuration, everything };
     What what = What::everything;
-    VmId vm;                     // of all but configuration and everything
-    NodeId node;                 // whom it concerns; of vm_state its node, 0 for none
+    VmId vm;      // of all but configuration and everything
+    NodeId node;  // whom it concerns; of vm_state its node, 0 for none
 };
 
 class Store {
@@ -244,6 +244,7 @@ public:
     virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
     // ErrorKind::conflict "vm.superseded" for another incarnation, "vm.state" if not in `from`; so
     // are clear_vm(), and by incarnation set_running_di(), set_endpoints() and agent_seen().
+    // To stopped and failed leads clear_vm() only ("vm.transition").
     virtual Async<void> transition(VmTransition change) = 0;
     virtual Async<void> set_running_di(VmId vm, std::int64_t incarnation, DiId di) = 0;
     virtual Async<void> set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
@@ -256,8 +257,8 @@ public:
 
     // ---- nodes ----
     virtual Async<NodeId> add_node(std::string name, std::string address) = 0;
-    // ErrorKind::conflict "node.has_vms" while VMs are assigned to it, "node.has_sessions" while its
-    // workers hold sessions.
+    // ErrorKind::conflict "node.has_vms" while VMs are assigned to it, "node.has_sessions" while
+    // its workers hold sessions.
     virtual Async<void> delete_node(NodeId node) = 0;
     virtual Async<std::vector<NodeRecord>> nodes() = 0;
     virtual Async<std::optional<NodeRecord>> node(std::string name) = 0;
@@ -282,13 +283,13 @@ public:
     // Live sessions held by this node's workers; reset those of workers not in `alive`.
     virtual Async<std::vector<Session>> sessions_on(NodeId node) = 0;
     virtual Async<int> reset_sessions(NodeId node, std::set<std::string> alive_workers) = 0;
-    // Endpoint "agent"/"nx" of a VM that has them and the token of this incarnation, for the broker.
-    // ErrorKind::unavailable "vm.no_agent" when it has none (stopped, or not yet that far).
+    // Endpoint "agent"/"nx" of a VM that has them and the token of this incarnation, for the
+    // broker. ErrorKind::unavailable "vm.no_agent" when it has none (stopped, or not yet that far).
     struct AgentAccess {
         std::string address;
         int agent_port = 0;
         int nx_port = 0;
-        Secret token;            // empty: an agent without one
+        Secret token;  // empty: an agent without one
         std::int64_t incarnation = 0;
     };
     virtual Async<AgentAccess> agent_access(VmId vm) = 0;
@@ -298,8 +299,8 @@ public:
     // ---- properties ----
     virtual Async<Properties> properties(Owner owner, std::int64_t id) = 0;
     // An empty optional deletes the key.
-    virtual Async<void> set_properties(Owner owner, std::int64_t id,
-                                       std::map<std::string, std::optional<std::string>> values) = 0;
+    virtual Async<void> set_properties(
+        Owner owner, std::int64_t id, std::map<std::string, std::optional<std::string>> values) = 0;
 
     // ---- audit ----
     // Who did what, for the audit table; never fails an operation that was done.

@@ -100,7 +100,7 @@ Async<Di> MemoryStore::add_di(NewDi di) {
     if (di.version.empty()) {
         QVD_CO_TRY(di.version, free_version(*tables_, di.osf));
     }
-    QVD_CO_CHECK(checks::tag(di.version));
+    QVD_CO_CHECK(checks::version(di.version));
     for (const auto& [known, row] : tables_->dis)
         if (row.di.osf == di.osf && row.di.version == di.version)
             co_return answers::violated("dis_version_key");

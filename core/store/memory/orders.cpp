@@ -1,4 +1,5 @@
 // The memory store: orders to start and stop, and what the node makes of them.
+#include "store/checks.hpp"
 #include "store/memory/tables.hpp"
 
 #include <algorithm>
@@ -34,6 +35,15 @@ Result<VmRow*> in_state(Tables& tables, const VmTransition& change) {
         return answers::conflict("vm.state", "vm " + change.vm.text() + " is " +
                                                  to_string(row->runtime.state, row->runtime.phase) +
                                                  " by now");
+    return row;
+}
+
+// Of this incarnation, and there is something of it.
+Result<VmRow*> alive(Tables& tables, VmId vm, std::int64_t incarnation) {
+    QVD_TRY(VmRow* const row, tables.vm(vm, incarnation));
+    if (rests(*row))
+        return answers::conflict(
+            "vm.state", "vm " + vm.text() + " is " + to_string(row->runtime.state, 0) + " by now");
     return row;
 }
 
@@ -158,6 +168,7 @@ Async<void> MemoryStore::take_stop(VmId vm, NodeId node) {
 
 Async<void> MemoryStore::transition(VmTransition change) {
     QVD_CO_CHECK(co_await ready());
+    QVD_CO_CHECK(checks::transition(change, false));
     QVD_CO_TRY(VmRow* const row, in_state(*tables_, change));
     apply(*tables_, *row, change);
     co_return Result<void>{};
@@ -165,7 +176,7 @@ Async<void> MemoryStore::transition(VmTransition change) {
 
 Async<void> MemoryStore::set_running_di(VmId vm, std::int64_t incarnation, DiId di) {
     QVD_CO_CHECK(co_await ready());
-    QVD_CO_TRY(VmRow* const row, tables_->vm(vm, incarnation));
+    QVD_CO_TRY(VmRow* const row, alive(*tables_, vm, incarnation));
     if (!tables_->dis.contains(di)) co_return answers::violated("vm_runtimes_di_fkey");
     row->runtime.current_di = di;
     co_return Result<void>{};
@@ -174,7 +185,9 @@ Async<void> MemoryStore::set_running_di(VmId vm, std::int64_t incarnation, DiId 
 Async<void> MemoryStore::set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
                                        std::vector<Endpoint> endpoints) {
     QVD_CO_CHECK(co_await ready());
-    QVD_CO_TRY(VmRow* const row, tables_->vm(vm, incarnation));
+    if (!address.empty()) QVD_CO_CHECK(checks::address(address));
+    QVD_CO_CHECK(checks::endpoints(endpoints));
+    QVD_CO_TRY(VmRow* const row, alive(*tables_, vm, incarnation));
     row->runtime.address = std::move(address);
     row->endpoints = std::move(endpoints);
     co_return Result<void>{};
@@ -182,6 +195,7 @@ Async<void> MemoryStore::set_endpoints(VmId vm, std::int64_t incarnation, std::s
 
 Async<void> MemoryStore::clear_vm(VmTransition change) {
     QVD_CO_CHECK(co_await ready());
+    QVD_CO_CHECK(checks::transition(change, true));
     QVD_CO_TRY(VmRow* const row, in_state(*tables_, change));
     apply(*tables_, *row, change);
     VmRuntime& runtime = row->runtime;

@@ -1,3 +1,4 @@
+#include "store/checks.hpp"
 #include "store/memory/tables.hpp"
 
 namespace qvd::store {
@@ -7,6 +8,7 @@ using memory::VmRow;
 
 Async<Acquired> MemoryStore::acquire_session(NewSession session) {
     QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(session.client_address, checks::client_address(session.client_address));
     QVD_CO_CHECK(tables_->vm(session.vm));
     if (!tables_->users.contains(session.user)) co_return answers::violated("sessions_user_fkey");
     if (!tables_->nodes.contains(session.node)) co_return answers::violated("sessions_node_fkey");
