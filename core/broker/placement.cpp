@@ -19,8 +19,8 @@ bool may_take(const store::NodeRecord& node, double needed_mib, Timestamp newest
     return runtime.load.memory_free_mib - node.reserved_mib >= needed_mib;
 }
 
-Async<std::vector<store::NodeRecord>> candidates(Context& context, double needed_mib) {
-    QVD_CO_TRY(auto nodes, co_await context.store.nodes());
+Async<std::vector<store::NodeRecord>> candidates(store::Store& store, double needed_mib) {
+    QVD_CO_TRY(auto nodes, co_await store.nodes());
     // Ages are compared with the newest heart-beat, so that only the database's clock counts.
     Timestamp newest{};
     for (const auto& node : nodes)
@@ -34,34 +34,35 @@ Async<std::vector<store::NodeRecord>> candidates(Context& context, double needed
     co_return nodes;
 }
 
-Async<plugin::PlacementQuestion> question_of(Context& context, store::VmRecord record) {
+Async<plugin::PlacementQuestion> question_of(store::Store& store, store::VmRecord record) {
     plugin::PlacementQuestion question;
     question.needed_memory_mib = static_cast<double>(record.osf.memory_mib);
     using store::Owner;
-    QVD_CO_TRY(question.candidates, co_await candidates(context, question.needed_memory_mib));
-    QVD_CO_TRY(question.vm_properties,
-               co_await context.store.properties(Owner::vm, record.vm.id.value()));
+    QVD_CO_TRY(question.candidates, co_await candidates(store, question.needed_memory_mib));
+    QVD_CO_TRY(question.vm_properties, co_await store.properties(Owner::vm, record.vm.id.value()));
     QVD_CO_TRY(question.user_properties,
-               co_await context.store.properties(Owner::user, record.vm.user.value()));
+               co_await store.properties(Owner::user, record.vm.user.value()));
     QVD_CO_TRY(question.osf_properties,
-               co_await context.store.properties(Owner::osf, record.vm.osf.value()));
+               co_await store.properties(Owner::osf, record.vm.osf.value()));
     if (record.di) {
         QVD_CO_TRY(question.di_properties,
-                   co_await context.store.properties(Owner::di, record.di->id.value()));
+                   co_await store.properties(Owner::di, record.di->id.value()));
     }
     question.vm = std::move(record);
     co_return question;
 }
 
-Async<void> order_start(Context& context, store::VmRecord record) {
+}  // namespace
+
+Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
+                        store::VmRecord record) {
     const VmId vm = record.vm.id;
     for (int attempt = 1;; ++attempt) {
-        QVD_CO_TRY(plugin::PlacementQuestion question, co_await question_of(context, record));
+        QVD_CO_TRY(plugin::PlacementQuestion question, co_await question_of(store, record));
         const std::vector<store::NodeRecord> nodes = question.candidates;
-        auto balancer = context.balancer;
         QVD_CO_TRY(const std::size_t chosen, co_await balancer->choose(std::move(question)));
         const store::NodeRecord& node = nodes.at(chosen);
-        const auto ordered = co_await context.store.order_start(vm, node.node.id);
+        const auto ordered = co_await store.order_start(vm, node.node.id);
         if (ordered.ok()) {
             log::info("vm.placed", {{"vm", vm}, {"node", node.node.name}},
                       "balancer " + balancer->name());
@@ -75,8 +76,6 @@ Async<void> order_start(Context& context, store::VmRecord record) {
             co_return why;
     }
 }
-
-}  // namespace
 
 Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId vm,
                   Deadline deadline) {
@@ -99,7 +98,7 @@ Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId v
         }
         if (record->runtime.command) co_return Result<void>{};
         client->progress("Assigning VM " + vm.text() + " to host");
-        co_return co_await order_start(context, *record);
+        co_return co_await order_start(context.store, context.balancer, *record);
     }
 }
 

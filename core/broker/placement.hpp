@@ -12,4 +12,9 @@ namespace qvd::broker {
 Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId vm,
                   Deadline deadline);
 
+// The order itself: the balancer chooses among the nodes that have room now, and a lost race is run
+// again. Also what an administrator's `vm start` does.
+Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
+                        store::VmRecord record);
+
 }  // namespace qvd::broker

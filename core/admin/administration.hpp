@@ -1,0 +1,126 @@
+// Everything that an administrator can do, once: used by `qa`, and later by the web tool. Each
+// operation checks what it is given, does it, and leaves a line in the audit table.
+#pragma once
+
+#include "admin/filter.hpp"
+#include "config/view.hpp"
+#include "plugin/balancer.hpp"
+#include "store/store.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qvd::admin {
+
+template <class T>
+using Async = boost::asio::awaitable<Result<T>>;
+
+using Parameters = std::map<std::string, std::string>;
+
+// Bytes done and in all; called some times a second.
+using CopyProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+class Administration {
+public:
+    // `file_view`: the node's file with the keys of every room. `who` is named in the audit.
+    Administration(store::Store& store, config::View file_view, std::string who);
+
+    // Must succeed before anything else: reads the configuration that the database holds.
+    Async<void> load();
+    [[nodiscard]] const config::View& view() const { return view_; }
+
+    // ---- configuration ----
+    // Effective values; without keys all but internal ones.
+    Result<std::vector<Row>> configuration(const std::vector<std::string>& keys, bool all) const;
+    Async<void> set_configuration(Parameters values);
+    // Returns how many keys were there.
+    Async<int> delete_configuration(std::vector<std::string> keys);
+    // Paths of PEM files; ca and crl may be empty.
+    Async<void> set_certificate(std::string key_file, std::string certificate_file,
+                                std::string ca_file, std::string crl_file);
+
+    // ---- hosts ----
+    Async<NodeId> add_host(std::string name, std::string address);
+    Async<int> delete_hosts(Filter filter);
+    Async<std::vector<Row>> hosts(Filter filter);
+    Async<int> block_hosts(Filter filter, bool blocked);
+
+    // ---- osfs and dis ----
+    struct NewOsf {
+        std::string name;
+        std::string memory = "256";  // MiB, or with a suffix K, M, G
+        std::string use_overlay = "1";
+        std::string user_storage_size = "";  // MiB, or with a suffix; empty: no home
+    };
+    Async<OsfId> add_osf(NewOsf osf);
+    Async<int> delete_osfs(Filter filter);
+    Async<std::vector<Row>> osfs(Filter filter);
+
+    struct NewDi {
+        std::string path;
+        std::string osf;     // name, or
+        std::string osf_id;  // id
+        std::string version;
+    };
+    Async<DiId> add_di(NewDi di, CopyProgress progress);
+    Async<int> delete_dis(Filter filter);
+    Async<std::vector<Row>> dis(Filter filter);
+    Async<void> tag_di(std::string di_id, std::string tag);
+    Async<void> untag_di(std::string di_id, std::string tag);
+
+    // ---- users ----
+    Async<UserId> add_user(std::string login, Secret password);
+    Async<int> delete_users(Filter filter);
+    Async<std::vector<Row>> users(Filter filter);
+    Async<void> set_password(std::string login, Secret password);
+
+    // ---- vms ----
+    struct NewVm {
+        std::string name;
+        std::string user, user_id;
+        std::string osf, osf_id;
+        std::string ip;
+        std::string di_tag = "default";
+    };
+    Async<VmId> add_vm(NewVm vm);
+    Async<int> delete_vms(Filter filter);
+    Async<std::vector<Row>> vms(Filter filter);
+    Async<int> edit_vms(Filter filter, Parameters changes);
+    // Orders only; the nodes do the rest.
+    Async<int> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
+    Async<int> stop_vms(Filter filter);
+    Async<int> block_vms(Filter filter, bool blocked);
+    Async<int> disconnect_users(Filter filter);
+
+private:
+    template <class Record>
+    struct Selected {
+        Record record;
+        Row row;
+    };
+    Async<std::vector<Selected<store::VmRecord>>> select_vms(Filter filter);
+    Async<std::vector<Selected<store::NodeRecord>>> select_hosts(Filter filter);
+    Async<std::vector<Selected<store::OsfRecord>>> select_osfs(Filter filter);
+    Async<std::vector<Selected<store::DiRecord>>> select_dis(Filter filter);
+    Async<std::vector<Selected<User>>> select_users(Filter filter);
+
+    Async<OsfId> find_osf(std::string name, std::string id);
+    Async<UserId> find_user(std::string login, std::string id);
+    Async<DiId> find_di(std::string id);
+    boost::asio::awaitable<void> audit(std::string operation, std::string subject);
+
+    store::Store& store_;
+    config::View file_view_;
+    config::View view_;
+    std::string who_;
+};
+
+// "512", "512M", "2G", "2GB" as MiB; a bare number is MiB. invalid "size.syntax".
+Result<std::int64_t> parse_size_mib(std::string_view text);
+// "1", "0", "y", "n", "yes", "no", "true", "false". invalid "boolean.syntax".
+Result<bool> parse_boolean(std::string_view text);
+
+}  // namespace qvd::admin

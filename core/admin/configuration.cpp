@@ -1,0 +1,142 @@
+// qa config: the keys of the database over those of the file, and the farm's certificate.
+#include "admin/administration.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <memory>
+
+namespace qvd::admin {
+
+namespace {
+
+constexpr std::string_view ssl_prefix = "l7r.ssl.";
+constexpr std::string_view ssl_options_prefix = "l7r.ssl.options.";
+
+bool is_certificate_key(const std::string& key) {
+    return key.starts_with(ssl_prefix) && !key.starts_with(ssl_options_prefix);
+}
+
+Row row_of_setting(const config::Setting& setting) {
+    Row row;
+    row.text("key", setting.name).text("value", setting.value ? setting.shown() : "");
+    row.text("origin", to_string(setting.origin));
+    row.text("meaning", setting.declaration->meaning);
+    return row;
+}
+
+struct Free {
+    void operator()(BIO* bio) const { BIO_free(bio); }
+    void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+    void operator()(X509* certificate) const { X509_free(certificate); }
+    void operator()(X509_CRL* list) const { X509_CRL_free(list); }
+};
+
+std::unique_ptr<BIO, Free> memory(std::string_view text) {
+    return std::unique_ptr<BIO, Free>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+Error not_pem(const std::string& file, const std::string& what) {
+    ERR_clear_error();
+    return {ErrorKind::invalid, "certificate.pem", file + " holds no " + what + " in PEM form"};
+}
+
+// The key belongs to the first certificate, and everything can be read.
+Result<void> check_material(const store::Certificate& material, const std::string& key_file,
+                            const std::string& certificate_file) {
+    const auto key_bio = memory(material.key.reveal());
+    const std::unique_ptr<EVP_PKEY, Free> key(
+        PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+    if (!key) return not_pem(key_file, "private key without a passphrase");
+    const auto certificate_bio = memory(material.certificate);
+    const std::unique_ptr<X509, Free> certificate(
+        PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr));
+    if (!certificate) return not_pem(certificate_file, "certificate");
+    if (X509_check_private_key(certificate.get(), key.get()) != 1)
+        return Error{
+            ErrorKind::invalid, "certificate.mismatch",
+            "the key in " + key_file + " is not that of the certificate in " + certificate_file};
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0)
+        return Error{ErrorKind::invalid, "certificate.expired",
+                     "the certificate in " + certificate_file + " has expired"};
+    return {};
+}
+
+Result<std::string> optional_pem(const std::string& path) {
+    if (path.empty()) return std::string{};
+    QVD_TRY(std::string text, file::read(path));
+    if (text.find("-----BEGIN ") == std::string::npos)
+        return not_pem(path, "certificate or revocation list");
+    return text;
+}
+
+}  // namespace
+
+Result<std::vector<Row>> Administration::configuration(const std::vector<std::string>& keys,
+                                                       bool all) const {
+    std::vector<Row> rows;
+    if (keys.empty()) {
+        for (const auto& [name, setting] : view_.all())
+            if (all || (!setting.declaration->has(config::internal) && setting.value))
+                rows.push_back(row_of_setting(setting));
+        return rows;
+    }
+    for (const std::string& key : keys) {
+        const config::Setting* setting = view_.setting(key);
+        if (setting == nullptr) {
+            const std::string near = view_.keys().nearest(key);
+            return Error{ErrorKind::not_found, "config.unknown",
+                         "there is no key " + text::quoted(key, 128) +
+                             (near.empty() ? "" : "; did you mean \"" + near + "\"?")};
+        }
+        rows.push_back(row_of_setting(*setting));
+    }
+    return rows;
+}
+
+Async<void> Administration::set_configuration(Parameters values) {
+    for (const auto& [key, value] : values) {
+        if (is_certificate_key(key))
+            co_return Error{ErrorKind::invalid, "config.certificate",
+                            key + " is set with `qa config ssl key=FILE cert=FILE`"};
+        // A plugin's key is only known where that plugin is loaded: what is unknown here is kept,
+        // and every role warns of it if nobody declares it.
+        const auto change = view_.check_change(key, value);
+        if (!change.ok() && change.error().code() != "config.unknown") co_return change.error();
+    }
+    std::vector<std::string> names;
+    for (const auto& [key, value] : values) names.push_back(key);
+    QVD_CO_CHECK(co_await store_.set_configuration({values.begin(), values.end()}));
+    co_await audit("config set", text::join(names, ","));
+    co_return co_await load();
+}
+
+Async<int> Administration::delete_configuration(std::vector<std::string> keys) {
+    if (keys.empty()) {
+        QVD_CO_TRY(const auto all, co_await store_.configuration());
+        for (const auto& [key, value] : all) keys.push_back(key);
+    }
+    QVD_CO_TRY(const int count, co_await store_.delete_configuration(keys));
+    co_await audit("config del", text::join(keys, ","));
+    QVD_CO_CHECK(co_await load());
+    co_return count;
+}
+
+Async<void> Administration::set_certificate(std::string key_file, std::string certificate_file,
+                                            std::string ca_file, std::string crl_file) {
+    store::Certificate material;
+    QVD_CO_TRY(const std::string key, file::read(key_file));
+    material.key = Secret{key};
+    QVD_CO_TRY(material.certificate, file::read(certificate_file));
+    QVD_CO_TRY(material.ca, optional_pem(ca_file));
+    QVD_CO_TRY(material.crl, optional_pem(crl_file));
+    QVD_CO_CHECK(check_material(material, key_file, certificate_file));
+    QVD_CO_CHECK(co_await store_.set_certificate(std::move(material)));
+    co_await audit("config ssl", certificate_file);
+    co_return Result<void>{};
+}
+
+}  // namespace qvd::admin

@@ -1,0 +1,77 @@
+#include "admin/filter.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace qvd::admin {
+
+namespace {
+
+constexpr std::string_view property_prefix = "property.";
+
+std::string known_keys(const Row& row) {
+    std::set<std::string> names;
+    for (const Cell& cell : row.cells()) names.insert(cell.key);
+    return text::join({names.begin(), names.end()}, ", ");
+}
+
+// vm_id=7 is id=7 of a VM, as the manual sometimes writes.
+std::string canonical(const std::string& key) {
+    for (const std::string_view own : {"vm_id", "di_id"})
+        if (key == own) return "id";
+    return key;
+}
+
+bool value_matches(const std::string& pattern, const Cell& cell) {
+    if (text::matches_wildcard(pattern, cell.value)) return true;
+    // "starting" is also said of starting_1 and starting_2.
+    const std::size_t phase = cell.value.rfind('_');
+    return cell.key == "state" && phase != std::string::npos &&
+           text::matches_wildcard(pattern, cell.value.substr(0, phase));
+}
+
+}  // namespace
+
+Result<Filter> Filter::parse(const std::vector<std::string>& texts) {
+    Filter filter;
+    for (const std::string& text : texts) {
+        for (const std::string& term : text::split_list(text)) {
+            const std::size_t equals = term.find('=');
+            if (equals == std::string::npos || equals == 0)
+                return Error{ErrorKind::invalid, "filter.syntax",
+                             "a filter is KEY=VALUE[,KEY=VALUE...], not " + text::quoted(term)};
+            filter.terms_.emplace_back(term.substr(0, equals), term.substr(equals + 1));
+        }
+    }
+    return filter;
+}
+
+bool Filter::needs_properties() const {
+    return std::ranges::any_of(
+        terms_, [](const auto& term) { return term.first.starts_with(property_prefix); });
+}
+
+Result<bool> Filter::matches(const Row& row, const Properties& properties) const {
+    for (const auto& [key, pattern] : terms_) {
+        if (key.starts_with(property_prefix)) {
+            const auto found = properties.find(key.substr(property_prefix.size()));
+            if (found == properties.end() || !text::matches_wildcard(pattern, found->second))
+                return false;
+            continue;
+        }
+        const std::string name = row.find(key) != nullptr ? key : canonical(key);
+        if (row.find(name) == nullptr && name != "tag")
+            return Error{ErrorKind::invalid, "filter.key",
+                         "there is no filter key " + text::quoted(key) +
+                             " here (known: " + known_keys(row) + ", property.NAME)"};
+        const bool any = std::ranges::any_of(row.cells(), [&](const Cell& cell) {
+            return cell.key == name && value_matches(pattern, cell);
+        });
+        if (!any) return false;
+    }
+    return true;
+}
+
+}  // namespace qvd::admin

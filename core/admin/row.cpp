@@ -1,0 +1,175 @@
+#include "admin/row.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+
+namespace qvd::admin {
+
+Row& Row::text(std::string_view key, std::string_view value) {
+    const auto kind = value.empty() ? Cell::Kind::missing : Cell::Kind::text;
+    cells_.push_back({std::string(key), std::string(value), kind});
+    return *this;
+}
+
+Row& Row::number(std::string_view key, std::int64_t value) {
+    cells_.push_back({std::string(key), std::to_string(value), Cell::Kind::number});
+    return *this;
+}
+
+Row& Row::boolean(std::string_view key, bool value) {
+    cells_.push_back({std::string(key), value ? "1" : "0", Cell::Kind::boolean});
+    return *this;
+}
+
+Row& Row::missing(std::string_view key) {
+    cells_.push_back({std::string(key), {}, Cell::Kind::missing});
+    return *this;
+}
+
+const Cell* Row::find(std::string_view key) const {
+    const auto found = std::ranges::find(cells_, key, &Cell::key);
+    return found == cells_.end() ? nullptr : &*found;
+}
+
+std::string local_time(Timestamp time) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    std::tm local{};
+    ::localtime_r(&seconds, &local);
+    std::array<char, 32> out{};
+    const std::size_t length = std::strftime(out.data(), out.size(), "%Y-%m-%d %H:%M:%S", &local);
+    return {out.data(), length};
+}
+
+namespace {
+
+template <class T>
+void add_id(Row& row, std::string_view key, const std::optional<T>& id) {
+    if (id)
+        row.number(key, id->value());
+    else
+        row.missing(key);
+}
+
+void add_time(Row& row, std::string_view key, const std::optional<Timestamp>& time) {
+    if (time)
+        row.text(key, local_time(*time));
+    else
+        row.missing(key);
+}
+
+void add_session(Row& row, const store::VmRecord& record) {
+    const SessionState state = record.session ? record.session->state : SessionState::disconnected;
+    row.text("user_state", to_string(state));
+    row.text("l7r", record.session_node_name);
+    row.text("user_ip", record.session ? record.session->client_address : "");
+}
+
+void add_runtime(Row& row, const store::VmRecord& record) {
+    const VmRuntime& runtime = record.runtime;
+    row.text("host", record.node_name);
+    add_id(row, "host_id", runtime.node);
+    row.text("state", to_string(runtime.state, runtime.phase));
+    row.text("since", local_time(runtime.since));
+    row.text("reason", runtime.reason);
+    row.boolean("blocked", runtime.blocked);
+    row.text("command", runtime.command ? to_string(*runtime.command) : std::string_view{});
+    row.number("attempt", runtime.attempt);
+    row.number("incarnation", runtime.incarnation);
+    row.text("address", runtime.address);
+    add_time(row, "agent_seen", runtime.agent_seen);
+    add_time(row, "expire_soft", runtime.expires_soft);
+    add_time(row, "expire_hard", runtime.expires_hard);
+    row.number("run_attempts", record.run_attempts);
+    row.number("run_ok", record.run_ok);
+}
+
+// "00:00:07": how long ago (qa host list, column HKD).
+std::string age(std::chrono::seconds seconds) {
+    const auto two = [](std::int64_t number) {
+        std::string text = std::to_string(number);
+        return text.size() < 2 ? "0" + text : text;
+    };
+    const std::int64_t total = std::max<std::int64_t>(0, seconds.count());
+    return two(total / 3600) + ":" + two(total / 60 % 60) + ":" + two(total % 60);
+}
+
+}  // namespace
+
+Row row_of(const store::VmRecord& record) {
+    Row row;
+    row.number("id", record.vm.id.value()).text("uuid", record.vm.uuid);
+    row.text("name", record.vm.name);
+    row.text("user", record.user.login).number("user_id", record.vm.user.value());
+    row.text("real_user", record.real_user_login);
+    row.text("ip", record.vm.address);
+    row.text("osf", record.osf.name).number("osf_id", record.vm.osf.value());
+    row.text("di_tag", record.vm.di_tag);
+    row.text("di", record.di ? record.di->version : "");
+    row.text("running_di", record.current_di ? record.current_di->version : "");
+    row.number("memory", record.osf.memory_mib);
+    row.boolean("use_overlay", record.osf.use_overlay);
+    row.number("user_storage_size", record.osf.user_storage_mib);
+    add_runtime(row, record);
+    add_session(row, record);
+    return row;
+}
+
+Row row_of(const store::NodeRecord& record, Timestamp now) {
+    const NodeRuntime& runtime = record.runtime;
+    Row row;
+    row.number("id", record.node.id.value()).text("uuid", record.node.uuid);
+    row.text("name", record.node.name).text("address", record.node.address);
+    if (runtime.seen)
+        row.text("hkd", age(std::chrono::duration_cast<std::chrono::seconds>(now - *runtime.seen)));
+    else
+        row.missing("hkd");
+    row.number("usable_ram", static_cast<std::int64_t>(runtime.load.memory_total_mib));
+    row.number("free_ram", static_cast<std::int64_t>(runtime.load.memory_free_mib));
+    row.number("usable_cpu", static_cast<std::int64_t>(runtime.load.cpu_bogomips));
+    row.number("vms", record.vms);
+    row.boolean("blocked", runtime.blocked);
+    row.text("state", to_string(runtime.state)).text("reason", runtime.reason);
+    const NodeCounters& counters = record.counters;
+    row.number("http_requests", counters.http_requests);
+    row.number("auth_attempts", counters.auth_attempts);
+    row.number("auth_ok", counters.auth_ok);
+    row.number("nx_attempts", counters.nx_attempts);
+    row.number("nx_ok", counters.nx_ok);
+    row.number("short_sessions", counters.short_sessions);
+    return row;
+}
+
+Row row_of(const store::OsfRecord& record) {
+    Row row;
+    row.number("id", record.osf.id.value()).text("name", record.osf.name);
+    row.number("memory", record.osf.memory_mib);
+    row.boolean("use_overlay", record.osf.use_overlay);
+    row.number("user_storage_size", record.osf.user_storage_mib);
+    row.number("vms", record.vms).number("dis", record.dis);
+    return row;
+}
+
+Row row_of(const store::DiRecord& record) {
+    std::vector<std::string> tags;
+    for (const DiTag& tag : record.di.tags) tags.push_back(tag.tag);
+    Row row;
+    row.number("id", record.di.id.value()).text("uuid", record.di.uuid);
+    row.text("osf", record.osf_name).number("osf_id", record.di.osf.value());
+    row.text("version", record.di.version).text("path", record.di.path);
+    row.text("tags", text::join(tags, ", "));
+    // For filters: tag=NAME matches any of the tags.
+    for (const std::string& tag : tags) row.text("tag", tag);
+    row.number("vms_running", record.vms_running);
+    return row;
+}
+
+Row row_of(const User& user) {
+    Row row;
+    row.number("id", user.id.value()).text("login", user.login);
+    return row;
+}
+
+}  // namespace qvd::admin

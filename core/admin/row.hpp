@@ -1,0 +1,45 @@
+// The things of the farm as rows of named texts: what filters match and lists show.
+#pragma once
+
+#include "store/store.hpp"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace qvd::admin {
+
+// One value of a row. `number`: an integer for --json; `missing`: shown as "-".
+struct Cell {
+    enum class Kind { text, number, boolean, missing };
+    std::string key;
+    std::string value;
+    Kind kind = Kind::text;
+};
+
+class Row {
+public:
+    Row& text(std::string_view key, std::string_view value);
+    Row& number(std::string_view key, std::int64_t value);
+    Row& boolean(std::string_view key, bool value);  // 1 or 0, as in the manual's tables
+    Row& missing(std::string_view key);
+
+    [[nodiscard]] const Cell* find(std::string_view key) const;
+    [[nodiscard]] const std::vector<Cell>& cells() const { return cells_; }
+
+private:
+    std::vector<Cell> cells_;
+};
+
+// Keys as in behaviour 6.2: the object's own columns and the aliases (`user`, `osf`, `host`, ...).
+Row row_of(const store::VmRecord& vm);
+Row row_of(const store::NodeRecord& node, Timestamp now);
+Row row_of(const store::OsfRecord& osf);
+Row row_of(const store::DiRecord& di);
+Row row_of(const User& user);
+
+// "2026-11-22 14:05:00" in local time.
+std::string local_time(Timestamp time);
+
+}  // namespace qvd::admin

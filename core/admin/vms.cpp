@@ -1,0 +1,146 @@
+// qa vm.
+#include "admin/administration.hpp"
+#include "admin/selection.hpp"
+#include "base/text.hpp"
+#include "broker/placement.hpp"
+#include "hkd/network/addresses.hpp"
+
+namespace qvd::admin {
+
+Async<VmId> Administration::add_vm(NewVm vm) {
+    store::NewVm wanted;
+    wanted.name = std::string(text::trim(vm.name));
+    constexpr std::size_t longest = 64;
+    if (wanted.name.empty() || wanted.name.size() > longest)
+        co_return Error{ErrorKind::invalid, "vm.name", "a VM needs a name of 1 to 64 characters"};
+    QVD_CO_TRY(wanted.user, co_await find_user(vm.user, vm.user_id));
+    QVD_CO_TRY(wanted.osf, co_await find_osf(vm.osf, vm.osf_id));
+    wanted.di_tag = vm.di_tag;
+    QVD_CO_TRY(const auto addresses, hkd::network::addresses_of(view_));
+    wanted.pool_first = hkd::network::to_text(addresses.vm_first);
+    wanted.pool_last = hkd::network::to_text(addresses.vm_last);
+    if (!vm.ip.empty()) {
+        QVD_CO_TRY(const std::uint32_t address, hkd::network::parse_ipv4(vm.ip));
+        if (!addresses.is_vm(address))
+            co_return Error{ErrorKind::invalid, "vm.ip",
+                            vm.ip + " is not an address for VMs (" + wanted.pool_first + " to " +
+                                wanted.pool_last + ")"};
+        wanted.address = vm.ip;
+    }
+    QVD_CO_TRY(const VmId id, co_await store_.add_vm(wanted));
+    co_await audit("vm add", wanted.name);
+    co_return id;
+}
+
+Async<int> Administration::delete_vms(Filter filter) {
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    int count = 0;
+    for (const auto& vm : selected) {
+        const auto deleted = co_await store_.delete_vm(vm.record.vm.id);
+        if (!deleted.ok() && deleted.error().code() == "vm.not_stopped") continue;
+        QVD_CO_CHECK(deleted);
+        co_await audit("vm del", vm.record.vm.name);
+        ++count;
+    }
+    co_return count;
+}
+
+Async<std::vector<Row>> Administration::vms(Filter filter) {
+    QVD_CO_TRY(auto selected, co_await select_vms(std::move(filter)));
+    co_return rows_of(std::move(selected));
+}
+
+namespace {
+
+Result<store::Store::VmEdit> checked_edit(const Parameters& changes, const config::View& view) {
+    store::Store::VmEdit edit;
+    for (const auto& [key, value] : changes) {
+        if (key == "name") {
+            edit.name = value;
+        } else if (key == "di_tag") {
+            edit.di_tag = value;
+        } else if (key == "ip") {
+            QVD_TRY(const auto addresses, hkd::network::addresses_of(view));
+            QVD_TRY(const std::uint32_t address, hkd::network::parse_ipv4(value));
+            if (!addresses.is_vm(address))
+                return Error{ErrorKind::invalid, "vm.ip", value + " is not an address for VMs"};
+            edit.address = value;
+        } else {
+            return Error{ErrorKind::invalid, "vm.edit",
+                         text::quoted(key, 64) + " cannot be edited (name, di_tag, ip can)"};
+        }
+        if (value.empty()) return Error{ErrorKind::invalid, "vm.edit", key + " must not be empty"};
+    }
+    return edit;
+}
+
+}  // namespace
+
+Async<int> Administration::edit_vms(Filter filter, Parameters changes) {
+    QVD_CO_TRY(const auto edit, checked_edit(changes, view_));
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    if (selected.size() > 1 && (edit.name || edit.address))
+        co_return Error{
+            ErrorKind::invalid, "vm.edit",
+            "name and ip belong to one VM; the filter means " + std::to_string(selected.size())};
+    int count = 0;
+    for (const auto& vm : selected) {
+        QVD_CO_CHECK(co_await store_.edit_vm(vm.record.vm.id, edit));
+        co_await audit("vm edit", vm.record.vm.name);
+        ++count;
+    }
+    co_return count;
+}
+
+Async<int> Administration::start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer) {
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    int count = 0;
+    for (const auto& vm : selected) {
+        const VmState state = vm.record.runtime.state;
+        const bool down = state == VmState::stopped || state == VmState::failed;
+        if (!down || vm.record.runtime.command) continue;
+        const auto ordered = co_await broker::order_start(store_, balancer, vm.record);
+        if (!ordered.ok()) co_return ordered.error().within("vm " + vm.record.vm.name);
+        co_await audit("vm start", vm.record.vm.name);
+        ++count;
+    }
+    co_return count;
+}
+
+Async<int> Administration::stop_vms(Filter filter) {
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    int count = 0;
+    for (const auto& vm : selected) {
+        const auto ordered = co_await store_.order_stop(vm.record.vm.id);
+        if (!ordered.ok() && ordered.error().code() == "vm.not_running") continue;
+        QVD_CO_CHECK(ordered);
+        co_await audit("vm stop", vm.record.vm.name);
+        ++count;
+    }
+    co_return count;
+}
+
+Async<int> Administration::block_vms(Filter filter, bool blocked) {
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    int count = 0;
+    for (const auto& vm : selected) {
+        QVD_CO_CHECK(co_await store_.set_vm_blocked(vm.record.vm.id, blocked));
+        co_await audit(blocked ? "vm block" : "vm unblock", vm.record.vm.name);
+        ++count;
+    }
+    co_return count;
+}
+
+Async<int> Administration::disconnect_users(Filter filter) {
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    int count = 0;
+    for (const auto& vm : selected) {
+        if (!vm.record.session) continue;
+        QVD_CO_CHECK(co_await store_.request_abort(vm.record.vm.id));
+        co_await audit("vm disconnect_user", vm.record.vm.name);
+        ++count;
+    }
+    co_return count;
+}
+
+}  // namespace qvd::admin
