@@ -13,6 +13,8 @@ Error wrong(std::string sentence) {
 
 }  // namespace
 
+// expand() → reference() → resolve() → try_candidate() → expand(): as deep as values are nested,
+// which reference() bounds. NOLINTBEGIN(misc-no-recursion)
 Setting Expansion::settle(const std::string& name, const Declaration& declaration) {
     const Resolved& resolved = resolve(name, declaration.has(file_only));
     return {name, resolved.value, resolved.origin, resolved.where, &declaration};
@@ -104,5 +106,7 @@ Result<std::string> Expansion::try_candidate(const std::string& name, const Cand
         QVD_CHECK(check_value(*declared, *value));
     return value;
 }
+
+// NOLINTEND(misc-no-recursion)
 
 }  // namespace qvd::config

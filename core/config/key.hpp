@@ -121,10 +121,10 @@ inline constexpr const char* unset = nullptr;
 // `fallback` may contain ${}; a name that ends in ".*" declares a family (View::family()).
 template <class T>
 struct Key {
-    const char* name;
-    const char* fallback;
-    const char* unit;  // "seconds", "MiB", "" or, of a Word, the allowed words
-    const char* meaning;
+    const char* name = "";
+    const char* fallback = unset;
+    const char* unit = "";  // "seconds", "MiB", "" or, of a Word, the allowed words
+    const char* meaning = "";
     unsigned flags = 0;
     Range range = {};
 };
@@ -179,14 +179,14 @@ private:
     std::map<std::string, Declaration, std::less<>> declarations_;
 };
 
-// Whether `text`, fully expanded, is a value of the declared kind and range; the sentence says what
-// would be. Errors: config.value.
-Result<void> check_value(const Declaration& declaration, std::string_view text);
+// Whether `value`, fully expanded, is a value of the declared kind and range; the sentence says
+// what would be. Errors: config.value.
+Result<void> check_value(const Declaration& declaration, std::string_view value);
 
 // The parts of a value; each requires that check_value() was content. Numbers of time and size in
 // the declared unit's base: milliseconds, bytes (of mebibytes: MiB).
-[[nodiscard]] std::optional<bool> to_boolean(std::string_view text);
-[[nodiscard]] std::optional<std::int64_t> to_number(Kind kind, std::string_view text);
-[[nodiscard]] List to_list(std::string_view text);
+[[nodiscard]] std::optional<bool> to_boolean(std::string_view value);
+[[nodiscard]] std::optional<std::int64_t> to_number(Kind kind, std::string_view value);
+[[nodiscard]] List to_list(std::string_view value);
 
 }  // namespace qvd::config

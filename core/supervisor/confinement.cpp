@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
@@ -19,7 +20,11 @@ Error failed(const std::string& what) {
     return errno_error("confine.failed", "cannot " + what);
 }
 
+// At most `most`: to raise a hard limit even root may lack the right.
 Result<void> limit(int resource, rlim_t most) {
+    rlimit now{};
+    if (::getrlimit(static_cast<__rlimit_resource>(resource), &now) == 0)
+        most = std::min(most, now.rlim_max);
     const rlimit both{most, most};
     if (::setrlimit(static_cast<__rlimit_resource>(resource), &both) != 0)
         return failed("limit the resources of this process");

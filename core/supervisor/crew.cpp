@@ -200,14 +200,17 @@ void Crew::link(Member& member, Member& broker) {
     member.linked_to = broker.instance;
 }
 
+// Who serves goes on until his successors can; who does not may go at once.
 void Crew::retire_replaced() {
-    if (!workers_ready()) return;
+    const bool workers_can = workers_ready();
     Member* const broker = find(Role::broker, 0);
-    const bool broker_ready = broker != nullptr && broker->ready;
+    const bool broker_can = workers_can && broker != nullptr && broker->ready;
     for (Member& member : members_) {
         if (current(member) || member.leaving) continue;
-        if (member.role == Role::l7r) drain(member, settings_.worker_drain);
-        if (member.role == Role::broker && broker_ready) drain(member, broker_drain);
+        if (member.role == Role::l7r && (workers_can || !member.ready))
+            drain(member, settings_.worker_drain);
+        if (member.role == Role::broker && (broker_can || !member.ready || !is_linked(member)))
+            drain(member, broker_drain);
     }
 }
 

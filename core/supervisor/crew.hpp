@@ -118,6 +118,7 @@ private:
     Member* find_instance(std::string_view instance);
     [[nodiscard]] bool any(net::Role role) const;
     [[nodiscard]] bool workers_ready();
+    [[nodiscard]] bool is_linked(const Member& broker) const;
 
     const Clock& clock_;
     Launcher& launcher_;

@@ -27,6 +27,13 @@ bool Crew::any(Role role) const {
     return std::ranges::count(members_, role, &Member::role) != 0;
 }
 
+// To somebody who serves.
+bool Crew::is_linked(const Member& broker) const {
+    return std::ranges::any_of(members_, [&](const Member& member) {
+        return member.linked_to == broker.instance && !member.leaving;
+    });
+}
+
 bool Crew::workers_ready() {
     return std::ranges::all_of(posts_, [this](const Post& post) {
         if (post.role != Role::l7r) return true;

@@ -105,6 +105,8 @@ Result<void> Supervisor::take_over(Handover handover) {
     holdings_ = std::move(handover.holdings);
     if (!holdings_.pid_file)
         return Error{ErrorKind::internal, "handover.malformed", "the pid file was not handed over"};
+    // First the socket, then the members: those who are there have it already.
+    if (holdings_.listener) crew_.listen_on(holdings_.listener.get(), holdings_.listen_address);
     for (Member& member : handover.members) crew_.adopt(std::move(member));
     crew_.set_generation(holdings_.generation);
     crew_.replace_all();
@@ -112,7 +114,6 @@ Result<void> Supervisor::take_over(Handover handover) {
     if (!holdings_.command_socket) {
         QVD_TRY(holdings_.command_socket, open_command_socket(command_socket_path(view_)));
     }
-    if (holdings_.listener) crew_.listen_on(holdings_.listener.get(), holdings_.listen_address);
     settings_changed_ = !holdings_.settings.empty();
     log::info("node.reloaded", {{"version", options_.version}}, {});
     for (const UniqueFd& client : holdings_.waiting) answer(client, true, "reloaded\n");

@@ -281,6 +281,26 @@ TEST_CASE("a reload puts workers and broker beside the old ones and hkd after it
     CHECK(node.crew.restarts(Role::l7r) == 0);
 }
 
+TEST_CASE(
+    "processes that never became ready do not pile up when a node is reloaded again and again") {
+    Node node(1);
+    node.all_ready();
+    const pid_t serving = node.pid(Role::l7r);
+    for (int i = 0; i < 5; ++i) {
+        node.crew.replace_all();
+        node.crew.reconcile();
+        for (const Role role : {Role::l7r, Role::broker, Role::hkd})
+            for (const pid_t pid : node.pids(role))
+                if (node.leaving(pid)) node.ends(pid, exited_0);
+        node.report(node.pids(Role::broker).back(), net::report::Ready{});
+        node.report(node.pid(Role::hkd), net::report::Ready{});
+    }
+    CHECK(node.pids(Role::l7r).size() == 2);
+    CHECK(node.pids(Role::l7r).front() == serving);
+    CHECK_FALSE(node.leaving(serving));
+    CHECK(node.pids(Role::broker).size() == 2);
+}
+
 TEST_CASE("a draining worker without a limit is left alone, one with a limit is killed") {
     for (const int limit : {0, 1000}) {
         Node node(1);
