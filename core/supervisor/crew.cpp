@@ -17,6 +17,8 @@ using net::Role;
 
 // Between an order that should end a process at once and SIGKILL.
 constexpr Milliseconds stop_grace{5'000};
+// A database writes its last checkpoint before it goes.
+constexpr Milliseconds database_stop{60'000};
 // A draining broker finishes the logins in flight; none takes longer.
 constexpr Milliseconds broker_drain{600'000};
 // A role may not promise its next beat later than this.
@@ -211,6 +213,8 @@ void Crew::retire_replaced() {
             drain(member, settings_.worker_drain);
         if (member.role == Role::broker && (broker_can || !member.ready || !is_linked(member)))
             drain(member, broker_drain);
+        // The node has moved to a database server: its own is no longer wanted.
+        if (member.role == Role::database && !settings_.database) order_stop(member, database_stop);
     }
 }
 
@@ -245,9 +249,8 @@ void Crew::stop_next() {
     for (Member& member : members_)
         if (member.role == Role::broker && !member.leaving) order_stop(member, stop_grace);
     if (any(Role::broker)) return;
-    // A database writes its last checkpoint before it goes.
     for (Member& member : members_)
-        if (!member.leaving) order_stop(member, 12 * stop_grace);
+        if (!member.leaving) order_stop(member, database_stop);
 }
 
 void Crew::drain(Member& member, Milliseconds limit) {

@@ -351,6 +351,18 @@ TEST_CASE("stop lets workers and hkd go first, then the broker, then the databas
     CHECK(node.crew.gone());
 }
 
+TEST_CASE("a node that no longer has a database of its own stops it") {
+    Node node(1, true);
+    node.report(node.pid(Role::database), net::report::Ready{});
+    node.all_ready();
+    node.crew.change(Node::settings(1, false));
+    node.crew.replace_all();
+    node.crew.reconcile();
+    CHECK(node.count<net::order::Stop>(node.pid(Role::database)) == 1);
+    node.ends(node.pid(Role::database), exited_0);
+    CHECK(node.pids(Role::database).empty());
+}
+
 TEST_CASE("who does not leave at a stop is killed") {
     Node node(1);
     node.crew.stop(Milliseconds{1'000}, std::nullopt);

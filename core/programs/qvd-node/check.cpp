@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
+#include "config/logging.hpp"
 #include "configuration.hpp"
 #include "database.hpp"
 #include "plugin/host.hpp"
@@ -76,6 +77,11 @@ int check_here(const std::string& path) {
         const bool error = finding.severity == config::Finding::Severity::error;
         std::cout << (error ? "error: " : "warning: ") << finding.text() << "\n";
         good = good && !error;
+    }
+    if (good) {
+        const auto log = config::log_target(view, "qvd-node", "supervisor");
+        if (!log.ok()) std::cout << "error: " << log.error().sentence() << "\n";
+        good = log.ok();
     }
     if (good) good = make_configured(view);
     std::cout << (good ? "good\n" : "a node would not start with this\n") << std::flush;

@@ -1,0 +1,198 @@
+// The real qvd-node: what can be seen of it without a database, a user and a desktop.
+#include "base/file.hpp"
+#include "base/text.hpp"
+#include "supervisor/launcher.hpp"
+#include "tests/supervisor/scratch.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+using namespace qvd;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+void need_root() {
+    if (::geteuid() == 0) return;
+    std::fprintf(stderr, "skipped: a node must be started by root\n");
+    std::exit(77);
+}
+
+std::string program() {
+    const char* const other = ::getenv("QVD_NODE");
+    return other == nullptr ? QVD_NODE : other;
+}
+
+bool eventually(const std::function<bool()>& holds) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (std::chrono::steady_clock::now() < until) {
+        if (holds()) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return holds();
+}
+
+struct Outcome {
+    int status = -1;
+    std::string output;  // both streams
+};
+
+// A folder with a node.conf, and the program run on it.
+struct Node {
+    Scratch scratch;
+    bool started = false;
+
+    explicit Node(const std::string& more = {}, const std::string& plugins = PLUGINS) {
+        // The port is a file's: no two tests meet. Nobody answers at the database's address.
+        std::ofstream(scratch.path("node.conf"))
+            << "path.run = " << scratch.folder() << "\npath.log = " << scratch.folder()
+            << "\npath.plugins = " << plugins
+            << "\nl7r.address = 127.0.0.1\nl7r.port = " << 20000 + ::getpid() % 20000
+            << "\nl7r.workers = 1\ndatabase.host = 127.0.0.1\ndatabase.port = 1\n"
+               "internal.node.l7r.user = nobody\ninternal.node.broker.user = daemon\n"
+            << more;
+    }
+    ~Node() {
+        if (started) (void)run({"stop"});
+    }
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    [[nodiscard]] Outcome run(std::vector<std::string> words) const {
+        words.insert(words.begin(), {program(), "--config=" + scratch.path("node.conf")});
+        const UniqueFd output{
+            ::open(scratch.path("output").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+        const pid_t pid = supervisor::run_program(words, output.get()).value();
+        int wait_status = 0;
+        REQUIRE(::waitpid(pid, &wait_status, 0) == pid);
+        return {WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1,
+                file::read(scratch.path("output")).value()};
+    }
+    void start() {
+        const Outcome outcome = run({"--daemon"});
+        REQUIRE_MESSAGE(outcome.status == 0, outcome.output);
+        started = true;
+    }
+    // The pid of the first process of a role.
+    [[nodiscard]] std::string pid_of(const std::string& role) const {
+        for (const std::string& line : text::split(run({"status"}).output, '\n')) {
+            const auto words = text::split_list(line, ' ');
+            if (words.size() > 2 && words[0] == role && words[1] == "pid") return words[2];
+        }
+        return {};
+    }
+    // A line of /proc/PID/status, without its name.
+    [[nodiscard]] std::string fact(const std::string& role, const std::string& name) const {
+        const std::string status = file::read("/proc/" + pid_of(role) + "/status").value_or({});
+        for (const std::string& line : text::split(status, '\n'))
+            if (line.starts_with(name + ":"))
+                return std::string(text::trim(std::string_view(line).substr(name.size() + 1)));
+        return {};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("workers and broker have given up what they do not need") {
+    need_root();
+    Node node;
+    node.start();
+    for (const std::string role : {"l7r", "broker"}) {
+        CHECK_MESSAGE(eventually([&] { return node.fact(role, "NoNewPrivs") == "1"; }), role);
+        CHECK(node.fact(role, "CapEff") == "0000000000000000");
+        CHECK(node.fact(role, "CapBnd") == "0000000000000000");
+        CHECK_FALSE(node.fact(role, "Uid").starts_with("0"));
+    }
+    CHECK(eventually([&] { return node.fact("l7r", "Seccomp") == "2"; }));
+    CHECK(node.fact("hkd", "Uid").starts_with("0"));
+}
+
+TEST_CASE("a worker is told nothing but where to log and who to be") {
+    need_root();
+    Node node("database.password = hunter2\n");
+    node.start();
+    const std::string line = file::read("/proc/" + node.pid_of("l7r") + "/cmdline").value();
+    CHECK(line.find("node.conf") == std::string::npos);
+    const std::string variables =
+        file::read("/proc/" + node.pid_of("l7r") + "/environ").value_or({});
+    CHECK(variables.find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("the verbs work and a reload keeps the pid") {
+    need_root();
+    Node node;
+    CHECK(node.run({"status"}).status == 3);
+    node.start();
+    const std::string pid = file::read(node.scratch.path("qvd-node.pid")).value();
+    CHECK(node.run({"status"}).output.find("pid " + std::string(text::trim(pid))) !=
+          std::string::npos);
+    CHECK(node.run({"status", "--json"}).output.starts_with("{\"version\":"));
+    const std::string before = node.pid_of("hkd");
+    const Outcome reloaded = node.run({"reload"});
+    CHECK_MESSAGE(reloaded.status == 0, reloaded.output);
+    CHECK(file::read(node.scratch.path("qvd-node.pid")).value() == pid);
+    CHECK(eventually([&] { return !node.pid_of("hkd").empty() && node.pid_of("hkd") != before; }));
+    const Outcome stopped = node.run({"stop"});
+    CHECK(stopped.status == 0);
+    CHECK(stopped.output == "stopped\n");
+    node.started = false;
+}
+
+TEST_CASE("a reload with a mistake in the file is refused with file and line") {
+    need_root();
+    Node node;
+    node.start();
+    std::ofstream(node.scratch.path("node.conf"), std::ios::app) << "l7r.workers = many\n";
+    const Outcome refused = node.run({"reload"});
+    CHECK(refused.status == 1);
+    CHECK(refused.output.find("node.conf:11: l7r.workers: \"many\" will not do") !=
+          std::string::npos);
+    CHECK(node.run({"status"}).status == 0);
+}
+
+TEST_CASE("--check-config prints what it found") {
+    const Node good;
+    const Outcome found = good.run({"--check-config"});
+    CHECK_MESSAGE(found.status == 0, found.output);
+    CHECK(found.output.find("plugin weighted") != std::string::npos);
+    const Node bad("l7r.prt = 1\nlog.level = LOUD\nl7r.loadbalancer.plugin = wieghted\n");
+    const Outcome wrong = bad.run({"--check-config"});
+    CHECK(wrong.status == 1);
+    CHECK(wrong.output.find("there is no key \"l7r.prt\"; did you mean \"l7r.port\"?") !=
+          std::string::npos);
+    CHECK(wrong.output.find("log.level: \"LOUD\" will not do") != std::string::npos);
+}
+
+TEST_CASE("a plugin that crashes when it is loaded is a line of the report") {
+    const Node node({}, CRASHING_PLUGINS);
+    const Outcome found = node.run({"--check-config"});
+    CHECK(found.status == 1);
+    CHECK(found.output.find("ended with signal") != std::string::npos);
+}
+
+TEST_CASE("a wrong command line says what is wrong") {
+    const Node node;
+    CHECK(node.run({"--version"}).output.starts_with("qvd-node "));
+    CHECK(node.run({"--help"}).output.find("stop --vms") != std::string::npos);
+    for (const std::string word : {"dance", "--dance", "--vms", "--role=cook", "--instance"}) {
+        const Outcome outcome = node.run({word});
+        CHECK_MESSAGE(outcome.status == 64, word);
+        CHECK(outcome.output.find("--help") != std::string::npos);
+    }
+}
+
+TEST_CASE("a configuration that cannot be read keeps a node from starting") {
+    need_root();
+    const Node node("path.run = relative\n");
+    const Outcome outcome = node.run({});
+    CHECK(outcome.status == 78);
+    CHECK(outcome.output.find("path.run") != std::string::npos);
+}
