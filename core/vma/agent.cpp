@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include <bit>
 #include <cerrno>
 
 namespace qvd::vma {
@@ -75,7 +76,10 @@ std::optional<HttpAnswer> Agent::refusal(const HttpRequest& request) const {
 
 Task<HttpAnswer> Agent::answer(HttpRequest request) {
     if (auto refused = refusal(request)) {
-        log::warn("vma.token.refused", {}, "a call without the right token");
+        // The user could fill the disk otherwise: now and then is enough.
+        if (std::has_single_bit(++refused_calls_))
+            log::warn("vma.token.refused", {{"calls", refused_calls_}},
+                      "calls without the right token so far");
         co_return std::move(*refused);
     }
     Result<agent::Request> call = agent::parse_target(request.target);

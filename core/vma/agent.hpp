@@ -32,6 +32,7 @@ private:
     Hooks hooks_;
     Session session_;
     HttpServer server_;
+    std::uint64_t refused_calls_ = 0;
 };
 
 }  // namespace qvd::vma

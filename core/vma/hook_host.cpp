@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "vma/hook_core.hpp"
+#include "vma/process.hpp"
 
 #include <qvd/vma_hook.h>
 
@@ -147,9 +148,7 @@ void send_packet(int socket, const Packet& packet) {
 
 // Nothing of the agent's stays open here but this socket and the standard streams.
 int leave_agent(int socket) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    reset_signals();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::setsid();
     constexpr int kept = 3;

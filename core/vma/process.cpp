@@ -6,8 +6,10 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -49,13 +51,6 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     return out;
 }
 
-void reset_signals() {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::signal(SIGPIPE, SIG_DFL);  // NOLINT(cert-err33-c): cannot fail for these
-}
-
 bool become(const Identity& identity) {
     return ::setgroups(identity.groups.size(), identity.groups.data()) == 0 &&
            ::setresgid(identity.gid, identity.gid, identity.gid) == 0 &&
@@ -66,6 +61,8 @@ bool become(const Identity& identity) {
 void become_program(const Command& command, int input, int output) {
     reset_signals();
     ::setsid();
+    // Whatever the agent inherited is no business of the program's.
+    ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     ::umask(command.umask);
     if (::dup2(input, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 ||
         ::dup2(output, STDERR_FILENO) < 0)
@@ -84,6 +81,15 @@ Error cannot_run(const Command& command, std::string_view why) {
 }
 
 }  // namespace
+
+void reset_signals() {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    // Those that cannot be set fail, and that is all.
+    for (int number = 1; number < SIGRTMIN; ++number)
+        ::signal(number, SIG_DFL);  // NOLINT(cert-err33-c)
+}
 
 std::vector<std::string> Command::default_environment() {
     return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",

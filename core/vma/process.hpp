@@ -43,6 +43,9 @@ struct Outcome {
     [[nodiscard]] std::string sentence(std::string_view name) const;
 };
 
+// In a child just forked: every signal does again what it does by default.
+void reset_signals();
+
 // One per program: owns SIGCHLD, and reaps every orphan that ends up with the agent.
 class Processes {
 public:
