@@ -1,0 +1,344 @@
+#include "world.hpp"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+namespace qvd::test {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+void run(const std::string& command) {
+    if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
+}
+
+[[noreturn]] void skip(const std::string& reason) {
+    std::printf("skipped: %s\n", reason.c_str());
+    std::fflush(stdout);
+    ::_exit(77);
+}
+
+// A network of its own needs a /sys of its own, where liblxc looks for bridges; the cgroups stay.
+bool move_to_own_namespaces() {
+    if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) return false;
+    ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    const auto cgroups = static_cast<int>(
+        ::syscall(SYS_open_tree, AT_FDCWD, "/sys/fs/cgroup", OPEN_TREE_CLONE | AT_RECURSIVE));
+    if (cgroups < 0 || ::mount("sysfs", "/sys", "sysfs", 0, nullptr) != 0) return false;
+    const bool moved = ::syscall(SYS_move_mount, cgroups, "", AT_FDCWD, "/sys/fs/cgroup",
+                                 MOVE_MOUNT_F_EMPTY_PATH) == 0;
+    ::close(cgroups);
+    return moved;
+}
+
+// Before main(): once for the whole process, while it has one thread.
+struct Node {
+    Node() {
+        if (::geteuid() != 0) skip("containers need root");
+        if (!exists("/bin/busybox")) skip("the tests' image needs busybox-static");
+        if (!move_to_own_namespaces()) skip("this machine allows no namespaces of our own");
+        if (std::system("ip link set lo up && ip link add qvdtest0 type bridge &&"
+                        " ip addr add 10.91.7.1/24 dev qvdtest0 && ip link set qvdtest0 up") != 0)
+            skip("this machine cannot make a bridge");
+    }
+};
+const Node node;
+
+constexpr const char* inittab =
+    "::sysinit:/bin/mkdir -p /var/www\n"
+    "::sysinit:/sbin/boot\n"
+    "::respawn:/bin/httpd -f -p 8080 -h /var/www\n";
+
+void fill_busybox(const std::string& root) {
+    for (const char* folder :
+         {"bin", "sbin", "etc", "proc", "sys", "dev", "tmp", "run", "home", "root", "var/www"})
+        fs::create_directories(root + "/" + folder);
+    fs::copy_file("/bin/busybox", root + "/bin/busybox");
+    for (const char* name : {"sh", "mkdir", "httpd", "cat", "echo", "hostname", "ip", "mount",
+                             "mknod", "dd", "head", "sleep", "poweroff", "reboot", "touch", "grep"})
+        fs::create_symlink("busybox", root + "/bin/" + std::string(name));
+    fs::create_symlink("../bin/busybox", root + "/sbin/init");
+    write_file(root + "/etc/inittab", inittab);
+    write_file(root + "/sbin/boot", "#!/bin/sh\n", 0755);
+    write_file(root + "/var/www/index.html", "hello\n");
+}
+
+std::string file_name(const std::string& path) {
+    return fs::path(path).filename().string();
+}
+
+}  // namespace
+
+bool exists(const std::string& path) {
+    struct stat found {};
+    return ::lstat(path.c_str(), &found) == 0;
+}
+
+void write_file(const std::string& path, const std::string& content, unsigned mode) {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path) << content;
+    ::chmod(path.c_str(), mode);
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string bridge_name() {
+    return "qvdtest0";
+}
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > until) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
+// ---- World --------------------------------------------------------------------------------------
+
+World::World() {
+    char name[] = "/var/tmp/qvdlxcXXXXXX";
+    root_ = ::mkdtemp(name);
+    const std::string unique = "t" + std::to_string(::getpid()) + "-";
+    configuration = {{"path.storage.basefs", path("basefs")},
+                     {"path.storage.overlayfs", path("overlayfs")},
+                     {"path.storage.rootfs", path("rootfs")},
+                     {"path.storage.homefs", path("homefs")},
+                     {"path.run", path("run")},
+                     {"path.qvd.bin", QVD_TEST_PROGRAMS},
+                     {"internal.vm.lxc.name.prefix", unique},
+                     {"internal.vm.network.device.prefix", "qvd"},
+                     {"vm.lxc.init", "/sbin/init"},
+                     {"vm.lxc.signal.halt", "auto"},
+                     {"vm.lxc.processes.max", "500"},
+                     {"vm.lxc.devices", "/dev/fuse"},
+                     {"vm.lxc.console.size", "64"},
+                     {"vm.lxc.apparmor.profile", "auto"},
+                     {"vm.lxc.seccomp.profile", "default"},
+                     {"vm.lxc.unpack.max.mib", "64"},
+                     {"vm.lxc.unpack.max.entries", "1000"},
+                     {"vm.lxc.conf.extra", ""},
+                     {"internal.vm.lxc.conf.extra", ""},
+                     {"vm.lxc.unionfs.type", "overlayfs"}};
+}
+
+World::~World() {
+    std::error_code ignored;
+    if (exists(path("run/vm"))) {
+        Backend backend(*this);  // whatever a failed test left running ends here
+        for (const auto& entry : fs::directory_iterator(path("run/vm"), ignored)) {
+            const auto id = std::strtoull(entry.path().filename().c_str(), nullptr, 10);
+            CallStandIn call;
+            VmOrder vm(*this, id);
+            if (id != 0 && backend.self() != nullptr)
+                backend.table().destroy_vm(backend.self(), vm.raw(), call.raw());
+        }
+    }
+    fs::remove_all(root_, ignored);
+}
+
+std::string World::make_image(const std::string& name,
+                              const std::function<void(const std::string&)>& fill,
+                              const std::string& tar_options) const {
+    const std::string folder = path("making-" + name);
+    fill_busybox(folder);
+    fill(folder);
+    fs::create_directories(path("images"));
+    const std::string archive = path("images/" + name);
+    run("tar -C " + folder + " --numeric-owner " + tar_options + " -cf " + archive + " .");
+    fs::remove_all(folder);
+    return archive;
+}
+
+std::string World::left_overs() const {
+    std::string found;
+    std::ifstream mounts("/proc/self/mounts");
+    for (std::string line; std::getline(mounts, line);)
+        if (line.find(root_) != std::string::npos) found += "mount " + line + "\n";
+    const std::string prefix = configuration.at("internal.vm.lxc.name.prefix");
+    for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
+        if (!hierarchy.is_directory()) continue;
+        std::error_code ignored;
+        for (const auto& group : fs::directory_iterator(hierarchy.path(), ignored))
+            if (file_name(group.path()).find(prefix) != std::string::npos)
+                found += "cgroup " + group.path().string() + "\n";
+    }
+    for (int vm = 1; vm < 300; ++vm)
+        if (::if_nametoindex(("qvd" + std::to_string(vm)).c_str()) != 0)
+            found += "device qvd" + std::to_string(vm) + "\n";
+    for (const char* folder : {"run/vm", "basefs", "overlayfs", "rootfs"}) {
+        std::error_code ignored;
+        for (const auto& entry : fs::directory_iterator(path(folder), ignored)) {
+            const std::string name = file_name(entry.path());
+            for (const char* part : {".sock", ".token", ".new", "untar-", "-fs", ".probe"})
+                if (name.find(part) != std::string::npos) found += "file " + name + "\n";
+        }
+    }
+    return found;
+}
+
+// ---- Backend ------------------------------------------------------------------------------------
+
+Backend::Backend(const World& world) : core_(world.configuration) {
+    void* library = ::dlopen(QVD_TEST_PLUGIN, RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) throw std::runtime_error(::dlerror());
+    const auto entry = reinterpret_cast<const qvd_plugin* (*)()>(::dlsym(library, "qvd_plugin_v1"));
+    const qvd_plugin* plugin = entry();
+    const auto* interface = static_cast<const qvd_interface*>(qvd_array_at(&plugin->interfaces, 0));
+    table_ = static_cast<const qvd_hypervisor*>(interface->table);
+    CallStandIn call;
+    if (table_->create(core_.raw(), call.raw(), &self_) != QVD_OK) {
+        refused = call.sentence;
+        self_ = nullptr;
+        return;
+    }
+    CallStandIn collecting;
+    const qvd_array nobody = QVD_NO_ARRAY;
+    if (table_->collect(self_, &nobody, collecting.raw()) != QVD_OK)
+        throw std::runtime_error(collecting.sentence);
+}
+
+Backend::~Backend() {
+    drop();
+}
+
+void Backend::drop() {
+    if (self_ != nullptr) table_->destroy(self_);
+    self_ = nullptr;
+}
+
+// ---- VmOrder ------------------------------------------------------------------------------------
+
+VmOrder::VmOrder(const World& world, std::uint64_t id, std::uint64_t incarnation)
+    : unpacked_path(world.path("basefs/7-tiny")),
+      bridge(bridge_name()),
+      id_(id),
+      incarnation_(incarnation),
+      uuid_("00000000-0000-0000-0000-" + std::to_string(100000000000ULL + id)),
+      name_("desk_" + std::to_string(id)),
+      address_("10.91.7." + std::to_string(id + 1)),
+      device_("qvd" + std::to_string(id)),
+      overlay_(world.path("overlayfs/7-" + std::to_string(id) + "-overlayfs")) {
+    char mac[32];
+    std::snprintf(mac, sizeof mac, "54:52:00:5b:07:%02x", static_cast<unsigned>(id + 1));
+    mac_ = mac;
+}
+
+const qvd_vm* VmOrder::raw() {
+    disks_.clear();
+    qvd_disk os{};
+    os.size = sizeof os;
+    os.role = QVD_DISK_OS;
+    os.format = QVD_FORMAT_TAR;
+    os.flags = persistent ? QVD_DISK_PERSISTENT : 0;
+    os.di_id = 7;
+    os.path = qvd_text("");
+    os.unpacked_path = qvd_text(unpacked_path.c_str());
+    os.overlay_path = qvd_text(overlay_.c_str());
+    os.target = qvd_text("");
+    disks_.push_back(os);
+    if (!home.empty()) {
+        qvd_disk own = os;
+        own.role = QVD_DISK_HOME;
+        own.format = QVD_FORMAT_DIRECTORY;
+        own.path = qvd_text(home.c_str());
+        own.target = qvd_text("/home");
+        disks_.push_back(own);
+    }
+    addresses_[0] = {sizeof(qvd_address), 24, qvd_text(address_.c_str()), qvd_text("10.91.7.1")};
+    dns_[0] = qvd_text("10.91.7.53");
+    nics_[0] = {sizeof(qvd_nic),          0,
+                qvd_text(mac_.c_str()),   QVD_ARRAY(addresses_),
+                QVD_ARRAY(dns_),          qvd_text("example.test"),
+                qvd_text(bridge.c_str()), qvd_text(device_.c_str())};
+    vm_ = {};
+    vm_.size = sizeof vm_;
+    vm_.id = id_;
+    vm_.uuid = qvd_text(uuid_.c_str());
+    vm_.incarnation = incarnation_;
+    vm_.name = qvd_text(name_.c_str());
+    vm_.user_name = vm_.osf_name = vm_.cpuset = vm_.runtime_path = qvd_text("");
+    vm_.di_id = 7;
+    vm_.memory_mib = memory_mib;
+    vm_.agent_secret = {"s3cret-token", 12};
+    vm_.disks = {disks_.data(), disks_.size(), sizeof(qvd_disk)};
+    vm_.nics = QVD_ARRAY(nics_);
+    vm_.devices = {devices.data(), devices.size(), sizeof(qvd_device)};
+    return &vm_;
+}
+
+qvd_status prepare(Backend& backend, const std::string& archive, const std::string& target,
+                   CallStandIn& call) {
+    qvd_image image{};
+    image.size = sizeof image;
+    image.format = QVD_FORMAT_TAR;
+    image.di_id = 7;
+    image.path = qvd_text(archive.c_str());
+    image.unpacked_path = qvd_text(target.c_str());
+    image.checksum = qvd_text("");
+    return backend.table().prepare_image(backend.self(), &image, call.raw());
+}
+
+// ---- the container's web server -----------------------------------------------------------------
+
+namespace {
+
+std::string fetch_once(const std::string& address, const std::string& name) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(8080);
+    ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
+    ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    pollfd writable{fd, POLLOUT, 0};
+    std::string answer;
+    const std::string request = "GET /" + name + " HTTP/1.0\r\n\r\n";
+    if (::poll(&writable, 1, 200) == 1 && (writable.revents & POLLERR) == 0 &&
+        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
+        pollfd readable{fd, POLLIN, 0};
+        char bytes[4096];
+        for (ssize_t n = 0;
+             ::poll(&readable, 1, 1000) == 1 && (n = ::recv(fd, bytes, sizeof bytes, 0)) > 0;)
+            answer.append(bytes, static_cast<std::size_t>(n));
+    }
+    ::close(fd);
+    const std::size_t body = answer.find("\r\n\r\n");
+    return answer.compare(0, 12, "HTTP/1.0 200") == 0 || answer.compare(0, 12, "HTTP/1.1 200") == 0
+               ? answer.substr(body + 4)
+               : std::string();
+}
+
+}  // namespace
+
+std::string fetch(const std::string& address, const std::string& name,
+                  std::chrono::milliseconds patience) {
+    std::string body;
+    eventually([&] { return !(body = fetch_once(address, name)).empty(); }, patience);
+    return body;
+}
+
+}  // namespace qvd::test

@@ -1,0 +1,113 @@
+// A node of its own for these tests: network and mount namespaces, a bridge, storage in a temporary
+// folder, a tiny image, and the plugin loaded from its file.
+#pragma once
+
+#include "core_stand_in.hpp"
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace qvd::test {
+
+// The storage and configuration of one test; gone with it, and whatever it left behind with it.
+class World {
+public:
+    World();
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+    ~World();
+
+    std::string path(const std::string& below) const { return root_ + "/" + below; }
+    std::map<std::string, std::string> configuration;
+
+    // Packs the files that `fill` puts into a folder on top of a working busybox system.
+    std::string make_image(const std::string& name,
+                           const std::function<void(const std::string&)>& fill,
+                           const std::string& tar_options = "-z") const;
+    std::string make_image() const {
+        return make_image("7-tiny.tar.gz", [](const std::string&) {});
+    }
+    // What of this world's containers there is on the node: mounts, cgroups, devices, sockets,
+    // tokens, half-made folders. Empty when all is undone.
+    std::string left_overs() const;
+
+private:
+    std::string root_;
+};
+
+// An instance of the plugin.
+class Backend {
+public:
+    explicit Backend(const World& world);
+    Backend(const Backend&) = delete;
+    Backend& operator=(const Backend&) = delete;
+    ~Backend();
+
+    const qvd_hypervisor& table() const { return *table_; }
+    void* self() const { return self_; }
+    CoreStandIn& core() { return core_; }
+    // Why create() refused; empty if it did not.
+    std::string refused;
+    // As if the core was killed: the instance goes, the containers stay.
+    void drop();
+
+private:
+    CoreStandIn core_;
+    const qvd_hypervisor* table_;
+    void* self_ = nullptr;
+};
+
+// A VM to be started from an unpacked image.
+class VmOrder {
+public:
+    VmOrder(const World& world, std::uint64_t id, std::uint64_t incarnation = 1);
+
+    const qvd_vm* raw();
+    std::string address() const { return address_; }
+
+    std::uint64_t memory_mib = 128;
+    bool persistent = false;
+    std::string unpacked_path;
+    std::string bridge;
+    std::string home;
+    std::vector<qvd_device> devices;
+
+private:
+    std::uint64_t id_;
+    std::uint64_t incarnation_;
+    std::string uuid_;
+    std::string name_;
+    std::string mac_;
+    std::string address_;
+    std::string device_;
+    std::string overlay_;
+    qvd_vm vm_{};
+    std::vector<qvd_disk> disks_;
+    qvd_address addresses_[1] = {};
+    qvd_str dns_[1] = {};
+    qvd_nic nics_[1] = {};
+};
+
+// Unpacks an image; the status, with path or sentence in `call`.
+qvd_status prepare(Backend& backend, const std::string& archive, const std::string& target,
+                   CallStandIn& call);
+
+// What the container's web server answers for /NAME; empty if nothing came in time.
+std::string fetch(const std::string& address, const std::string& name,
+                  std::chrono::milliseconds patience = std::chrono::seconds(10));
+
+// Asks until it is true; false after the patience.
+bool eventually(const std::function<bool()>& condition,
+                std::chrono::milliseconds patience = std::chrono::seconds(10));
+
+void write_file(const std::string& path, const std::string& content, unsigned mode = 0644);
+std::string read_file(const std::string& path);
+bool exists(const std::string& path);
+// The bridge of this process's network.
+std::string bridge_name();
+
+}  // namespace qvd::test
