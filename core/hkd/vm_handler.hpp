@@ -122,6 +122,7 @@ private:
     Awaitable<Result<void>> start_backend(std::uint64_t generation);
     Awaitable<void> await_agent(std::uint64_t generation);
     Awaitable<void> watch_agent(std::uint64_t generation);
+    Awaitable<bool> tells(Error unanswered);
     Awaitable<void> watch_for_recovery(std::uint64_t generation);
     Awaitable<void> shut_down(std::uint64_t generation);
     Awaitable<void> terminate(std::uint64_t generation);

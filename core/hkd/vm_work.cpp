@@ -173,6 +173,13 @@ asio::awaitable<void> VmHandler::await_agent(std::uint64_t generation) {
     }
 }
 
+// Without the database the broker cannot know where the agent is: then nothing is learnt.
+asio::awaitable<bool> VmHandler::tells(Error unanswered) {
+    if (says_nothing(unanswered)) co_return false;
+    const auto row = co_await workshop_->store.vm(plan_.vm);
+    co_return row.ok();
+}
+
 asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
     Silence silence(workshop_->schedule.clock(), workshop_->limits->running);
     for (;;) {
@@ -182,8 +189,9 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
             silence.broken();
             // For operators only; the next answer makes good for a lost write.
             (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
-        } else if (!says_nothing(answer.error())) {
-            silence.goes_on();
+        } else {
+            const bool counts = co_await tells(answer.error());
+            if (counts) silence.goes_on();
         }
         if (is_past(generation)) co_return;
         if (silence.too_long()) {

@@ -1,0 +1,47 @@
+// The agents, by way of the broker: calls over the socketpair that the supervisor hands to both.
+#pragma once
+
+#include "base/unique_fd.hpp"
+#include "hkd/agent_calls.hpp"
+#include "hkd/schedule.hpp"
+#include "net/frame_channel.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <map>
+#include <memory>
+
+namespace qvd::hkd {
+
+// Belongs to one event loop; it and `schedule` outlive all calls.
+class BrokerLink final : public AgentCalls {
+public:
+    BrokerLink(boost::asio::any_io_executor executor, Schedule& schedule)
+        : executor_(std::move(executor)), schedule_(schedule) {}
+
+    // A broker, instead of the one before.
+    void connect(UniqueFd socket);
+    [[nodiscard]] bool connected() const { return channel_ && channel_->is_open(); }
+
+    boost::asio::awaitable<Result<std::string>> call(VmId vm, std::int64_t incarnation,
+                                                     std::string method, AgentParameters parameters,
+                                                     Milliseconds timeout) override;
+
+private:
+    struct Pending {
+        std::optional<Result<std::string>> answer;
+        std::unique_ptr<Alarm> alarm;
+    };
+
+    boost::asio::awaitable<void> listen(std::shared_ptr<net::FrameChannel> channel);
+    void answered(const net::AgentAnswer& answer);
+    void lose_all();
+
+    boost::asio::any_io_executor executor_;
+    Schedule& schedule_;
+    std::shared_ptr<net::FrameChannel> channel_;
+    std::map<std::uint64_t, std::shared_ptr<Pending>> pending_;
+    std::uint64_t next_ = 1;
+};
+
+}  // namespace qvd::hkd

@@ -1,0 +1,240 @@
+#include "hkd/control.hpp"
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "hkd/spawn.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+namespace qvd::hkd {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace json = boost::json;
+using Protocol = asio::local::stream_protocol;
+
+namespace {
+
+constexpr std::size_t most_head_bytes = 8192;
+constexpr std::streamoff log_tail_bytes = 64 * 1024;
+constexpr auto patience = std::chrono::seconds(10);
+constexpr auto as_pair = asio::as_tuple(asio::use_awaitable);
+using Stream = beast::basic_stream<Protocol>;
+using Response = http::response<http::string_body>;
+
+long group_id(const std::string& name) {
+    const group* const found = ::getgrnam(name.c_str());  // NOLINT(concurrency-mt-unsafe): one loop
+    return found == nullptr ? -1 : static_cast<long>(found->gr_gid);
+}
+
+std::vector<unsigned> groups_of(int socket, const ucred& peer) {
+    std::vector<unsigned> groups{peer.gid};
+    std::array<gid_t, 256> more{};
+    socklen_t length = sizeof more;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, more.data(), &length) == 0)
+        groups.insert(groups.end(), more.begin(), more.begin() + length / sizeof(gid_t));
+    return groups;
+}
+
+bool is_allowed(int socket, long group) {
+    ucred peer{};
+    socklen_t length = sizeof peer;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return false;
+    return may_control(peer.uid, groups_of(socket, peer), group);
+}
+
+// The last lines of a file, cut at a line's beginning.
+Result<std::string> tail(const std::string& path) {
+    std::ifstream in(path, std::ios::binary | std::ios::ate);
+    if (!in) return errno_error("control.log", "cannot read " + path);
+    const std::streamoff size = in.tellg();
+    const std::streamoff from = std::max<std::streamoff>(0, size - log_tail_bytes);
+    in.seekg(from);
+    std::string text(static_cast<std::size_t>(size - from), '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (from == 0) return text;
+    const auto line = text.find('\n');
+    return line == std::string::npos ? text : text.substr(line + 1);
+}
+
+Response answer(http::status status, std::string_view type, std::string body) {
+    Response response(status, 11);
+    response.set(http::field::content_type, type);
+    response.keep_alive(false);
+    response.body() = std::move(body);
+    response.prepare_payload();
+    return response;
+}
+
+Response refusal(http::status status, const Error& error) {
+    json::object body{{"code", error.code()}, {"message", error.sentence()}};
+    return answer(status, "application/json", json::serialize(body) + "\n");
+}
+
+Response document(const json::value& value) {
+    return answer(http::status::ok, "application/json", json::serialize(value) + "\n");
+}
+
+}  // namespace
+
+bool may_control(unsigned user, const std::vector<unsigned>& groups, long group) {
+    return user == 0 || (group >= 0 && std::ranges::any_of(groups, [group](unsigned one) {
+                             return static_cast<long>(one) == group;
+                         }));
+}
+
+struct Control::Server : std::enable_shared_from_this<Control::Server> {
+    Server(asio::any_io_executor loop, ControlSource its_source)
+        : executor(std::move(loop)), source(std::move(its_source)), acceptor(executor) {}
+
+    asio::awaitable<void> accept();
+    asio::awaitable<void> serve(Protocol::socket socket);
+    Response respond(const http::request<http::empty_body>& request) const;
+    [[nodiscard]] Response status() const;
+    [[nodiscard]] Response vms() const;
+    [[nodiscard]] Response console(std::string_view id) const;
+
+    asio::any_io_executor executor;
+    ControlSource source;
+    Protocol::acceptor acceptor;
+    std::string path;
+    long group = -1;
+};
+
+asio::awaitable<void> Control::Server::accept() {
+    while (acceptor.is_open()) {
+        auto [problem, socket] = co_await acceptor.async_accept(as_pair);
+        if (problem) co_return;
+        if (!is_allowed(socket.native_handle(), group)) {
+            log::warn("control.refused", {}, "only root and the group qvd-admin may ask");
+            continue;
+        }
+        spawn(executor, serve(std::move(socket)), shared_from_this());
+    }
+}
+
+asio::awaitable<void> Control::Server::serve(Protocol::socket socket) {
+    Stream stream(std::move(socket));
+    stream.expires_after(patience);
+    beast::flat_buffer buffer(most_head_bytes);
+    http::request_parser<http::empty_body> parser;
+    parser.header_limit(most_head_bytes);
+    const auto [broken, got] = co_await http::async_read(stream, buffer, parser, as_pair);
+    if (broken) co_return;
+    const Response response = respond(parser.get());
+    // Whoever left without his answer does not need it.
+    (void)co_await http::async_write(stream, response, as_pair);
+}
+
+Response Control::Server::respond(const http::request<http::empty_body>& request) const {
+    if (request.method() != http::verb::get)
+        return refusal(http::status::method_not_allowed,
+                       {ErrorKind::unsupported, "control.method", "only GET is understood here"});
+    const std::string_view target(request.target().data(), request.target().size());
+    if (target == "/v1/status") return status();
+    if (target == "/v1/vms") return vms();
+    if (target == "/v1/plugins") {
+        json::array names;
+        for (const std::string& name : source.plugins()) names.emplace_back(name);
+        return document(json::object{{"hypervisors", std::move(names)}});
+    }
+    constexpr std::string_view before = "/v1/vm/";
+    constexpr std::string_view after = "/log";
+    if (target.starts_with(before) && target.ends_with(after) &&
+        target.size() > before.size() + after.size())
+        return console(target.substr(before.size(), target.size() - before.size() - after.size()));
+    return refusal(http::status::not_found, {ErrorKind::not_found, "control.target",
+                                             "there is nothing at " + text::quoted(target)});
+}
+
+Response Control::Server::status() const {
+    const ControlSource::Status now = source.status();
+    return document(json::object{{"node", now.node},
+                                 {"state", now.state},
+                                 {"reason", now.reason},
+                                 {"broker", now.broker},
+                                 {"starting", now.starting},
+                                 {"waiting_to_start", now.waiting}});
+}
+
+Response Control::Server::vms() const {
+    json::array all;
+    for (const VmFacts& vm : source.vms())
+        all.push_back(json::object{{"id", vm.vm.value()},
+                                   {"name", vm.name},
+                                   {"incarnation", vm.incarnation},
+                                   {"state", to_string(vm.stage)},
+                                   {"seconds", vm.in_stage.count()},
+                                   {"reason", vm.reason},
+                                   {"doing", vm.doing},
+                                   {"pid", vm.pid}});
+    return document(json::object{{"vms", std::move(all)}});
+}
+
+Response Control::Server::console(std::string_view id) const {
+    const auto number = text::to_integer(id);
+    const std::string file = number ? source.console_log(VmId{*number}) : std::string();
+    if (file.empty())
+        return refusal(http::status::not_found, {ErrorKind::not_found, "control.vm",
+                                                 "vm " + std::string(id) + " is not here"});
+    auto text = tail(file);
+    if (!text.ok()) return refusal(http::status::not_found, text.error());
+    return answer(http::status::ok, "text/plain; charset=utf-8", std::move(text).value());
+}
+
+Control::Control(asio::any_io_executor executor, ControlSource source)
+    : server_(std::make_shared<Server>(std::move(executor), std::move(source))) {
+}
+
+Control::~Control() {
+    boost::system::error_code ignored;
+    server_->acceptor.close(ignored);
+}
+
+Result<void> Control::open(const std::string& path, const std::string& group) {
+    const auto failed = [&path](const boost::system::error_code& problem) {
+        return Error{ErrorKind::unavailable, "control.socket",
+                     "cannot listen at " + path + ": " + problem.message()};
+    };
+    server_->group = group_id(group);
+    server_->path = path;
+    ::unlink(path.c_str());
+    boost::system::error_code problem;
+    server_->acceptor.open(Protocol(), problem);
+    if (problem) return failed(problem);
+    // Nobody may connect before its owner and mode are right.
+    const mode_t before = ::umask(0177);
+    server_->acceptor.bind(Protocol::endpoint(path), problem);
+    ::umask(before);
+    if (problem) return failed(problem);
+    if (server_->group >= 0 && ::chown(path.c_str(), 0, static_cast<gid_t>(server_->group)) != 0)
+        return errno_error("control.socket", "cannot give " + path + " to the group " + group);
+    if (::chmod(path.c_str(), 0660) != 0)
+        return errno_error("control.socket", "cannot set the mode of " + path);
+    server_->acceptor.listen(64, problem);
+    if (problem) return failed(problem);
+    spawn(server_->executor, server_->accept(), server_);
+    return {};
+}
+
+}  // namespace qvd::hkd

@@ -1,0 +1,53 @@
+// The node's control socket, path.run/control.sock: what only the node knows, as JSON over
+// HTTP/1.1, for root and the group qvd-admin.
+//   GET /v1/status      GET /v1/vms      GET /v1/plugins      GET /v1/vm/ID/log
+#pragma once
+
+#include "base/result.hpp"
+#include "hkd/vm_handler.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace qvd::hkd {
+
+// Where the answers come from; asked on the event loop.
+struct ControlSource {
+    struct Status {
+        std::string node;
+        std::string state;
+        std::string reason;
+        bool broker = false;      // whether there is one to call agents
+        int starting = 0;         // VMs that hold a slot
+        std::size_t waiting = 0;  // VMs that wait for one
+    };
+    std::function<Status()> status;
+    std::function<std::vector<VmFacts>()> vms;
+    std::function<std::vector<std::string>()> plugins;
+    // The file with a VM's console output; empty if it has none here.
+    std::function<std::string(VmId)> console_log;
+};
+
+class Control {
+public:
+    Control(boost::asio::any_io_executor executor, ControlSource source);
+    ~Control();
+    Control(const Control&) = delete;
+    Control& operator=(const Control&) = delete;
+
+    // Listens at `path`, mode 0660, group `group` if there is such a one. Errors: control.socket.
+    Result<void> open(const std::string& path, const std::string& group);
+
+private:
+    struct Server;
+    std::shared_ptr<Server> server_;
+};
+
+// Whether a process of this user and these groups may ask; `group` -1: there is no such group.
+bool may_control(unsigned user, const std::vector<unsigned>& groups, long group);
+
+}  // namespace qvd::hkd

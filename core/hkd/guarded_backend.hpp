@@ -1,0 +1,45 @@
+// A backend whose VMs get past the node's firewall as themselves, from before their start to after
+// their end.
+#pragma once
+
+#include "hkd/backend.hpp"
+#include "hkd/network/network.hpp"
+
+namespace qvd::hkd {
+
+class GuardedBackend final : public Backend {
+public:
+    // Both outlive it.
+    GuardedBackend(Backend& inner, network::Network& network) : inner_(inner), network_(network) {}
+
+    Token listen(std::function<void(const FoundVm&)> hear) override {
+        return inner_.listen(std::move(hear));
+    }
+    Async<void> collect(std::vector<std::string> keep_uuids) override {
+        return inner_.collect(std::move(keep_uuids));
+    }
+    Async<std::vector<FoundVm>> survey() override { return inner_.survey(); }
+    Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override {
+        return inner_.prepare_image(std::move(image), deadline, std::move(progress));
+    }
+    Async<void> start(VmPlan vm, Deadline deadline) override;
+    Async<void> stop(VmPlan vm, Deadline deadline) override {
+        return inner_.stop(std::move(vm), deadline);
+    }
+    Async<void> destroy(VmPlan vm, Deadline deadline) override;
+    Async<FoundVm> state(VmPlan vm, Deadline deadline) override {
+        return inner_.state(std::move(vm), deadline);
+    }
+    Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) override {
+        return inner_.usage(std::move(vm), deadline);
+    }
+    Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override {
+        return inner_.console(std::move(vm), deadline);
+    }
+
+private:
+    Backend& inner_;
+    network::Network& network_;
+};
+
+}  // namespace qvd::hkd

@@ -1,0 +1,25 @@
+// How busy this machine is, from /proc.
+#pragma once
+
+#include "base/result.hpp"
+#include "model/node.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace qvd::hkd {
+
+class LoadMeter {
+public:
+    explicit LoadMeter(std::string proc = "/proc") : proc_(std::move(proc)) {}
+
+    // The idle share is that since the call before (first: since boot). Errors: load.unreadable.
+    Result<NodeLoad> read();
+
+private:
+    std::string proc_;
+    std::uint64_t busy_ = 0;
+    std::uint64_t idle_ = 0;
+};
+
+}  // namespace qvd::hkd

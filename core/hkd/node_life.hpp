@@ -1,0 +1,100 @@
+// The life of this node: unconfigured until it has what it needs, then it claims its row, raises
+// the network, adopts its VMs and runs; stopped, its VMs run on; evacuated, nothing is left.
+#pragma once
+
+#include "config/view.hpp"
+#include "hkd/backend.hpp"
+#include "hkd/load.hpp"
+#include "hkd/network/network.hpp"
+#include "hkd/vms.hpp"
+#include "store/store.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace qvd::hkd {
+
+// What the node has and is; belongs to the event loop and outlives it.
+class NodeLife {
+public:
+    struct Parts {
+        boost::asio::any_io_executor executor;
+        store::Store& store;
+        Backend& backend;  // network guarded
+        AgentCalls& agents;
+        Schedule& schedule;
+        network::Network* network = nullptr;                  // null: none (tests)
+        std::function<Result<void>()> load_plugins;           // before the first survey
+        std::function<void(const config::View&)> configured;  // each time it has changed
+        std::function<void(const std::string&)> tell;  // one sentence of status; empty: all is well
+        std::function<void()> ready;
+        std::function<void()> superseded;
+        std::string boot_id;
+        std::string host_name;
+    };
+
+    // `view`: what the file says.
+    NodeLife(Parts parts, config::View view);
+
+    // Until the node is told to stop; then everything is as the orders below say.
+    boost::asio::awaitable<void> run();
+
+    void stop(bool evacuate);
+    // Configuration or anything else that it waits for may have changed.
+    void look_again();
+    void heard(const store::Announcement& announcement);
+
+    [[nodiscard]] NodeState state() const { return state_; }
+    [[nodiscard]] const std::string& reason() const { return reason_; }
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] const config::View& view() const { return view_; }
+    [[nodiscard]] int slots_taken() const { return workshop_ ? workshop_->slots.taken() : 0; }
+    [[nodiscard]] std::size_t slots_awaited() const {
+        return workshop_ ? workshop_->slots.waiting() : 0;
+    }
+    // Null until the node has come so far.
+    [[nodiscard]] Vms* vms() { return vms_ ? &*vms_ : nullptr; }
+
+private:
+    template <class T>
+    using Awaitable = boost::asio::awaitable<T>;
+
+    Async<void> configure();
+    Async<void> find_row();
+    Async<void> claim();
+    Async<void> come_up();
+    Async<void> raise_network();
+    Async<void> report_load();
+    Awaitable<void> keep_reporting();
+    Awaitable<void> keep_looking_after();
+    Awaitable<void> keep_configured();
+    Awaitable<void> leave();
+    Awaitable<void> wait(Milliseconds time);
+    Awaitable<void> say(NodeState state, std::string reason);
+    [[nodiscard]] bool embedded() const;
+    [[nodiscard]] bool ending() const { return stop_ || superseded_; }
+
+    Parts parts_;
+    config::View file_;
+    config::View view_;
+    std::string name_;
+    NodeId node_;
+    std::string address_;
+    std::int64_t epoch_ = 0;
+    bool claimed_ = false;
+    bool rebooted_ = false;
+    NodeState state_ = NodeState::stopped;
+    std::string reason_;
+    LoadMeter meter_;
+    std::unique_ptr<Workshop> workshop_;
+    std::optional<Vms> vms_;
+    std::unique_ptr<Alarm> alarm_;
+    std::unique_ptr<Alarm> reconfigure_;
+    bool changed_ = false;
+    bool stop_ = false;
+    bool evacuate_ = false;
+    bool superseded_ = false;
+};
+
+}  // namespace qvd::hkd

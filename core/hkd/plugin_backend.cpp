@@ -1,0 +1,148 @@
+#include "hkd/plugin_backend.hpp"
+
+#include "base/log.hpp"
+#include "plugin/host.hpp"
+#include "plugin/keys.hpp"
+
+namespace qvd::hkd {
+
+namespace {
+
+constexpr Milliseconds survey_limit{60'000};
+
+FoundVm found(plugin::VmStatus status, std::string hypervisor) {
+    FoundVm one;
+    static_cast<plugin::VmStatus&>(one) = std::move(status);
+    one.hypervisor = std::move(hypervisor);
+    return one;
+}
+
+plugin::VmSpec spec_of(const VmPlan& plan) {
+    return static_cast<const plugin::VmSpec&>(plan);
+}
+
+}  // namespace
+
+PluginBackend::PluginBackend(plugin::Host& host, plugin::Registry& registry)
+    : host_(host), registry_(registry) {
+}
+
+std::string PluginBackend::resolved(const std::string& name) const {
+    return plugin::Registry::resolve(QVD_HYPERVISOR, name, host_.view());
+}
+
+Result<plugin::Hypervisor*> PluginBackend::hypervisor(const std::string& name) {
+    auto& known = hypervisors_[resolved(name)];
+    if (!known) {
+        auto instance = registry_.make(QVD_HYPERVISOR, name);
+        if (!instance.ok()) {
+            hypervisors_.erase(resolved(name));
+            return std::move(instance).error();
+        }
+        known = std::make_unique<plugin::Hypervisor>(std::move(instance).value());
+    }
+    return known.get();
+}
+
+Result<void> PluginBackend::load() {
+    const config::View view = host_.view();
+    std::vector<std::string> names = view.get(plugin::hypervisors);
+    if (names.empty()) names.push_back(view.get(plugin::hypervisor));
+    for (const std::string& name : names) {
+        const auto loaded = hypervisor(name);
+        if (!loaded.ok()) return loaded.error();
+    }
+    return {};
+}
+
+std::vector<std::string> PluginBackend::names() const {
+    std::vector<std::string> all;
+    for (const auto& [name, one] : hypervisors_) all.push_back(name);
+    return all;
+}
+
+Backend::Token PluginBackend::listen(std::function<void(const FoundVm&)> hear) {
+    listener_ = std::make_shared<std::function<void(const FoundVm&)>>(std::move(hear));
+    host_.on_vm_event = [weak = std::weak_ptr(listener_)](plugin::VmStatus status) {
+        if (const auto listener = weak.lock()) (*listener)(found(std::move(status), ""));
+    };
+    return {nullptr, [this](std::nullptr_t) { listener_.reset(); }};
+}
+
+Async<void> PluginBackend::collect(std::vector<std::string> keep_uuids) {
+    for (const auto& [name, one] : hypervisors_) {
+        std::vector<std::string> keep = keep_uuids;
+        const Result<void> collected = co_await one->collect(std::move(keep), survey_limit);
+        // What cannot be cleaned up now is in the way of one VM at most, not of the node.
+        if (!collected.ok() && collected.error().kind() != ErrorKind::unsupported)
+            log::warn("hypervisor.not_collected", {{"plugin", name}}, collected.error().sentence());
+    }
+    co_return Result<void>{};
+}
+
+Async<std::vector<FoundVm>> PluginBackend::survey() {
+    std::vector<FoundVm> all;
+    for (const auto& [name, one] : hypervisors_) {
+        QVD_CO_TRY(std::vector<plugin::VmStatus> seen, co_await one->survey(survey_limit));
+        for (plugin::VmStatus& status : seen) all.push_back(found(std::move(status), name));
+    }
+    co_return all;
+}
+
+Async<void> PluginBackend::prepare_image(ImagePlan image, Deadline deadline, Progress progress) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(image.hypervisor));
+    plugin::ImageSpec spec = static_cast<const plugin::ImageSpec&>(image);
+    plugin::Progress tell = [progress = std::move(progress)](int percent,
+                                                             const std::string& sentence) {
+        progress(percent > 0 ? sentence + ": " + std::to_string(percent) + " %" : sentence);
+    };
+    const auto prepared =
+        co_await one->prepare_image(std::move(spec), std::move(tell), deadline.remaining());
+    // Optional: a backend without it has nothing to prepare.
+    if (!prepared.ok() && prepared.error().kind() != ErrorKind::unsupported)
+        co_return prepared.error();
+    co_return Result<void>{};
+}
+
+Async<void> PluginBackend::start(VmPlan vm, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    std::string trace = "vm-" + vm.vm.text() + "." + std::to_string(vm.incarnation);
+    plugin::VmSpec spec = spec_of(vm);
+    const auto started =
+        co_await one->start(std::move(spec), deadline.remaining(), std::move(trace));
+    if (!started.ok()) co_return started.error();
+    co_return Result<void>{};
+}
+
+Async<void> PluginBackend::stop(VmPlan vm, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    plugin::VmSpec spec = spec_of(vm);
+    co_return co_await one->stop(std::move(spec), deadline.remaining());
+}
+
+Async<void> PluginBackend::destroy(VmPlan vm, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    plugin::VmSpec spec = spec_of(vm);
+    co_return co_await one->destroy_vm(std::move(spec), deadline.remaining());
+}
+
+Async<FoundVm> PluginBackend::state(VmPlan vm, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    plugin::VmSpec spec = spec_of(vm);
+    QVD_CO_TRY(plugin::VmStatus status, co_await one->state(std::move(spec), deadline.remaining()));
+    co_return found(std::move(status), one->name());
+}
+
+Async<plugin::VmUsageStatus> PluginBackend::usage(VmPlan vm, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    plugin::VmSpec spec = spec_of(vm);
+    co_return co_await one->usage(std::move(spec), deadline.remaining());
+}
+
+Async<std::vector<plugin::ConsoleEndpoint>> PluginBackend::console(VmPlan vm, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    plugin::VmSpec spec = spec_of(vm);
+    co_return co_await one->console(std::move(spec), deadline.remaining());
+}
+
+}  // namespace qvd::hkd

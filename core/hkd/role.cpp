@@ -1,0 +1,223 @@
+#include "hkd/role.hpp"
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "config/keys.hpp"
+#include "hkd/broker_link.hpp"
+#include "hkd/control.hpp"
+#include "hkd/guarded_backend.hpp"
+#include "hkd/node_life.hpp"
+#include "hkd/plugin_backend.hpp"
+#include "hkd/spawn.hpp"
+#include "plugin/host.hpp"
+#include "plugin/processes.hpp"
+#include "store/postgres.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <unistd.h>
+
+#include <array>
+
+namespace qvd::hkd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+    return name.data();
+}
+
+std::string boot_id() {
+    const auto text = file::read("/proc/sys/kernel/random/boot_id", 64);
+    return text.ok() ? std::string(text::trim(*text)) : std::string();
+}
+
+// Everything that hkd is made of, in the order in which it is needed.
+class Role {
+public:
+    Role(asio::io_context& loop, net::RoleLink& link, config::View view, store::Store& store);
+
+    void begin();
+    [[nodiscard]] int exit_status() const { return exit_status_; }
+
+private:
+    NodeLife::Parts parts();
+    ControlSource control_source();
+    void open_control();
+    asio::awaitable<void> live();
+    asio::awaitable<void> beat();
+    asio::awaitable<void> listen_to_supervisor();
+    bool obey_all();
+    void obey(net::Order order);
+
+    asio::io_context& loop_;
+    net::RoleLink& link_;
+    config::View view_;
+    store::Store& store_;
+    LoopSchedule schedule_;
+    plugin::Host host_;
+    plugin::Registry registry_;
+    PluginBackend plugins_;
+    network::Network network_;
+    GuardedBackend backend_;
+    BrokerLink broker_;
+    NodeLife node_;
+    Control control_;
+    store::Store::Token listening_;
+    int exit_status_ = 0;
+};
+
+Role::Role(asio::io_context& loop, net::RoleLink& link, config::View view, store::Store& store)
+    : loop_(loop),
+      link_(link),
+      view_(view),
+      store_(store),
+      schedule_(loop.get_executor()),
+      host_(loop, view, &store),
+      registry_(host_),
+      plugins_(host_, registry_),
+      backend_(plugins_, network_),
+      broker_(loop.get_executor(), schedule_),
+      node_(parts(), std::move(view)),
+      control_(loop.get_executor(), control_source()) {
+    host_.processes = std::make_unique<plugin::Processes>(
+        host_.workers().get_executor(), view_.get(config::path_run) + "/processes");
+    host_.vm_addresses = [this]() -> Result<std::pair<std::string, std::string>> {
+        QVD_TRY(const network::Addresses addresses, network::addresses_of(host_.view()));
+        return std::pair(network::to_text(addresses.vm_first), network::to_text(addresses.vm_last));
+    };
+}
+
+NodeLife::Parts Role::parts() {
+    return {
+        loop_.get_executor(),
+        store_,
+        backend_,
+        broker_,
+        schedule_,
+        &network_,
+        [this] { return plugins_.load(); },
+        [this](const config::View& view) { host_.set_view(view); },
+        [this](const std::string& sentence) { (void)link_.send(net::report::Status{sentence}); },
+        [this] { (void)link_.send(net::report::Ready{}); },
+        [this] {
+            exit_status_ = 3;
+            (void)link_.send(net::report::Exiting{"another hkd has claimed this node"});
+        },
+        boot_id(),
+        host_name()};
+}
+
+ControlSource Role::control_source() {
+    ControlSource source;
+    source.status = [this] {
+        return ControlSource::Status{node_.name(),        std::string(to_string(node_.state())),
+                                     node_.reason(),      broker_.connected(),
+                                     node_.slots_taken(), node_.slots_awaited()};
+    };
+    source.vms = [this] {
+        const Vms* const vms = node_.vms();
+        return vms == nullptr ? std::vector<VmFacts>{} : vms->facts();
+    };
+    source.plugins = [this] { return plugins_.names(); };
+    // Of a VM that has ended, too: that is when one wants to read it.
+    source.console_log = [this](VmId vm) {
+        const std::string folder = view_.get(config::path_run) + "/vm/" + vm.text();
+        return ::access(folder.c_str(), F_OK) == 0 ? folder + "/console.log" : std::string();
+    };
+    return source;
+}
+
+void Role::open_control() {
+    const std::string run = view_.get(config::path_run);
+    Result<void> opened = file::make_folders(run, 0755);
+    if (opened.ok()) opened = control_.open(run + "/control.sock", "qvd-admin");
+    if (!opened.ok())
+        log::error("control.not_opened", {{"code", opened.error().code()}},
+                   opened.error().sentence());
+}
+
+void Role::begin() {
+    open_control();
+    listening_ = store_.listen(
+        [this](const store::Announcement& announcement) { node_.heard(announcement); });
+    spawn(loop_.get_executor(), beat(), 0);
+    spawn(loop_.get_executor(), listen_to_supervisor(), 0);
+    spawn(loop_.get_executor(), live(), 0);
+}
+
+asio::awaitable<void> Role::live() {
+    co_await node_.run();
+    loop_.stop();
+}
+
+asio::awaitable<void> Role::beat() {
+    for (;;) {
+        net::report::Alive alive;
+        if (const Vms* const vms = node_.vms())
+            alive.load = static_cast<std::uint32_t>(vms->size());
+        alive.overdue_ms = static_cast<std::uint32_t>(host_.longest_overdue().count());
+        (void)link_.send(alive);
+        co_await schedule_.sleep(net::RoleLink::beat / 2);
+    }
+}
+
+asio::awaitable<void> Role::listen_to_supervisor() {
+    asio::posix::stream_descriptor socket(loop_, ::dup(link_.fd()));
+    for (;;) {
+        const auto [problem] = co_await socket.async_wait(asio::posix::stream_descriptor::wait_read,
+                                                          asio::as_tuple(asio::use_awaitable));
+        if (problem || !obey_all()) break;
+    }
+    // Without a supervisor: end at once, the node's row as it is; the VMs go on.
+    log::warn("hkd.alone", {}, "the supervisor is gone");
+    loop_.stop();
+}
+
+// False: the supervisor is gone.
+bool Role::obey_all() {
+    for (;;) {
+        auto order = link_.try_receive();
+        if (!order.ok()) return false;
+        if (!*order) return true;
+        obey(std::move(**order));
+    }
+}
+
+void Role::obey(net::Order order) {
+    if (const auto* const peer = std::get_if<net::order::Peer>(&order.what)) {
+        if (peer->role == net::Role::broker) broker_.connect(std::move(order.fd));
+        return;
+    }
+    if (std::holds_alternative<net::order::Listen>(order.what)) return;
+    const bool evacuate = std::holds_alternative<net::order::Evacuate>(order.what);
+    log::info("hkd.stops", {}, evacuate ? "with every VM" : "its VMs run on");
+    node_.stop(evacuate);
+}
+
+}  // namespace
+
+int run(net::RoleLink link, config::View view) {
+    asio::io_context loop(1);
+    auto store = store::open_postgres(loop.get_executor(), view, store::Role::hkd);
+    if (!store.ok()) {
+        log::error("hkd.store", {{"code", store.error().code()}}, store.error().sentence());
+        (void)link.send(net::report::Exiting{store.error().sentence()});
+        return 1;
+    }
+    Role role(loop, link, std::move(view), **store);
+    role.begin();
+    log::info("hkd.started", {{"instance", link.instance()}}, "");
+    loop.run();
+    log::info("hkd.ended", {{"instance", link.instance()}}, "");
+    return role.exit_status();
+}
+
+}  // namespace qvd::hkd
