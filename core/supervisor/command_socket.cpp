@@ -1,5 +1,7 @@
 #include "supervisor/command_socket.hpp"
 
+#include "supervisor/socket_address.hpp"
+
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -54,8 +56,7 @@ Result<UniqueFd> open_command_socket(const std::string& path) {
     if (!socket) return errno_error("command.socket", "cannot make a socket");
     ::unlink(path.c_str());
     const mode_t before = ::umask(0177);
-    const int bound =
-        ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const int bound = ::bind(socket.get(), as_sockaddr(address), sizeof address);
     const int number = errno;
     ::umask(before);
     errno = number;
@@ -86,7 +87,7 @@ Result<std::string> ask_supervisor(const std::string& path, std::string_view req
     QVD_TRY(const sockaddr_un address, address_of(path));
     const UniqueFd socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
     if (!socket) return errno_error("command.socket", "cannot make a socket");
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    if (::connect(socket.get(), as_sockaddr(address), sizeof address) != 0)
         return no_supervisor(path);
     if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0)
         return no_supervisor(path);

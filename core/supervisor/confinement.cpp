@@ -20,6 +20,12 @@ Error failed(const std::string& what) {
     return errno_error("confine.failed", "cannot " + what);
 }
 
+// NOLINTBEGIN(cppcoreguidelines-pro-type-vararg): prctl() and syscall() are declared that way
+Result<void> set(int option, unsigned long value, const char* what) {
+    if (::prctl(option, value, 0, 0, 0) != 0) return failed(what);
+    return {};
+}
+
 // At most `most`: to raise a hard limit even root may lack the right.
 Result<void> limit(int resource, rlim_t most) {
     rlimit now{};
@@ -65,18 +71,22 @@ Result<void> drop_capabilities() {
     return {};
 }
 
+// NOLINTEND(cppcoreguidelines-pro-type-vararg)
+
 }  // namespace
 
 Result<void> confine(const Confinement& confinement) {
     ::tzset();  // later the file of the time zone is out of reach
     QVD_CHECK(limit(RLIMIT_CORE, 0));
-    if (confinement.descriptors != 0) QVD_CHECK(limit(RLIMIT_NOFILE, confinement.descriptors));
+    if (confinement.descriptors != 0) {
+        QVD_CHECK(limit(RLIMIT_NOFILE, confinement.descriptors));
+    }
     QVD_CHECK(empty_bounding_set());
     QVD_CHECK(become_user(confinement.user));
     QVD_CHECK(drop_capabilities());
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("forbid new privileges");
+    QVD_CHECK(set(PR_SET_NO_NEW_PRIVS, 1, "forbid new privileges"));
     // Processes of the same user cannot read this one's memory: it may hold keys.
-    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return failed("close this process's memory");
+    QVD_CHECK(set(PR_SET_DUMPABLE, 0, "close this process's memory"));
     if (::setresuid(0, 0, 0) == 0)
         return Error{ErrorKind::internal, "confine.failed", "root could be had again"};
     if (confinement.system_calls) return allow_only_worker_calls();

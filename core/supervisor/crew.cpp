@@ -99,6 +99,8 @@ void Crew::stop(Milliseconds patience, std::optional<Milliseconds> evacuate) {
 }
 
 void Crew::reconcile() {
+    // First: if this process was held up itself, the beats it missed wait in the sockets.
+    read_reports();
     enforce_limits();
     if (stopping_) return stop_next();
     for (Post& post : posts_) fill(post);
@@ -270,21 +272,24 @@ void Crew::order_leave(Member& member, net::Order order, std::optional<Milliseco
     if (!net::send_order(member.control.get(), order).ok()) member.killed_at = clock_.now();
 }
 
-void Crew::read_reports(pid_t pid) {
-    const auto found = std::ranges::find(members_, pid, &Member::pid);
-    if (found == members_.end()) return;
+void Crew::read_reports() {
+    for (Member& member : members_)
+        if (member.control) read_reports_of(member);
+}
+
+void Crew::read_reports_of(Member& member) {
     for (;;) {
-        auto report = net::receive_report(found->control.get());
+        auto report = net::receive_report(member.control.get());
         if (report.ok() && !*report) return;
         if (report.ok()) {
-            handle(*found, **report);
+            handle(member, **report);
             continue;
         }
         // Closed: it is about to end. Anything else it should not have sent.
         const bool closed = report.error().kind() == ErrorKind::cancelled;
-        found->control.reset();
-        if (!closed) kill(*found, "role.misbehaves", report.error().sentence());
-        if (closed && !found->killed_at) found->killed_at = clock_.now() + stop_grace;
+        member.control.reset();
+        if (!closed) kill(member, "role.misbehaves", report.error().sentence());
+        if (closed && !member.killed_at) member.killed_at = clock_.now() + stop_grace;
         return;
     }
 }
@@ -313,7 +318,7 @@ void Crew::handle(Member& member, const net::Report& report) {
 bool Crew::child_ended(pid_t pid, int wait_status) {
     const auto found = std::ranges::find(members_, pid, &Member::pid);
     if (found == members_.end()) return false;
-    if (found->control) read_reports(pid);  // its last words
+    if (found->control) read_reports_of(*found);  // its last words
     if (found->instance == evacuating_ && wait_status != 0) evacuating_.clear();
     const auto age = std::chrono::duration_cast<Milliseconds>(clock_.now() - found->started);
     if (found->leaving) {

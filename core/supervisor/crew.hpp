@@ -70,12 +70,13 @@ public:
     // Stopping, and nobody is left.
     [[nodiscard]] bool gone() const { return stopping_ && members_.empty(); }
 
-    // Does what is due: beats that were missed, limits that have passed, starts, links, orders.
+    // Reads all reports, then does what is due: beats that were missed, limits that have passed,
+    // starts, links, orders.
     void reconcile();
     // When reconcile() must be called at the latest.
     [[nodiscard]] Clock::time_point next_deadline() const;
-    // A control socket is readable.
-    void read_reports(pid_t pid);
+    // Takes in what waits in the control sockets; never blocks.
+    void read_reports();
     // A child has ended; false if it is none of the crew.
     bool child_ended(pid_t pid, int wait_status);
 
@@ -111,6 +112,7 @@ private:
     void order_stop(Member& member, Milliseconds limit);
     void order_leave(Member& member, net::Order order, std::optional<Milliseconds> limit);
     void kill(Member& member, std::string_view event, const std::string& why);
+    void read_reports_of(Member& member);
     void handle(Member& member, const net::Report& report);
 
     [[nodiscard]] bool current(const Member& member) const;

@@ -1,9 +1,13 @@
 #include "supervisor/listener.hpp"
 
+#include "supervisor/socket_address.hpp"
+
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstddef>
+#include <cstring>
 #include <memory>
 
 namespace qvd::supervisor {
@@ -34,13 +38,13 @@ Result<UniqueFd> listen_everywhere(std::uint16_t port, const std::string& shown)
     six.sin6_family = AF_INET6;
     six.sin6_addr = in6addr_any;
     six.sin6_port = htons(port);
-    auto both = listen_on(reinterpret_cast<const sockaddr*>(&six), sizeof six, true, shown);
+    auto both = listen_on(as_sockaddr(six), sizeof six, true, shown);
     if (both.ok() || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) return both;
     sockaddr_in four{};  // a kernel without IPv6
     four.sin_family = AF_INET;
     four.sin_addr.s_addr = htonl(INADDR_ANY);
     four.sin_port = htons(port);
-    return listen_on(reinterpret_cast<const sockaddr*>(&four), sizeof four, false, shown);
+    return listen_on(as_sockaddr(four), sizeof four, false, shown);
 }
 
 }  // namespace
@@ -66,10 +70,11 @@ Result<UniqueFd> open_listener(const std::string& address, std::uint16_t port) {
 std::uint16_t bound_port(int socket) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0) return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-    return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+    if (::getsockname(socket, as_sockaddr(address), &length) != 0) return 0;
+    static_assert(offsetof(sockaddr_in6, sin6_port) == offsetof(sockaddr_in, sin_port));
+    sockaddr_in either{};
+    std::memcpy(&either, &address, sizeof either);
+    return ntohs(either.sin_port);
 }
 
 }  // namespace qvd::supervisor

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
+#include "supervisor/socket_address.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -39,7 +40,7 @@ void ServiceNotifier::send(std::string_view state) const {
     if (!fd) return;
     const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
     (void)::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
-                   reinterpret_cast<const sockaddr*>(&address), length);
+                   as_sockaddr(address), length);
 }
 
 }  // namespace qvd::supervisor

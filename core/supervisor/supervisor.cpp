@@ -145,15 +145,9 @@ int Supervisor::wait_milliseconds() const {
 void Supervisor::poll_once() {
     std::vector<pollfd> watched{{signals_.get(), POLLIN, 0},
                                 {holdings_.command_socket.get(), POLLIN, 0}};
-    std::vector<pid_t> pids;
-    for (const Member& member : crew_.members()) {
-        if (!member.control) continue;
-        watched.push_back({member.control.get(), POLLIN, 0});
-        pids.push_back(member.pid);
-    }
+    for (const Member& member : crew_.members())
+        if (member.control) watched.push_back({member.control.get(), POLLIN, 0});
     if (::poll(watched.data(), watched.size(), wait_milliseconds()) <= 0) return;
-    for (std::size_t i = 0; i < pids.size(); ++i)
-        if (watched[i + 2].revents != 0) crew_.read_reports(pids[i]);
     if (watched[1].revents != 0) handle_command();
     if (watched[0].revents != 0) handle_signals();
 }

@@ -67,7 +67,6 @@ struct Node {
     }
     void report(pid_t pid, const net::Report& what) {
         REQUIRE(launcher.links.at(pid).send(what).ok());
-        crew.read_reports(pid);
         crew.reconcile();
     }
     void all_ready() {
@@ -208,6 +207,16 @@ TEST_CASE("a role without a sign of life is killed") {
     CHECK(node.log.contains("event=role.silent role=hkd"));
 }
 
+TEST_CASE("beats that wait to be read count even if the supervisor is late") {
+    Node node(1);
+    const pid_t hkd = node.pid(Role::hkd);
+    node.report(hkd, net::report::Alive{5'000, 0, 0, {}});
+    REQUIRE(node.launcher.links.at(hkd).send(net::report::Alive{5'000, 0, 0, {}}).ok());
+    node.clock.advance(Milliseconds{20'000});
+    node.crew.reconcile();
+    CHECK_FALSE(node.launcher.signals.contains(hkd));
+}
+
 TEST_CASE("a role whose call is stuck past its deadline is killed and the call named") {
     Node node(1);
     const pid_t broker = node.pid(Role::broker);
@@ -231,7 +240,7 @@ TEST_CASE("a role that sends no message of the protocol is killed") {
     Node node(1);
     const pid_t worker = node.pid(Role::l7r);
     REQUIRE(::send(node.launcher.links.at(worker).fd(), "rubbish", 7, 0) == 7);
-    node.crew.read_reports(worker);
+    node.crew.reconcile();
     CHECK(node.launcher.signals == std::map<pid_t, int>{{worker, SIGKILL}});
 }
 
