@@ -79,8 +79,8 @@ Access::Parameters Access::parameters(const std::string& host, const std::string
                                       " -c statement_timeout=" +
                                       patience)}};
     if (!address.empty()) all.emplace_back("hostaddr", Secret(address));
-    // libpq must not look for one in somebody's ~/.pgpass.
-    all.emplace_back("passfile", Secret("/dev/null"));
+    // libpq must not take one out of somebody's ~/.pgpass.
+    all.emplace_back("passfile", Secret("/nonexistent"));
     if (!password.empty()) all.emplace_back("password", password);
     return all;
 }

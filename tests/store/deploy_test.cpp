@@ -1,0 +1,98 @@
+#include "store/deploy.hpp"
+
+#include "bench.hpp"
+#include "cluster.hpp"
+#include "store/postgres.hpp"
+
+#include <thread>
+
+using namespace qvd;
+using namespace qvd::store;
+using test::Bench;
+using test::shared_view;
+using test::sql;
+
+namespace {
+
+// Whatever a test did to the schema is undone.
+struct Restored {
+    Restored() = default;
+    Restored(const Restored&) = delete;
+    Restored& operator=(const Restored&) = delete;
+    ~Restored() {
+        if (!deploy(shared_view(), true).ok()) std::terminate();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("deploying twice changes nothing the second time") {
+    shared_view();
+    const Restored restored;
+    REQUIRE(deploy(shared_view(), true).ok());
+    CHECK(schema_state(shared_view())->version == schema_version());
+    Bench bench;
+    bench.farm();
+    const auto again = deploy(shared_view());
+    REQUIRE(again.ok());
+    CHECK(again->done.front() == "the schema is version 1 already, nothing to migrate");
+    CHECK(bench.must(bench.store().users()).size() == 1);
+}
+
+TEST_CASE("what would be lost is told before it is") {
+    shared_view();
+    const Restored restored;
+    Bench bench;
+    bench.farm();
+    const auto state = schema_state(shared_view());
+    REQUIRE(state.ok());
+    CHECK(state->contents == "1 user, 1 virtual machine, 1 host, 1 osf, 1 image");
+    REQUIRE(deploy(shared_view(), true).ok());
+    CHECK(schema_state(shared_view())->contents.empty());
+}
+
+TEST_CASE("a schema of a newer release is left alone and not worked with") {
+    shared_view();
+    const Restored restored;
+    sql(shared_view(), "qvd_owner",
+        "UPDATE versions SET version = '999' WHERE component = 'schema'");
+    const auto refused = deploy(shared_view());
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().code() == "store.schema_newer");
+    CHECK(refused.error().sentence().find("999") != std::string::npos);
+    boost::asio::io_context loop;
+    auto store = open_postgres(loop.get_executor(), shared_view(), Role::owner).value();
+    CHECK(test::code_on(loop, store->users()) == "store.schema_newer");
+}
+
+TEST_CASE("without a schema every call says what makes one") {
+    shared_view();
+    const Restored restored;
+    sql(shared_view(), "qvd_owner", "DROP SCHEMA qvd CASCADE");
+    CHECK(schema_state(shared_view())->version == 0);
+    boost::asio::io_context loop;
+    auto store = open_postgres(loop.get_executor(), shared_view(), Role::owner).value();
+    CHECK(test::code_on(loop, store->users()) == "store.no_schema");
+}
+
+TEST_CASE("several deployments at once make one schema") {
+    shared_view();
+    const Restored restored;
+    sql(shared_view(), "qvd_owner", "DROP SCHEMA qvd CASCADE");
+    std::vector<std::thread> threads;
+    std::vector<std::string> answers(4);
+    for (std::string& answer : answers)
+        threads.emplace_back([&answer] {
+            const auto deployed = deploy(shared_view());
+            answer = deployed.ok() ? deployed->done.front() : deployed.error().sentence();
+        });
+    for (std::thread& thread : threads) thread.join();
+    int migrated = 0;
+    for (const std::string& answer : answers) {
+        if (answer == "migrated to schema version 1 (001_schema)")
+            ++migrated;
+        else
+            CHECK(answer == "the schema is version 1 already, nothing to migrate");
+    }
+    CHECK(migrated == 1);
+}

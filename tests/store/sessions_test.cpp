@@ -1,0 +1,239 @@
+#include "bench.hpp"
+
+#include <algorithm>
+
+using namespace qvd;
+using namespace qvd::store;
+using test::Bench;
+using What = Announcement::What;
+
+TEST_CASE("a VM has one live session, and the second one learns who holds it") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    const auto first = bench.must(store.acquire_session(bench.session_of(farm, "w1")));
+    REQUIRE(first.session.has_value());
+    CHECK(first.session->state == SessionState::connecting);
+    CHECK(first.session->client_address == "192.0.2.7");
+    const auto second = bench.must(store.acquire_session(bench.session_of(farm, "w2")));
+    CHECK_FALSE(second.session.has_value());
+    REQUIRE(second.holder.has_value());
+    CHECK(second.holder->worker == "w1");
+    CHECK(second.holder->node == farm.node);
+    bench.must(store.end_session(first.session->id, "bye"));
+    bench.must(store.end_session(first.session->id, "bye"));
+    CHECK(bench.must(store.acquire_session(bench.session_of(farm, "w2"))).session.has_value());
+    const VmRecord record = bench.vm(farm.vm);
+    CHECK(record.session->worker == "w2");
+    CHECK(record.session_node_name == "node1");
+}
+
+TEST_CASE("of two sessions acquired at once exactly one is live") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    for (int round = 0; round < 60; ++round) {
+        const auto [one, two] = bench.race(store.acquire_session(bench.session_of(farm, "w1")),
+                                           store.acquire_session(bench.session_of(farm, "w2")));
+        REQUIRE(one.ok());
+        REQUIRE(two.ok());
+        CHECK(one->session.has_value() != two->session.has_value());
+        const Acquired& winner = one->session ? *one : *two;
+        const Acquired& loser = one->session ? *two : *one;
+        REQUIRE(loser.holder.has_value());
+        CHECK(loser.holder->id == winner.session->id);
+        bench.must(store.end_session(winner.session->id, ""));
+    }
+}
+
+TEST_CASE("a session that was asked to end does not become connected") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    const auto first = bench.must(store.acquire_session(bench.session_of(farm, "w1")));
+    bench.must(store.request_abort(farm.vm));
+    CHECK(bench.refusal(store.session_connected(first.session->id)) == "session.aborted");
+    bench.must(store.end_session(first.session->id, "taken over"));
+    CHECK(bench.refusal(store.session_connected(first.session->id)) == "session.ended");
+    bench.must(store.request_abort(farm.vm));
+    const auto second = bench.must(store.acquire_session(bench.session_of(farm, "w2")));
+    bench.must(store.session_connected(second.session->id));
+    CHECK(bench.vm(farm.vm).session->state == SessionState::connected);
+    CHECK(bench.refusal(store.session_connected(SessionId{99999})) == "session.not_found");
+    CHECK(bench.refusal(store.end_session(SessionId{99999}, "")) == "session.not_found");
+    CHECK(bench.refusal(store.request_abort(VmId{99999})) == "vm.not_found");
+}
+
+TEST_CASE("a session belongs to a VM, a user and a node that exist, and to an address") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    NewSession session = bench.session_of(farm, "w");
+    session.vm = VmId{99999};
+    CHECK(bench.refusal(store.acquire_session(session)) == "vm.not_found");
+    session = bench.session_of(farm, "w");
+    session.user = UserId{99999};
+    CHECK(bench.refusal(store.acquire_session(session)) == "user.not_found");
+    session = bench.session_of(farm, "w");
+    session.node = NodeId{99999};
+    CHECK(bench.refusal(store.acquire_session(session)) == "node.not_found");
+    session = bench.session_of(farm, "w");
+    session.client_address = "192.0.2.7:555";
+    CHECK(bench.refusal(store.acquire_session(session)) == "address.invalid");
+    session.client_address = "fe80::1%eth0";
+    CHECK(bench.must(store.acquire_session(session)).session->client_address == "fe80::1");
+}
+
+TEST_CASE("the sessions of dead workers are reset, and only those") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    Bench::Farm second = farm;
+    second.vm = bench.add_vm(farm, "vm2");
+    bench.must(store.acquire_session(bench.session_of(farm, "w1")));
+    bench.must(store.acquire_session(bench.session_of(second, "w2")));
+    CHECK(bench.must(store.sessions_on(farm.node)).size() == 2);
+    CHECK(bench.must(store.reset_sessions(farm.node, {"w2", "w\"3,"})) == 1);
+    const auto left = bench.must(store.sessions_on(farm.node));
+    REQUIRE(left.size() == 1);
+    CHECK(left[0].worker == "w2");
+    CHECK(bench.must(store.reset_sessions(farm.node, {})) == 1);
+}
+
+TEST_CASE("nodes are claimed, report, and an older hkd may not write any more") {
+    Bench bench;
+    auto& store = bench.store();
+    const NodeId node = bench.must(store.add_node("n", "10.3.0.9"));
+    CHECK(bench.refusal(store.add_node("n", "10.3.0.8")) == "node.exists");
+    CHECK(bench.refusal(store.add_node("m", "10.3.0.9")) == "node.address_taken");
+    CHECK(bench.refusal(store.add_node("m", "here")) == "address.invalid");
+    const std::int64_t first = bench.must(store.claim_node(node, "boot1"));
+    const std::int64_t second = bench.must(store.claim_node(node, "boot2"));
+    CHECK(second == first + 1);
+    CHECK(bench.refusal(store.heartbeat(node, first, {})) == "node.superseded");
+    CHECK(bench.refusal(store.set_node_state(node, first, NodeState::running, "")) ==
+          "node.superseded");
+    CHECK(bench.refusal(store.heartbeat(NodeId{99999}, 1, {})) == "node.not_found");
+    bench.must(store.heartbeat(node, second, {1000.5, 400.25, 4, 0.75, 9000}));
+    bench.must(store.set_node_state(node, second, NodeState::running, "fine"));
+    const auto found = bench.must(store.node("n"));
+    REQUIRE(found.has_value());
+    CHECK(found->runtime.load.memory_free_mib == 400.25);
+    CHECK(found->runtime.load.cpu_idle == 0.75);
+    CHECK(found->runtime.load.cpus == 4);
+    CHECK(found->runtime.boot_id == "boot2");
+    CHECK(found->runtime.reason == "fine");
+    CHECK(found->runtime.seen.has_value());
+    CHECK_FALSE(bench.must(store.node("x")).has_value());
+}
+
+TEST_CASE("counters count") {
+    Bench bench;
+    const auto farm = bench.farm();
+    for (const NodeCounter counter :
+         {NodeCounter::http_requests, NodeCounter::auth_attempts, NodeCounter::auth_ok,
+          NodeCounter::nx_attempts, NodeCounter::nx_ok, NodeCounter::short_sessions})
+        bench.must(bench.store().count(farm.node, counter, 2));
+    bench.must(bench.store().count(farm.node, NodeCounter::nx_ok, 3));
+    const NodeCounters counters = bench.must(bench.store().nodes())[0].counters;
+    CHECK(counters.http_requests == 2);
+    CHECK(counters.nx_ok == 5);
+    CHECK(counters.short_sessions == 2);
+    CHECK(bench.refusal(bench.store().count(NodeId{99999}, NodeCounter::nx_ok, 1)) ==
+          "node.not_found");
+}
+
+TEST_CASE("a node with VMs or live sessions stays") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    bench.must(store.order_start(farm.vm, farm.node));
+    CHECK(bench.refusal(store.delete_node(farm.node)) == "node.has_vms");
+    bench.must(store.order_stop(farm.vm));
+    const auto session = bench.must(store.acquire_session(bench.session_of(farm, "w")));
+    CHECK(bench.refusal(store.delete_node(farm.node)) == "node.has_sessions");
+    bench.must(store.end_session(session.session->id, ""));
+    bench.must(store.delete_node(farm.node));
+    CHECK(bench.refusal(store.delete_node(farm.node)) == "node.not_found");
+}
+
+namespace {
+
+struct Heard {
+    explicit Heard(Bench& the_bench) : bench(the_bench) {
+        token = bench.store().listen(
+            [this](const Announcement& announcement) { all.push_back(announcement); });
+        await(What::everything);
+    }
+    // The next announcement of that kind; those before it are dropped.
+    Announcement await(What what) {
+        Announcement found;
+        bench.turn_until([&] {
+            const auto at = std::ranges::find(all, what, &Announcement::what);
+            if (at == all.end()) return false;
+            found = *at;
+            all.erase(all.begin(), at + 1);
+            return true;
+        });
+        return found;
+    }
+
+    Bench& bench;
+    std::vector<Announcement> all;
+    Store::Token token;
+};
+
+}  // namespace
+
+TEST_CASE("orders, states, aborts, ends and configuration are announced") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    Heard heard(bench);
+    bench.must(store.order_start(farm.vm, farm.node));
+    const Announcement start = heard.await(What::vm_command);
+    CHECK(start.vm == farm.vm);
+    CHECK(start.node == farm.node);
+    bench.must(store.order_stop(farm.vm));
+    CHECK(heard.await(What::vm_state).vm == farm.vm);
+    bench.start(farm.vm, farm.node);
+    CHECK(heard.await(What::vm_state).node == farm.node);
+    const auto session = bench.must(store.acquire_session(bench.session_of(farm, "w")));
+    bench.must(store.request_abort(farm.vm));
+    const Announcement abort = heard.await(What::session_abort);
+    CHECK(abort.vm == farm.vm);
+    CHECK(abort.node == farm.node);
+    bench.must(store.end_session(session.session->id, ""));
+    CHECK(heard.await(What::session_end).vm == farm.vm);
+    bench.must(store.set_configuration({{"a", "b"}}));
+    heard.await(What::configuration);
+    bench.must(store.set_certificate({"c", Secret("k"), "", ""}));
+    heard.await(What::configuration);
+    bench.must(store.order_stop(farm.vm));
+    heard.await(What::vm_command);
+}
+
+TEST_CASE("heart-beats and counters are not announced") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    bench.start(farm.vm, farm.node);
+    Heard heard(bench);
+    bench.must(store.heartbeat(farm.node, farm.epoch, {}));
+    bench.must(store.agent_seen(farm.vm, 1));
+    bench.must(store.report_usage(farm.node, {{farm.vm, 1, 1, 1}}));
+    bench.must(store.count(farm.node, NodeCounter::nx_ok, 1));
+    bench.must(store.set_configuration({{"a", "b"}}));
+    bench.turn_until([&] { return !heard.all.empty(); });
+    CHECK(heard.all.front().what == What::configuration);
+}
+
+TEST_CASE("who has given his token away hears nothing any more") {
+    Bench bench;
+    Heard heard(bench);
+    Heard other(bench);
+    heard.token.reset();
+    bench.must(bench.store().set_configuration({{"a", "b"}}));
+    other.await(What::configuration);
+    CHECK(heard.all.empty());
+}
