@@ -1,0 +1,68 @@
+// Every command of qa as one table: its words, its parameters, what it does.
+#pragma once
+
+#include "command_line.hpp"
+#include "farm.hpp"
+#include "output.hpp"
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+namespace qvd::qa {
+
+struct Parameter {
+    std::string_view name;
+    bool required = false;
+    std::string_view meaning;
+};
+
+// What a command takes besides its parameters.
+enum Takes : unsigned {
+    filters = 1U,         // -f
+    any_parameters = 2U,  // key=value of any key (config set)
+    words = 4U,           // words without "=" (config get KEY)
+    confirmation = 8U,    // asks without filter, words and --force
+    a_password = 16U,     // password=, or asked for
+};
+
+struct Command {
+    std::string_view object;
+    std::string_view name;
+    std::string_view purpose;
+    std::vector<Parameter> parameters;
+    unsigned takes = 0;
+    std::function<admin::Async<Output>(Farm&, CommandLine)> run;
+};
+
+// In the order of the help.
+const std::vector<Command>& all_commands();
+
+// Null: there is none.
+const Command* find_command(std::string_view object, std::string_view name);
+
+std::string help_of(const Command& command);
+// All commands, or those of one object.
+std::string overview(std::string_view object);
+
+// invalid "usage": a parameter is missing or foreign.
+Result<void> check_arguments(const Command& command, const CommandLine& line);
+
+// The commands of each object.
+std::vector<Command> config_commands();
+std::vector<Command> host_commands();
+std::vector<Command> osf_commands();
+std::vector<Command> di_commands();
+std::vector<Command> user_commands();
+std::vector<Command> vm_commands();
+
+// Shared by them.
+Output counted(int count, std::string_view what);
+Output added(std::int64_t id);
+Output listed(std::vector<admin::Row> rows, std::vector<Column> columns);
+std::string parameter(const CommandLine& line, const std::string& key,
+                      const std::string& fallback = {});
+// The password of the command line, else asked for twice without echo, else a line of stdin.
+Result<Secret> new_password(const CommandLine& line);
+
+}  // namespace qvd::qa

@@ -1,0 +1,90 @@
+#include "commands.hpp"
+
+#include <unistd.h>
+
+#include <iostream>
+
+namespace qvd::qa {
+
+namespace {
+
+// A line that is written over itself, only where a person watches.
+admin::CopyProgress progress_line(const CommandLine& line) {
+    if (line.quiet || line.json || ::isatty(STDERR_FILENO) == 0) return {};
+    return [](std::uint64_t done, std::uint64_t total) {
+        constexpr std::uint64_t mib = 1UL << 20U;
+        std::cerr << "\rcopied " << done / mib << " of " << total / mib << " MiB" << std::flush;
+        if (done == total) std::cerr << "\n";
+    };
+}
+
+admin::Async<Output> add(Farm& farm, CommandLine line) {
+    admin::Administration::NewDi di;
+    di.path = parameter(line, "path");
+    di.osf = parameter(line, "osf");
+    di.osf_id = parameter(line, "osf_id");
+    di.version = parameter(line, "version");
+    QVD_CO_TRY(const DiId id,
+               co_await farm.administration().add_di(std::move(di), progress_line(line)));
+    co_return added(id.value());
+}
+
+admin::Async<Output> del(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(const int count, co_await farm.administration().delete_dis(filter));
+    co_return counted(count, "images deleted (their files stay)");
+}
+
+admin::Async<Output> list(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(auto rows, co_await farm.administration().dis(filter));
+    co_return listed(std::move(rows), {{"Id", "id"},
+                                       {"OSF", "osf_id"},
+                                       {"Version", "version"},
+                                       {"Path", "path"},
+                                       {"Tags", "tags"}});
+}
+
+admin::Async<Output> tag(Farm& farm, CommandLine line) {
+    QVD_CO_CHECK(
+        co_await farm.administration().tag_di(parameter(line, "di_id"), parameter(line, "tag")));
+    co_return said("DI tagged", {{"tag", parameter(line, "tag")}});
+}
+
+admin::Async<Output> untag(Farm& farm, CommandLine line) {
+    QVD_CO_CHECK(
+        co_await farm.administration().untag_di(parameter(line, "di_id"), parameter(line, "tag")));
+    co_return said("DI untagged", {{"tag", parameter(line, "tag")}});
+}
+
+}  // namespace
+
+std::vector<Command> di_commands() {
+    return {
+        {"di",
+         "add",
+         "Copies an image into the farm and makes it the newest of its OSF.",
+         {{"path", true, "the image file; a bare name is looked for in path.storage.staging"},
+          {"osf", false, "name of its OSF, or"},
+          {"osf_id", false, "id of its OSF"},
+          {"version", false, "default YYYY-MM-DD-NNN"}},
+         0,
+         add},
+        {"di", "del", "Deletes images that no VM runs.", {}, filters | confirmation, del},
+        {"di", "list", "Lists images.", {}, filters, list},
+        {"di",
+         "tag",
+         "Gives an image a tag, taking it from its siblings.",
+         {{"di_id", true, "which image"}, {"tag", true, "e.g. default"}},
+         0,
+         tag},
+        {"di",
+         "untag",
+         "Takes a tag from an image.",
+         {{"di_id", true, "which image"}, {"tag", true, "which tag"}},
+         0,
+         untag},
+    };
+}
+
+}  // namespace qvd::qa

@@ -1,0 +1,130 @@
+// qa: the farm's command line. Words only; what is done is in core/admin.
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "command_line.hpp"
+#include "commands.hpp"
+
+#include <unistd.h>
+
+#include <iostream>
+
+namespace {
+
+using namespace qvd;
+
+// The exit codes, as --help lists them.
+enum Exit : int {
+    done = 0,
+    failed = 1,
+    wrong_usage = 2,
+    not_there = 3,
+    refused = 4,
+    no_service = 5
+};
+
+int exit_code(const Error& error) {
+    if (error.code() == "usage") return wrong_usage;
+    switch (error.kind()) {
+        case ErrorKind::not_found:
+            return not_there;
+        case ErrorKind::denied:
+        case ErrorKind::conflict:
+            return refused;
+        case ErrorKind::unavailable:
+        case ErrorKind::timeout:
+            return no_service;
+        default:
+            return failed;
+    }
+}
+
+int report(const Error& error, const qa::CommandLine& line) {
+    if (line.json)
+        std::cout << "{\"error\": " << text::quoted(error.code())
+                  << ", \"sentence\": " << text::quoted(error.sentence(), 4096) << "}\n";
+    if (!line.quiet) std::cerr << "Error: " << error.sentence() << "\n";
+    return exit_code(error);
+}
+
+void print_help() {
+    std::cout
+        << "Usage: qa OBJECT COMMAND [key=value...] [options]\n\n"
+        << qa::overview("")
+        << "\nOptions (anywhere):\n"
+           "  -f, --filter KEY=VALUE[,...]  only these; * and ? are wildcards; all must hold\n"
+           "      --force                   do not ask\n"
+           "      --json                    for programs\n"
+           "  -q, --quiet                   no headers, no messages\n"
+           "  -c, --config FILE             instead of /etc/qvd/node.conf\n"
+           "      --all                     with config: internal keys, too\n"
+           "  -h, --help                    this, or the help of a command\n"
+           "      --version\n"
+           "\n`qa doctor` finds out why a node does not work.\n"
+           "\nExit status: 0 done (or you said no), 1 failed, 2 wrong usage, 3 no such thing,\n"
+           "4 refused in this state, 5 the database or a node cannot be reached\n";
+}
+
+// "Are you sure?" for what would touch everything; a person who says no has not failed.
+bool wants_it(const qa::Command& command, const qa::CommandLine& line) {
+    const bool asks = (command.takes & qa::confirmation) != 0U;
+    if (!asks || line.force || !line.filters.empty() || !line.words.empty()) return true;
+    std::cerr << "Are you sure that you want to " << command.name << " all of " << command.object
+              << "? [y/N] " << std::flush;
+    std::string answer;
+    if (!std::getline(std::cin, answer)) std::cerr << "\n";
+    return !answer.empty() && (answer.front() == 'y' || answer.front() == 'Y');
+}
+
+int unknown_command(const qa::CommandLine& line) {
+    const std::string list = qa::overview(line.object);
+    std::cerr << "Error: "
+              << (line.command.empty() ? "Valid command expected"
+                                       : "there is no command " + line.object + " " + line.command)
+              << "\n"
+              << (list.empty() ? qa::overview("") : list);
+    return wrong_usage;
+}
+
+int run(int count, char** arguments) {
+    const auto parsed = qa::parse_command_line(count, arguments);
+    if (!parsed.ok()) return report(parsed.error(), {});
+    const qa::CommandLine& line = *parsed;
+    if (line.version) {
+        std::cout << "qa " QVD_VERSION "\n";
+        return done;
+    }
+    if (line.object.empty()) {
+        print_help();
+        return line.help ? done : wrong_usage;
+    }
+    const qa::Command* command = qa::find_command(line.object, line.command);
+    if (command == nullptr) return unknown_command(line);
+    if (line.help) {
+        std::cout << qa::help_of(*command);
+        return done;
+    }
+    if (const auto checked = qa::check_arguments(*command, line); !checked.ok()) {
+        const int code = report(checked.error(), line);
+        if (!line.quiet) std::cerr << qa::help_of(*command);
+        return code;
+    }
+    if (!wants_it(*command, line)) return done;
+    auto farm = qa::Farm::open(line.config_file);
+    if (!farm.ok()) return report(farm.error(), line);
+    const auto output = (*farm)->run(command->run(**farm, line));
+    if (!output.ok()) return report(output.error(), line);
+    std::cout << (line.json ? qa::as_json(*output) : qa::as_table(*output, line.quiet));
+    return done;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    log::set_level(log::Level::error);
+    try {
+        return run(count, arguments);
+    } catch (const std::exception& broken) {
+        std::cerr << "qa: " << broken.what() << "\n";
+        return failed;
+    }
+}

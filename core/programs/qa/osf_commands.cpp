@@ -1,0 +1,51 @@
+#include "commands.hpp"
+
+namespace qvd::qa {
+
+namespace {
+
+admin::Async<Output> add(Farm& farm, CommandLine line) {
+    admin::Administration::NewOsf osf;
+    osf.name = parameter(line, "name");
+    osf.memory = parameter(line, "memory", osf.memory);
+    osf.use_overlay = parameter(line, "use_overlay", osf.use_overlay);
+    osf.user_storage_size = parameter(line, "user_storage_size");
+    QVD_CO_TRY(const OsfId id, co_await farm.administration().add_osf(std::move(osf)));
+    co_return added(id.value());
+}
+
+admin::Async<Output> del(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(const int count, co_await farm.administration().delete_osfs(filter));
+    co_return counted(count, "osfs deleted");
+}
+
+admin::Async<Output> list(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(auto rows, co_await farm.administration().osfs(filter));
+    co_return listed(std::move(rows), {{"Id", "id"},
+                                       {"Name", "name"},
+                                       {"RAM", "memory"},
+                                       {"Overlay", "use_overlay"},
+                                       {"UserHD", "user_storage_size"}});
+}
+
+}  // namespace
+
+std::vector<Command> osf_commands() {
+    return {
+        {"osf",
+         "add",
+         "Makes an OSF: how VMs of a kind run.",
+         {{"name", true, "unique"},
+          {"memory", false, "of each VM, in MiB or with K, M, G; default 256"},
+          {"use_overlay", false, "whether VMs may change their image's files; default yes"},
+          {"user_storage_size", false, "home of each VM, in MiB or with K, M, G; default none"}},
+         0,
+         add},
+        {"osf", "del", "Deletes OSFs without VMs and images.", {}, filters | confirmation, del},
+        {"osf", "list", "Lists OSFs.", {}, filters, list},
+    };
+}
+
+}  // namespace qvd::qa

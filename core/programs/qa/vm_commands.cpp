@@ -1,0 +1,139 @@
+#include "commands.hpp"
+
+namespace qvd::qa {
+
+namespace {
+
+admin::Async<Output> add(Farm& farm, CommandLine line) {
+    admin::Administration::NewVm vm;
+    vm.name = parameter(line, "name");
+    vm.user = parameter(line, "user");
+    vm.user_id = parameter(line, "user_id");
+    vm.osf = parameter(line, "osf");
+    vm.osf_id = parameter(line, "osf_id");
+    vm.ip = parameter(line, "ip");
+    vm.di_tag = parameter(line, "di_tag", vm.di_tag);
+    QVD_CO_TRY(const VmId id, co_await farm.administration().add_vm(std::move(vm)));
+    co_return added(id.value());
+}
+
+admin::Async<Output> del(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(const int count, co_await farm.administration().delete_vms(filter));
+    co_return counted(count, "VMs deleted");
+}
+
+admin::Async<Output> list(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(auto rows, co_await farm.administration().vms(filter));
+    co_return listed(std::move(rows), {{"Id", "id"},
+                                       {"Name", "name"},
+                                       {"User", "user"},
+                                       {"Ip", "ip"},
+                                       {"OSF", "osf"},
+                                       {"DI_Tag", "di_tag"},
+                                       {"DI", "di"},
+                                       {"Host", "host"},
+                                       {"State", "state"},
+                                       {"UserState", "user_state"},
+                                       {"Blocked", "blocked"},
+                                       {"Reason", "reason"}});
+}
+
+admin::Async<Output> show(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(auto rows, co_await farm.administration().vms(filter));
+    if (rows.empty())
+        co_return Error{ErrorKind::not_found, "vm.not_found", "no VM fits the filter"};
+    co_return listed(std::move(rows), {});
+}
+
+admin::Async<Output> edit(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(const int count, co_await farm.administration().edit_vms(filter, line.parameters));
+    co_return counted(count, "VMs edited");
+}
+
+admin::Async<Output> start(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(auto balancer, co_await farm.balancer());
+    QVD_CO_TRY(const int count,
+               co_await farm.administration().start_vms(filter, std::move(balancer)));
+    co_return counted(count, "VMs ordered to start");
+}
+
+admin::Async<Output> stop(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(const int count, co_await farm.administration().stop_vms(filter));
+    co_return counted(count, "VMs ordered to stop");
+}
+
+template <bool blocked>
+admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(const int count, co_await farm.administration().block_vms(filter, blocked));
+    co_return counted(count, blocked ? "VMs blocked" : "VMs unblocked");
+}
+
+admin::Async<Output> disconnect_user(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
+    QVD_CO_TRY(const int count, co_await farm.administration().disconnect_users(filter));
+    co_return counted(count, "users disconnected");
+}
+
+}  // namespace
+
+std::vector<Command> vm_commands() {
+    return {
+        {"vm",
+         "add",
+         "Makes a VM for a user.",
+         {{"name", true, "unique"},
+          {"user", false, "login of its owner, or"},
+          {"user_id", false, "id of its owner"},
+          {"osf", false, "name of its OSF, or"},
+          {"osf_id", false, "id of its OSF"},
+          {"ip", false, "its address; default: a free one"},
+          {"di_tag", false, "which image of the OSF; default: default"}},
+         0,
+         add},
+        {"vm",
+         "del",
+         "Deletes VMs that are stopped; others are left alone.",
+         {},
+         filters | confirmation,
+         del},
+        {"vm", "list", "Lists VMs.", {}, filters, list},
+        {"vm", "show", "Shows all that is known of VMs.", {}, filters, show},
+        {"vm",
+         "edit",
+         "Changes VMs.",
+         {{"name", false, "of one VM"},
+          {"di_tag", false, "used at the next start"},
+          {"ip", false, "of one VM; used at the next start"}},
+         filters | confirmation,
+         edit},
+        {"vm",
+         "start",
+         "Orders VMs to start, each on the node that the balancer chooses.",
+         {},
+         filters | confirmation,
+         start},
+        {"vm", "stop", "Orders VMs to stop.", {}, filters | confirmation, stop},
+        {"vm",
+         "block",
+         "Closes VMs to their users; they run on.",
+         {},
+         filters | confirmation,
+         set_blocked<true>},
+        {"vm", "unblock", "Opens VMs to their users again.", {}, filters, set_blocked<false>},
+        {"vm",
+         "disconnect_user",
+         "Ends the sessions of VMs; the desktops are suspended.",
+         {},
+         filters | confirmation,
+         disconnect_user},
+    };
+}
+
+}  // namespace qvd::qa
