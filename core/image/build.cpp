@@ -37,7 +37,9 @@ Result<Ending> ending_of(const std::string& output) {
 Result<void> check_tools(const Ending& ending) {
     for (const std::string program : {"mmdebstrap", "tar", ending.program})
         if (!program.empty() && !is_installed(program))
-            return failure("tool", program + " is not installed: apt-get install " + program);
+            return failure(
+                "tool",
+                std::string(program).append(" is not installed: apt-get install ").append(program));
     return {};
 }
 
@@ -99,7 +101,8 @@ Result<void> run_mmdebstrap(std::vector<std::string> arguments, const BuildProgr
     std::vector<std::string> said;
     const auto hear = [&](const std::string& line) {
         // Its own steps; apt's and dpkg's chatter only matters when something fails.
-        if (line.starts_with("I: ") && progress) progress(line.substr(3));
+        if ((line.starts_with("I: ") || line.starts_with("W: ")) && progress)
+            progress(line.substr(3));
         constexpr std::size_t most = 5000;
         if (said.size() < most) said.push_back(line);
     };

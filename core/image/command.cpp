@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -21,12 +22,14 @@ std::vector<std::string> environment_for(const Command& command) {
         if (!command.environment.contains(text.substr(0, text.find('='))))
             environment.push_back(text);
     }
-    for (const auto& [name, value] : command.environment) environment.push_back(name + "=" + value);
+    for (const auto& [name, value] : command.environment)
+        environment.push_back(std::string(name).append("=").append(value));
     return environment;
 }
 
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
     for (std::string& text : texts) pointers.push_back(text.data());
     pointers.push_back(nullptr);
     return pointers;
@@ -71,9 +74,10 @@ void hear_lines(int fd, const std::function<void(const std::string&)>& hear) {
 
 bool is_installed(const std::string& program) {
     const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-    for (const std::string& folder : text::split(path == nullptr ? "" : path, ':'))
-        if (::access((folder + "/" + program).c_str(), X_OK) == 0) return true;
-    return false;
+    const std::vector<std::string> folders = text::split(path == nullptr ? "" : path, ':');
+    return std::any_of(folders.begin(), folders.end(), [&program](const std::string& folder) {
+        return ::access(std::string(folder).append("/").append(program).c_str(), X_OK) == 0;
+    });
 }
 
 Result<int> run_command(const Command& command,

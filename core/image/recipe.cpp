@@ -67,20 +67,22 @@ private:
         }
     }
 
-    std::string scalar(const YAML::Node& node, const std::string& key) const {
+    [[nodiscard]] std::string scalar(const YAML::Node& node, const std::string& key) const {
         if (!node.IsScalar()) fail(node, "recipe.value", key + " must be one word or text");
         return node.as<std::string>();
     }
 
-    std::string word(const YAML::Node& map, const std::string& key, bool required = true) const {
+    [[nodiscard]] std::string word(const YAML::Node& map, const std::string& key,
+                                   bool required = true) const {
         const YAML::Node node = map[key];
         if (node.IsDefined() && !node.IsNull()) return scalar(node, key);
         if (required) fail(map, "recipe.key", "\"" + key + "\" is missing");
         return {};
     }
 
-    std::string name(const YAML::Node& map, const std::string& key, bool required = true) const {
-        const std::string value = word(map, key, required);
+    [[nodiscard]] std::string name(const YAML::Node& map, const std::string& key,
+                                   bool required = true) const {
+        std::string value = word(map, key, required);
         if (value.find_first_not_of(name_letters) != std::string::npos ||
             (required && value.empty()))
             fail(map[key], "recipe.value",
@@ -88,7 +90,8 @@ private:
         return value;
     }
 
-    std::vector<std::string> words(const YAML::Node& map, const std::string& key) const {
+    [[nodiscard]] std::vector<std::string> words(const YAML::Node& map,
+                                                 const std::string& key) const {
         const YAML::Node node = map[key];
         std::vector<std::string> list;
         if (!node.IsDefined() || node.IsNull()) return list;
@@ -112,7 +115,7 @@ private:
         }
     }
 
-    std::string mode(const YAML::Node& node, const std::string& fallback) const {
+    [[nodiscard]] std::string mode(const YAML::Node& node, const std::string& fallback) const {
         if (!node.IsDefined()) return fallback;
         std::string text = scalar(node, "mode");
         if (text.empty() || text.size() > 5 ||
@@ -121,7 +124,7 @@ private:
         return text;
     }
 
-    RecipeFile file(const std::string& path, const YAML::Node& node) const {
+    [[nodiscard]] RecipeFile file(const std::string& path, const YAML::Node& node) const {
         if (!node.IsMap()) fail(node, "recipe.value", path + " needs {from: ...} or {text: ...}");
         expect_keys(node, {"from", "text", "mode"});
         RecipeFile file{path, mode(node["mode"], "644"), RecipeFile::Source::text, {}};

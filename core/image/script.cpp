@@ -24,7 +24,7 @@ folder() { inside /bin/sh -c 'mkdir -p "$2" && chmod "$1" "$2"' - "$1" "$2"; }
 constexpr const char* script_tail =
     R"(# Nothing of this machine, nothing of the build, and what differs from image to image is made at boot.
 inside rm -rf /etc/machine-id /var/lib/dbus/machine-id /var/cache/ldconfig/aux-cache
-inside /bin/sh -c ': >/etc/machine-id; rm -rf /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log; rm -f /etc/resolv.conf /etc/hostname; find /tmp /var/tmp -mindepth 1 -maxdepth 1 -exec rm -rf {} +'
+inside /bin/sh -c ': >/etc/machine-id; rm -rf /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/lib/apt/lists/*_* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log; rm -f /etc/resolv.conf /etc/hostname; find /tmp /var/tmp -mindepth 1 -maxdepth 1 -exec rm -rf {} +'
 inside /bin/sh -c 'test -x /sbin/init' || { echo "E: the image has no /sbin/init" >&2; exit 1; }
 )";
 

@@ -1,6 +1,6 @@
 // A stand-in for a node, for tests of the display: one machine, any user, and connect_to_vm leads
 // to a TCP address where nxagent waits.
-//   qvd-test-gateway PORTFILE CERTIFICATE_FILE AGENT_PORT
+//   qvd-test-gateway PORTFILE CERTIFICATE_FILE AGENT_ADDRESS AGENT_PORT
 // Writes its port and its certificate once it listens; runs until it gets a signal.
 #include "base/file.hpp"
 #include "tests/client/test_server.hpp"
@@ -19,12 +19,17 @@ namespace {
 
 using namespace qvd::testing;
 
-qvd::UniqueFd connect_to_agent(int port) {
+struct Agent {
+    std::string address;
+    int port = 0;
+};
+
+qvd::UniqueFd connect_to(const Agent& agent) {
     qvd::UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     sockaddr_in name{};
     name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    name.sin_port = htons(static_cast<in_port_t>(port));
+    ::inet_pton(AF_INET, agent.address.c_str(), &name.sin_addr);
+    name.sin_port = htons(static_cast<in_port_t>(agent.port));
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) fd.reset();
     return fd;
 }
@@ -48,7 +53,7 @@ void relay(Peer& peer, int agent) {
     }
 }
 
-void converse(Peer& peer, int agent_port) {
+void converse(Peer& peer, const Agent& target) {
     for (std::string head = peer.request(); !head.empty(); head = peer.request()) {
         std::cout << head.substr(0, head.find('\r')) << std::endl;
         if (head.starts_with("GET /qvd/list_of_vm")) {
@@ -56,7 +61,7 @@ void converse(Peer& peer, int agent_port) {
                 200, R"([{"id": 1, "name": "desk", "state": "running", "blocked": 0}])"));
             continue;
         }
-        const qvd::UniqueFd agent = connect_to_agent(agent_port);
+        const qvd::UniqueFd agent = connect_to(target);
         if (!agent) {
             peer.record(http_reply(503, "no agent"));
             continue;
@@ -70,8 +75,8 @@ void converse(Peer& peer, int agent_port) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4) {
-        std::cerr << "usage: qvd-test-gateway PORTFILE CERTIFICATE_FILE AGENT_PORT\n";
+    if (argc != 5) {
+        std::cerr << "usage: qvd-test-gateway PORTFILE CERTIFICATE_FILE AGENT_ADDRESS AGENT_PORT\n";
         return 2;
     }
     // Before any thread: all of them leave the signals to sigwait().
@@ -80,9 +85,9 @@ int main(int argc, char** argv) {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    const int agent_port = std::atoi(argv[3]);
+    const Agent target{argv[3], std::atoi(argv[4])};
     const Identity identity = make_identity("localhost");
-    TestServer server{identity, [agent_port](Peer& peer) { converse(peer, agent_port); }};
+    TestServer server{identity, [&target](Peer& peer) { converse(peer, target); }};
     if (!qvd::file::write_atomic(argv[2], identity.certificate_pem(), 0644).ok() ||
         !qvd::file::write_atomic(argv[1], std::to_string(server.port()) + "\n", 0644).ok())
         return 1;

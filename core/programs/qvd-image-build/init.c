@@ -141,21 +141,23 @@ _Noreturn static void run_as_first(void) {
     sigset_t signals;
     sigfillset(&signals);
     sigprocmask(SIG_SETMASK, &signals, NULL);
+    /* Whoever started us may have ignored it: then nobody would tell us of an ended child. */
+    (void)signal(SIGCHLD, SIG_DFL);
     prepare();
     pid_t agent_pid = start_agent();
     if (agent_pid == 0) say("there is no /usr/bin/qvd-vma to start");
     for (;;) {
         /* Only a missing agent is waited for by the clock. */
         const struct timespec pause = {seconds_to_restart, 0};
-        const int signal =
+        const int told =
             agent_pid == 0 ? sigtimedwait(&signals, NULL, &pause) : sigwaitinfo(&signals, NULL);
-        if (signal == SIGTERM || signal == SIGPWR || signal == SIGUSR1 || signal == SIGUSR2 ||
-            signal == SIGINT || signal == SIGRTMIN + 3) {
+        if (told == SIGTERM || told == SIGPWR || told == SIGUSR1 || told == SIGUSR2 ||
+            told == SIGINT || told == SIGRTMIN + 3) {
             end_everything(&signals);
-            end_machine(signal == SIGINT);
+            end_machine(told == SIGINT);
         }
         if (bury(agent_pid)) agent_pid = 0;
-        if (agent_pid == 0 && signal < 0 && errno == EAGAIN) agent_pid = start_agent();
+        if (agent_pid == 0 && told < 0 && errno == EAGAIN) agent_pid = start_agent();
     }
 }
 
@@ -164,20 +166,20 @@ _Noreturn static void run_as_first(void) {
 static int ask_first(int argc, char** argv) {
     const char* slash = strrchr(argv[0], '/');
     const char* name = slash != NULL ? slash + 1 : argv[0];
-    int signal = SIGTERM;
+    int request = SIGTERM;
     if (strcmp(name, "init") == 0 || strcmp(name, "telinit") == 0) {
         const char* level = argc > 1 ? argv[1] : "";
         if (strcmp(level, "6") == 0) {
-            signal = SIGINT;
+            request = SIGINT;
         } else if (strcmp(level, "0") != 0) {
             say("usage: init 0 (power off) or init 6 (restart)");
             return 2;
         }
     } else if (strcmp(name, "reboot") == 0 ||
                (strcmp(name, "shutdown") == 0 && argc > 1 && strcmp(argv[1], "-r") == 0)) {
-        signal = SIGINT;
+        request = SIGINT;
     }
-    if (kill(1, signal) == 0) return 0;
+    if (kill(1, request) == 0) return 0;
     say(strerror(errno));
     return 1;
 }

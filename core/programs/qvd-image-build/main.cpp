@@ -39,7 +39,7 @@ std::string find_part(const std::string& name, const std::vector<std::string>& f
     std::vector<std::string> places{self.string()};
     places.insert(places.end(), folders.begin(), folders.end());
     for (const std::string& place : places) {
-        std::string file = place + "/" + name;
+        std::string file = std::string(place).append("/").append(name);
         if (::access(file.c_str(), X_OK) == 0) return file;
     }
     return {};

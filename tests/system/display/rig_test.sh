@@ -58,7 +58,7 @@ connect() {
 
 rig_start 1280x900 || exit 1
 check "nxagent waits for its client" start_agent
-"$gateway" "$agent_dir/port" "$agent_dir/certificate.pem" $((4000 + agent)) >"$agent_dir/gateway.log" &
+"$gateway" "$agent_dir/port" "$agent_dir/certificate.pem" 127.0.0.1 $((4000 + agent)) >"$agent_dir/gateway.log" &
 RIG_PIDS+=($!)
 check "the gateway listens" rig_until 10 test -s "$agent_dir/port"
 mkdir -p "$RIG_DIR/home/.qvd/certs"
