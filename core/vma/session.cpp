@@ -219,8 +219,7 @@ void Session::time_is_up() {
         withdraw();
         set_limit();
     } else if (phase() == Phase::stopping) {
-        agent_.send(SIGKILL);
-        leader_.send_group(SIGKILL);
+        end_by_force();
         set_limit();
     } else {
         if (phase() != Phase::resuming)

@@ -50,6 +50,7 @@ private:
     Task<void> watch_port();
     Task<void> nudge();
     Task<void> insist();
+    void end_by_force() const;
     // Ends the wait of a resumed agent for a client, which no signal does.
     void withdraw() const;
     // Makes the agent's loop turn, so that it sees a signal.

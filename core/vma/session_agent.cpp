@@ -1,5 +1,7 @@
 // The half of Session that deals with nxagent: its lines, its processes, its ways (protocol B5).
+#include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "vma/session.hpp"
 
 #include <netinet/in.h>
@@ -135,18 +137,34 @@ Task<void> Session::nudge() {
     }
 }
 
-// TERM ends it, except while it waits for a client after a resume.
+// TERM ends it, except while it waits for a client after a resume. Once nxagent is gone, what is
+// left is an xinit that may wait long for it.
 Task<void> Session::insist() {
-    for (; phase() == Phase::stopping && leader_.alive(); co_await loop_.sleep(insist_interval)) {
-        if (seen_ending_) continue;
-        if (agent_.alive()) {
+    int rounds_without_agent = 0;
+    while (phase() == Phase::stopping && leader_.alive()) {
+        if (agent_.alive() && !seen_ending_) {
             if (is_listening(settings_.nx_port(), record_.uid)) withdraw();
             agent_.send(SIGTERM);
             poke();
-        } else {
+        } else if (!agent_.alive() && ++rounds_without_agent < 4) {
             leader_.send_group(SIGTERM);
+        } else if (!agent_.alive()) {
+            end_by_force();
         }
+        co_await loop_.sleep(insist_interval);
     }
+}
+
+void Session::end_by_force() const {
+    agent_.send(SIGKILL);
+    // An nxagent that never told its pid has a process group of its own.
+    const std::string leader = std::to_string(leader_.pid());
+    const auto children = file::read("/proc/" + leader + "/task/" + leader + "/children", 4096);
+    if (leader_.alive() && children.ok())
+        for (const std::string& child : text::split_list(*children, ' '))
+            if (const auto pid = text::to_integer(child); pid && *pid > 1)
+                ::kill(static_cast<pid_t>(*pid), SIGKILL);
+    leader_.send_group(SIGKILL);
 }
 
 void Session::withdraw() const {
