@@ -151,13 +151,14 @@ _Noreturn static void run_as_first(void) {
         const struct timespec pause = {seconds_to_restart, 0};
         const int told =
             agent_pid == 0 ? sigtimedwait(&signals, NULL, &pause) : sigwaitinfo(&signals, NULL);
+        const int paused = told < 0 && errno == EAGAIN;
         if (told == SIGTERM || told == SIGPWR || told == SIGUSR1 || told == SIGUSR2 ||
             told == SIGINT || told == SIGRTMIN + 3) {
             end_everything(&signals);
             end_machine(told == SIGINT);
         }
         if (bury(agent_pid)) agent_pid = 0;
-        if (agent_pid == 0 && told < 0 && errno == EAGAIN) agent_pid = start_agent();
+        if (agent_pid == 0 && paused) agent_pid = start_agent();
     }
 }
 
