@@ -15,8 +15,8 @@ BrokerLink::BrokerLink(Loop& loop, UniqueFd socket, std::string instance, Events
       instance_(std::move(instance)),
       events_(std::move(events)),
       watch_(loop, [this](std::uint32_t ready) { on_ready(ready); }) {
-    const int flags = ::fcntl(socket_.get(), F_GETFL);
-    ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);
+    const int flags = ::fcntl(socket_.get(), F_GETFL);    // NOLINT(*-vararg): fcntl is
+    ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);  // NOLINT(*-vararg)
     update_watch();
 }
 

@@ -84,7 +84,7 @@ void Connection::on_time() {
         case Phase::relaying: {
             const std::uint64_t bytes = relay_->bytes_down() + relay_->bytes_up();
             if (bytes == bytes_at_check_) {
-                end_relay(relay_->reason());
+                close(relay_->reason());
                 break;
             }
             bytes_at_check_ = bytes;
@@ -239,7 +239,7 @@ void Connection::pump() {
     if (!push()) return;
     const bool more = relay_->pump(worker_.buffer());
     if (relay_->finished()) {
-        end_relay(relay_->reason());
+        close(relay_->reason());
         return;
     }
     if (more) worker_.go_on_later(id_);
@@ -254,12 +254,11 @@ void Connection::go_on() {
     update();
 }
 
-// `reason` by value: it may be the relay's own, which ends here.
-void Connection::end_relay(std::string reason) {
+void Connection::report_relay(const std::string& reason) {
     const auto lasted =
         std::chrono::duration_cast<Milliseconds>(worker_.loop().now() - relay_began_);
     const net::Ended ended{request_, relay_->bytes_down(), relay_->bytes_up(),
-                           static_cast<std::uint64_t>(lasted.count()), std::move(reason)};
+                           static_cast<std::uint64_t>(lasted.count()), reason};
     if (link_) link_->send(ended);
     log::info("l7r.relay.end",
               {{"request", request_},
@@ -268,10 +267,7 @@ void Connection::end_relay(std::string reason) {
                {"bytes_down", ended.bytes_down},
                {"bytes_up", ended.bytes_up},
                {"milliseconds", ended.milliseconds}},
-              ended.reason);
-    vm_watch_.forget();
-    relay_.reset();
-    close(ended.reason);
+              reason);
 }
 
 void Connection::drain() {
@@ -279,12 +275,10 @@ void Connection::drain() {
         timer_.start(Milliseconds(std::min(worker_.limits().idle_ms, draining_idle_ms)));
 }
 
-void Connection::close(const std::string& reason) {
+// By value: the reason may be the relay's own, which ends here.
+void Connection::close(std::string reason) {  // NOLINT(performance-unnecessary-value-param)
     if (phase_ == Phase::closed) return;
-    if (relay_) {
-        end_relay(reason);  // comes back here without its relay
-        return;
-    }
+    if (relay_) report_relay(reason);
     phase_ = Phase::closed;
     log_end(reason);
     connector_.stop();
@@ -293,6 +287,7 @@ void Connection::close(const std::string& reason) {
     client_watch_.forget();
     vm_watch_.forget();
     vm_.reset();
+    relay_.reset();
     stream_.shutdown_write();
     forget_request();
     if (requests_ > 0) {

@@ -39,11 +39,11 @@ public:
     void no_broker_comes();
     void drain();
     // Ends it now; a relay's end is reported with `reason`.
-    void close(const std::string& reason);
+    void close(std::string reason);
 
     // From the broker, about the current request.
     void on_progress(std::string text);
-    void on_reply(net::Reply reply);
+    void on_reply(const net::Reply& reply);
     void on_link(const net::Link& link);
     void on_switch(const Secret& slave_key);
     void on_abort();
@@ -94,7 +94,7 @@ private:
     void forget_request();
 
     void pump();
-    void end_relay(std::string reason);
+    void report_relay(const std::string& reason);
     [[nodiscard]] bool wants_input() const;
     void update();
     void log_end(const std::string& reason) const;

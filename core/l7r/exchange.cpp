@@ -62,7 +62,7 @@ std::string Connection::take_progress() {
     return heads;
 }
 
-void Connection::on_reply(net::Reply reply) {
+void Connection::on_reply(const net::Reply& reply) {
     if (!has_request()) return;
     answer(reply);
     update();

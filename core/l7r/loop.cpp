@@ -33,7 +33,7 @@ int Loop::wait_ms() const {
     if (!deferred_.empty()) return 0;
     if (timers_.empty()) return -1;
     const auto left = timers_.begin()->first - clock_.now();
-    if (left <= left.zero()) return 0;
+    if (left <= Clock::time_point::duration::zero()) return 0;
     // Rounded up: waking too early would only mean waiting again.
     return static_cast<int>(
         std::min<std::int64_t>(std::chrono::ceil<Milliseconds>(left).count(), 60'000));

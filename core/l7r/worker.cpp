@@ -165,7 +165,7 @@ void Worker::on_frame(const BrokerLink& link, net::Frame frame) {
                           },
                           [&](net::Reply& reply) {
                               if (auto* connection = find(reply.request))
-                                  connection->on_reply(std::move(reply));
+                                  connection->on_reply(reply);
                           },
                           [&](net::Link& wanted) {
                               if (auto* connection = find(wanted.request))

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -245,16 +246,16 @@ void enlarge(int socket) {
 }  // namespace
 
 Result<std::string> encode(const Frame& frame) {
-    if (const auto* answer = std::get_if<AgentAnswer>(&frame);
-        answer != nullptr && !keeps_its_promise(frame)) {
+    Writer writer;
+    writer(wire_version, static_cast<std::uint8_t>(frame.index()));
+    if (const auto* answer = std::get_if<AgentAnswer>(&frame)) {
         AgentAnswer mended = *answer;
         mended.text.resize(std::min(mended.text.size(), max_agent_text));
         std::replace_if(mended.text.begin(), mended.text.end(), is_control, ' ');
-        return encode(Frame{std::move(mended)});
+        walk(writer, std::as_const(mended));
+    } else {
+        std::visit([&writer](const auto& content) { walk(writer, content); }, frame);
     }
-    Writer writer;
-    writer(wire_version, static_cast<std::uint8_t>(frame.index()));
-    std::visit([&writer](const auto& content) { walk(writer, content); }, frame);
     if (writer.packet.size() > max_frame_bytes) {
         Error error{ErrorKind::invalid, "frame.too_long",
                     "a frame of " + std::to_string(writer.packet.size()) +
@@ -314,8 +315,8 @@ Result<Frame> receive_frame(int socket) {
 }
 
 Result<std::pair<UniqueFd, UniqueFd>> frame_sockets() {
-    int ends[2] = {-1, -1};  // NOLINT(modernize-avoid-c-arrays): socketpair()'s
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    std::array<int, 2> ends{-1, -1};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
         return errno_error("frame.socket", "cannot make a socketpair");
     std::pair<UniqueFd, UniqueFd> pair{UniqueFd(ends[0]), UniqueFd(ends[1])};
     enlarge(pair.first.get());

@@ -20,7 +20,7 @@
 
 namespace qvd::net {
 
-constexpr std::size_t max_frame_bytes = 256U * 1024U;
+constexpr std::size_t max_frame_bytes = std::size_t{256} * 1024;
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 

@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <iterator>
+
 namespace qvd::net {
 
 std::string counted_address(const std::string& address) {
     in6_addr bytes{};
     if (::inet_pton(AF_INET6, address.c_str(), &bytes) != 1) return address;
-    return {reinterpret_cast<const char*>(bytes.s6_addr), 8};
+    return {std::begin(bytes.s6_addr), std::begin(bytes.s6_addr) + 8};
 }
 
 Admission ConnectionLimits::admit(const std::string& address) {

@@ -43,6 +43,11 @@ void set_session_options(int socket) {
     set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 4);
 }
 
+sockaddr* generic(sockaddr_storage& address) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how POSIX passes addresses
+    return reinterpret_cast<sockaddr*>(&address);
+}
+
 std::string text_of(const sockaddr_storage& address) {
     std::array<char, INET6_ADDRSTRLEN> text{};
     if (address.ss_family == AF_INET) {
@@ -102,7 +107,7 @@ Result<UniqueFd> listen_on(const std::string& address, std::uint16_t port, int b
 Result<std::uint16_t> port_of(int socket) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    if (::getsockname(socket, generic(address), &length) != 0)
         return errno_error("listener.bind", "cannot ask a socket for its port");
     // The port is at the same place in both families.
     sockaddr_in v4{};
@@ -113,8 +118,7 @@ Result<std::uint16_t> port_of(int socket) {
 Result<std::optional<Accepted>> accept_client(int listener) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    UniqueFd socket(::accept4(listener, reinterpret_cast<sockaddr*>(&address), &length,
-                              SOCK_NONBLOCK | SOCK_CLOEXEC));
+    UniqueFd socket(::accept4(listener, generic(address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
         switch (errno) {
             case EMFILE:

@@ -39,28 +39,33 @@ bool Relay::pump_down(std::span<char> buffer) {
             end_down();
             return false;
         }
-        const ssize_t received = ::recv(vm_.get(), buffer.data(), buffer.size(), 0);
-        if (received < 0) {
-            if (!would_block(errno)) fail("vm", std::generic_category().message(errno));
-            return false;
-        }
-        if (received == 0) {
-            vm_ended_ = true;
-            note("vm closed");
-            continue;
-        }
-        const auto length = static_cast<std::size_t>(received);
-        bytes_down_ += length;
-        const std::size_t taken = client_.write({buffer.data(), length});
-        if (client_.failed()) {
-            fail("client", client_.failure());
-            return false;
-        }
-        if (taken < length) down_.assign(buffer.data() + taken, length - taken);
-        // The socket is empty: asking once more would only say so.
-        if (length < buffer.size() && !client_.wants_write()) return false;
+        if (!move_down(buffer)) return false;
     }
     return true;
+}
+
+// One buffer from the VM to the client; whether there may be more.
+bool Relay::move_down(std::span<char> buffer) {
+    const ssize_t received = ::recv(vm_.get(), buffer.data(), buffer.size(), 0);
+    if (received < 0) {
+        if (!would_block(errno)) fail("vm", std::generic_category().message(errno));
+        return false;
+    }
+    if (received == 0) {
+        vm_ended_ = true;
+        note("vm closed");
+        return true;
+    }
+    const auto length = static_cast<std::size_t>(received);
+    bytes_down_ += length;
+    const std::size_t taken = client_.write({buffer.data(), length});
+    if (client_.failed()) {
+        fail("client", client_.failure());
+        return false;
+    }
+    if (taken < length) down_.assign(buffer.data() + taken, length - taken);
+    // A socket that filled less than the buffer is empty: asking once more would only say so.
+    return length == buffer.size() || client_.wants_write();
 }
 
 bool Relay::drain_down() {

@@ -15,7 +15,7 @@ namespace qvd::net {
 class Relay {
 public:
     // The size of the buffer to lend to pump(): four full TLS records.
-    static constexpr std::size_t buffer_bytes = 64U * 1024U;
+    static constexpr std::size_t buffer_bytes = std::size_t{64} * 1024;
 
     // `early`: what the client sent behind its request already. `vm` is connected, non-blocking.
     Relay(Stream& client, UniqueFd vm, std::string early);
@@ -43,6 +43,7 @@ public:
 private:
     bool pump_down(std::span<char> buffer);
     bool pump_up(std::span<char> buffer);
+    bool move_down(std::span<char> buffer);
     // Whether everything held for that side has left, so that more may be read.
     bool drain_down();
     bool drain_up();

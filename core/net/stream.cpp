@@ -31,7 +31,7 @@ long gather_control(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*
 }
 
 const BIO_METHOD* gathering() {
-    static BIO_METHOD* const method = [] {
+    static const BIO_METHOD* const method = [] {
         BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gather");
         BIO_meth_set_write(made, gather);
         BIO_meth_set_ctrl(made, gather_control);

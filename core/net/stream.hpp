@@ -56,7 +56,7 @@ public:
     [[nodiscard]] int socket() const noexcept { return socket_.get(); }
 
 private:
-    static constexpr std::size_t unsent_limit = 128U * 1024U;
+    static constexpr std::size_t unsent_limit = std::size_t{128} * 1024;
 
     struct FreeSsl {
         void operator()(SSL* ssl) const;

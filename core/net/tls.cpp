@@ -124,6 +124,7 @@ int select_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_
                     const unsigned char* offered, unsigned int offered_length, void* /*user*/) {
     constexpr std::string_view ours = "http/1.1";
     for (unsigned int at = 0; at < offered_length; at += 1U + offered[at]) {
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): OpenSSL's text is unsigned
         const std::string_view name(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
         if (name != ours) continue;
         *out = offered + at + 1;

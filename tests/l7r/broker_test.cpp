@@ -115,6 +115,9 @@ TEST_CASE("a second broker gets the new requests, the first finishes its own") {
 
     // A request belongs to the broker that got it: nobody else may end it.
     second.send(net::Abort{session.request});
+    late.send("GET /proof HTTP/1.1\r\n\r\n");  // that the worker has read the frame before
+    answer(second, second.expect<net::Request>().request);
+    CHECK(late.read_reply().body == "ok");
     first.die();
     const auto hello = second.expect<net::Hello>();
     CHECK(hello.relays == std::vector<std::uint64_t>{session.request});
