@@ -93,6 +93,9 @@ void Worker::accept() {
     Connection& begun = *connection;
     connections_.emplace(id, std::move(connection));
     begun.begin();
+    // The kernel wakes whoever has watched longest: to the end of the queue, so that the workers
+    // that share the socket take turns.
+    listener_watch_.forget();
     update_listening();
 }
 

@@ -50,6 +50,12 @@ bool ScriptedBroker::quiet() const {
     return ::poll(&waiting, 1, 0) == 0;
 }
 
+ScriptedBroker& ScriptedBroker::next_of(ScriptedBroker& a, ScriptedBroker& b) {
+    std::array<pollfd, 2> waiting{{{a.socket_.get(), POLLIN, 0}, {b.socket_.get(), POLLIN, 0}}};
+    REQUIRE(::poll(waiting.data(), waiting.size(), patience_seconds * 1000) > 0);
+    return (waiting[0].revents & POLLIN) != 0 ? a : b;
+}
+
 net::Configure configuration(const Identity& server) {
     net::Configure configure;
     configure.certificate = server.certificate;
@@ -89,6 +95,10 @@ void RunningWorker::listen() {
     REQUIRE(listener.ok());
     port_ = net::port_of(listener.value().get()).value();
     order({net::order::Listen{"test"}, std::move(listener).value()});
+}
+
+void RunningWorker::listen_at(const UniqueFd& listener) {
+    order({net::order::Listen{"shared"}, UniqueFd(::dup(listener.get()))});
 }
 
 ScriptedBroker RunningWorker::add_broker() {

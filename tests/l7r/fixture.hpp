@@ -36,6 +36,8 @@ public:
         return std::get<T>(std::move(frame));
     }
     void die() { socket_.reset(); }
+    // Which of the two has a frame.
+    static ScriptedBroker& next_of(ScriptedBroker& a, ScriptedBroker& b);
     // No frame waits.
     [[nodiscard]] bool quiet() const;
 
@@ -60,6 +62,8 @@ public:
     [[nodiscard]] const net::Hello& hello() const { return hello_; }
 
     void listen();
+    // Also at a socket that others share.
+    void listen_at(const UniqueFd& listener);
     [[nodiscard]] std::uint16_t port() const { return port_; }
     void order(const net::Order& order);
     // The next report that is a T; others are passed over.

@@ -1,6 +1,7 @@
 // What bounds a client: time, number, memory.
 #include "net/limits.hpp"
 
+#include "net/listener.hpp"
 #include "tests/l7r/fixture.hpp"
 
 #include <sys/socket.h>
@@ -79,6 +80,28 @@ TEST_CASE("too many connections from one address get 429, a few more are dropped
     CHECK(broker.quiet());
     welcome.front().send("GET /qvd/ping HTTP/1.1\r\n\r\n");
     broker.expect<net::Request>();
+}
+
+TEST_CASE("workers that share a listening socket take turns") {
+    const UniqueFd listener = std::move(net::listen_on("127.0.0.1", 0)).value();
+    const std::uint16_t port = net::port_of(listener.get()).value();
+    RunningWorker first;
+    RunningWorker second;
+    ScriptedBroker broker_of_first = first.add_broker(configuration(server()));
+    ScriptedBroker broker_of_second = second.add_broker(configuration(server()));
+    first.listen_at(listener);
+    second.listen_at(listener);
+    int taken_by_first = 0;
+    std::vector<Client> clients;
+    for (int i = 0; i < 40; ++i) {
+        clients.emplace_back(port);
+        clients.back().send("GET / HTTP/1.1\r\n\r\n");
+        ScriptedBroker& broker = ScriptedBroker::next_of(broker_of_first, broker_of_second);
+        broker.expect<net::Request>();
+        taken_by_first += &broker == &broker_of_first ? 1 : 0;
+    }
+    CHECK(taken_by_first >= 10);
+    CHECK(taken_by_first <= 30);
 }
 
 TEST_CASE("a full worker says 503") {
