@@ -83,7 +83,7 @@ void add_cgroup_names(Items& items, const Fields& order) {
 }
 
 void add_memory(Items& items, const Fields& order) {
-    constexpr std::int64_t mib = 1024 * 1024;
+    constexpr std::int64_t mib = 1048576;
     const std::int64_t memory = order.number("memory_mib") * mib;
     const std::int64_t swap = order.number("swap_mib") * mib;
     if (memory <= 0) return;

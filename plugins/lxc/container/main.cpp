@@ -78,12 +78,10 @@ int main(int argc, char** argv) {
     ::umask(022);
     const std::string log_path = order.get("run") + "/" + order.get("vm") + ".lxc.log";
     ::unlink(log_path.c_str());
-    lxc_log log{order.get("container").c_str(),
-                order.get("run").c_str(),
-                log_path.c_str(),
-                "ERROR",
-                "qvd-lxc-container",
-                true};
+    const std::string name = order.get("container");
+    const std::string run_path = order.get("run");
+    lxc_log log{name.c_str(), run_path.c_str(),    log_path.c_str(),
+                "ERROR",      "qvd-lxc-container", true};
     lxc_log_init(&log);
     return run(order, log_path);
 }

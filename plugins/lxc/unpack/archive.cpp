@@ -48,19 +48,14 @@ public:
     UnpackResult run() {
         if (!opened_) return fail("unreadable", "this is no tar archive: " + why(in_.get()));
         archive_entry* entry = nullptr;
-        for (;;) {
-            const int status = archive_read_next_header(in_.get(), &entry);
-            if (status == ARCHIVE_EOF) break;
-            if (status < ARCHIVE_WARN)
-                return fail("unreadable", (result_.entries == 0 ? "this is no tar archive: "
-                                                                : "the archive is damaged: ") +
-                                              why(in_.get()));
-            if (++result_.entries > limits_.entries)
-                return fail("too-big", "the archive has more than " +
-                                           std::to_string(limits_.entries) + " entries");
-            if (result_.entries % entries_between_progress == 0) tell_progress();
-            if (!take(entry)) return result_;
-        }
+        int status = ARCHIVE_OK;
+        while ((status = archive_read_next_header(in_.get(), &entry)) >= ARCHIVE_WARN &&
+               status != ARCHIVE_EOF)
+            if (!count() || !take(entry)) return result_;
+        if (status != ARCHIVE_EOF)
+            return fail("unreadable", (result_.entries == 0 ? "this is no tar archive: "
+                                                            : "the archive is damaged: ") +
+                                          why(in_.get()));
         // Directories get their times and modes now.
         if (archive_write_close(out_.get()) < ARCHIVE_WARN)
             return fail("system", "cannot finish: " + why(out_.get()));
@@ -81,6 +76,15 @@ private:
         progress_(static_cast<std::uint64_t>(archive_filter_bytes(in_.get(), -1)));
     }
 
+    bool count() {
+        if (++result_.entries > limits_.entries) {
+            fail("too-big",
+                 "the archive has more than " + std::to_string(limits_.entries) + " entries");
+            return false;
+        }
+        if (result_.entries % entries_between_progress == 0) tell_progress();
+        return true;
+    }
     bool take(archive_entry* entry);
     bool check_link(archive_entry* entry, const std::string& path);
     static void keep_harmless_attributes(archive_entry* entry);

@@ -7,6 +7,7 @@
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -113,12 +114,11 @@ constexpr int allowed_calls[] = {SCMP_SYS(read),
 
 // Making a file of these kinds takes mknod(); a FIFO is the only one that an image may have.
 bool allow_fifos(scmp_filter_ctx filter) {
-    const scmp_arg_cmp fifo_at = SCMP_A2(SCMP_CMP_MASKED_EQ, static_cast<scmp_datum_t>(S_IFMT),
-                                         static_cast<scmp_datum_t>(S_IFIFO));
-    const scmp_arg_cmp fifo = SCMP_A1(SCMP_CMP_MASKED_EQ, static_cast<scmp_datum_t>(S_IFMT),
-                                      static_cast<scmp_datum_t>(S_IFIFO));
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mknodat), 1, fifo_at) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mknod), 1, fifo) == 0;
+    constexpr scmp_datum_t kind = S_IFMT;
+    const scmp_arg_cmp second{1, SCMP_CMP_MASKED_EQ, kind, S_IFIFO};  // of mknod()
+    const scmp_arg_cmp third{2, SCMP_CMP_MASKED_EQ, kind, S_IFIFO};   // of mknodat()
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mknodat), 1, &third) == 0 &&
+           seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mknod), 1, &second) == 0;
 }
 
 bool filter_calls() {
@@ -127,7 +127,7 @@ bool filter_calls() {
     bool built = allow_fifos(filter);
     for (const int call : allowed_calls) {
         if (call < 0) continue;  // this architecture has no such call
-        built = built && seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
+        built = built && seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 0, nullptr) == 0;
     }
     built = built && seccomp_load(filter) == 0;
     seccomp_release(filter);
