@@ -10,6 +10,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <random>
 
 using namespace qvd;
 using namespace qvd::vma;
@@ -30,7 +31,7 @@ std::string missing_program() {
 
 // A display whose X socket, lock and NX port nobody uses.
 int free_display() {
-    static int next = 300 + ::getpid() % 3000;
+    static int next = 300 + static_cast<int>(std::random_device{}() % 5000);
     for (int display = next++;; display = next++) {
         const std::string number = std::to_string(display);
         bool taken = std::filesystem::exists("/tmp/.X" + number + "-lock") ||
@@ -62,6 +63,8 @@ public:
         client.start({"nxproxy", "-S", "localhost:" + std::to_string(display)},
                      folder_.at("nxproxy"), {"DISPLAY=" + number_, "HOME=" + folder_.at("")});
     }
+
+    [[nodiscard]] std::string said() const { return folder_.read("nxproxy"); }
 
 private:
     Folder folder_;
@@ -102,7 +105,15 @@ public:
     }
     void attach() {
         desk.connect(client, display);
-        REQUIRE(agent.reaches("connected"));
+        const bool connected = agent.reaches("connected");
+        REQUIRE_MESSAGE(connected, story());
+    }
+    // What everybody wrote, for a failure's sake.
+    [[nodiscard]] std::string story() const {
+        const std::string output = agent.folder.read("log/qvd-nxagent.log");
+        return agent.log() + "\n" +
+               output.substr(output.size() - std::min<std::size_t>(output.size(), 4000)) + "\n" +
+               desk.said();
     }
     // The xterm of the session, 0 if there is none.
     [[nodiscard]] pid_t application() const {
