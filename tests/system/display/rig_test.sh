@@ -53,7 +53,7 @@ start_application() {
 }
 
 connect() {
-    rig_client "$1" "$client" -h localhost -p "$(<"$agent_dir/port")" -u bob -g 800x600 --json
+    rig_client "$1" "$client" -h localhost -p "$(<"$agent_dir/port")" -u bob -g 800x600 --json "${@:2}"
 }
 
 rig_start 1280x900 || exit 1
@@ -89,7 +89,7 @@ check "the session is suspended, not over" rig_until 20 grep -q 'Session suspend
 kill -HUP "$agent_pid"
 check "the agent waits again" rig_until 20 bash -c \
     "[ \$(grep -c 'Waiting for connection from' $agent_dir/log) -ge 2 ]"
-connect second
+connect second -x nx/nx,cache=4096,data=0:0
 second=$RIG_CLIENT_PID
 check "the same application is found again" rig_wait_pixels '#20c080' 20000 30
 check "it was never restarted" kill -0 "$application"
