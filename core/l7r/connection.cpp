@@ -12,8 +12,6 @@ namespace qvd::l7r {
 
 namespace {
 
-// How long a relay with one side closed may be silent.
-constexpr Milliseconds half_close_time{10'000};
 // A kept connection's time between requests once the worker is draining.
 constexpr std::uint32_t draining_idle_ms = 60'000;
 
@@ -88,7 +86,7 @@ void Connection::on_time() {
                 break;
             }
             bytes_at_check_ = bytes;
-            timer_.start(half_close_time);
+            timer_.start(Milliseconds(worker_.limits().half_close_ms));
             break;
         }
         case Phase::lingering:
@@ -245,7 +243,7 @@ void Connection::pump() {
     if (more) worker_.go_on_later(id_);
     if (relay_->half_closed() && !timer_.running()) {
         bytes_at_check_ = relay_->bytes_down() + relay_->bytes_up();
-        timer_.start(half_close_time);
+        timer_.start(Milliseconds(worker_.limits().half_close_ms));
     }
 }
 

@@ -27,7 +27,7 @@ template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Configure> {
     v(f.use_tls, f.certificate, f.key, f.client_ca, f.client_crl, f.require_client_certificate,
       f.ciphers, f.max_head_bytes, f.first_byte_ms, f.head_ms, f.idle_ms, f.connections,
-      f.connections_per_address, f.connect_ms, f.question_ms, f.ticket_secret);
+      f.connections_per_address, f.connect_ms, f.question_ms, f.ticket_secret, f.half_close_ms);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Progress> {

@@ -46,6 +46,9 @@ struct Configure {
     std::uint32_t question_ms = 60000;
     // Random, the same for all workers of a broker: session tickets of one are good at the others.
     Secret ticket_secret;
+    // How long a relay of which one side has ended may be silent before the other side is ended
+    // too.
+    std::uint32_t half_close_ms = 10000;
 };
 
 // One more "102 Processing" with X-QVD-VM-Info: `text`. The worker decides when it is written, so

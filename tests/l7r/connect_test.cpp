@@ -249,6 +249,21 @@ TEST_CASE("what the client said before it closed still arrives, and the VM may s
     CHECK(site.broker.expect<net::Ended>().reason == "client closed");
 }
 
+TEST_CASE("a relay of which one side has ended is ended once it falls silent") {
+    RunningWorker worker;
+    net::Configure configure = configuration(self_signed("node"));
+    configure.half_close_ms = 100;
+    ScriptedBroker broker = worker.add_broker(configure);
+    Session session = start_session(worker, broker);
+
+    ::shutdown(session.vm.get(), SHUT_WR);
+
+    // Neither the client nor the VM closes its own side.
+    CHECK(broker.expect<net::Ended>().reason == "vm closed");
+    CHECK(session.client.read_record().empty());
+    CHECK(receive_exactly(session.vm.get(), 1).empty());
+}
+
 TEST_CASE("an aborted relay ends at once on both sides") {
     Site site;
     Session session = start_session(site.worker, site.broker);

@@ -30,6 +30,7 @@ std::vector<Frame> one_of_each() {
     configure.connect_ms = 7;
     configure.question_ms = 8;
     configure.ticket_secret = Secret("tickets");
+    configure.half_close_ms = 9;
     return {configure,
             Progress{1, "text"},
             Reply{2, 404, {{"A", "b"}, {"C", ""}}, std::string("bo\0dy", 5), true, true},
@@ -69,6 +70,7 @@ TEST_CASE("every kind of frame is read as it was written") {
     CHECK(configure.key.reveal() == "key");
     CHECK(configure.connect_ms == 7);
     CHECK(configure.ticket_secret.reveal() == "tickets");
+    CHECK(configure.half_close_ms == 9);
 }
 
 TEST_CASE("a packet cut inside a field is malformed, one of an older build has defaults") {
