@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <stdexcept>
+#include <system_error>
 
 namespace qvd::config {
 
@@ -58,6 +61,8 @@ std::string what_is_wanted(const Declaration& declaration) {
             return "1 or 0 (also yes, no, true, false, on, off)";
         case Kind::integer:
             return "a whole number";
+        case Kind::number:
+            return "a number";
         case Kind::seconds:
             return "a time in seconds (or with ms, s, min, h, d)";
         case Kind::milliseconds:
@@ -98,6 +103,16 @@ Result<void> check_number(const Declaration& declaration, std::string_view value
     return {};
 }
 
+Result<void> check_decimal(const Declaration& declaration, std::string_view value) {
+    const auto number = to_decimal(value);
+    if (!number) return bad_value(declaration, value, what_is_wanted(declaration));
+    if (*number < static_cast<double>(declaration.range.min))
+        return bad_value(declaration, value, "at least " + std::to_string(declaration.range.min));
+    if (*number > static_cast<double>(declaration.range.max))
+        return bad_value(declaration, value, "at most " + std::to_string(declaration.range.max));
+    return {};
+}
+
 bool same(const Declaration& a, const Declaration& b) {
     return a.kind == b.kind && a.fallback == b.fallback && a.flags == b.flags &&
            a.range.min == b.range.min && a.range.max == b.range.max && a.unit == b.unit;
@@ -107,6 +122,7 @@ bool same(const Declaration& a, const Declaration& b) {
 
 Result<void> check_value(const Declaration& declaration, std::string_view value) {
     if (is_number(declaration.kind)) return check_number(declaration, value);
+    if (declaration.kind == Kind::number) return check_decimal(declaration, value);
     bool good = true;
     if (declaration.kind == Kind::boolean) good = to_boolean(value).has_value();
     if (declaration.kind == Kind::path) good = value.empty() || value.front() == '/';
@@ -143,6 +159,14 @@ std::optional<std::int64_t> to_number(Kind kind, std::string_view value) {
         default:
             return std::nullopt;
     }
+}
+
+std::optional<double> to_decimal(std::string_view value) {
+    double number = 0;
+    const char* const end = value.data() + value.size();
+    const auto [rest, problem] = std::from_chars(value.data(), end, number);
+    if (problem != std::errc{} || rest != end || !std::isfinite(number)) return std::nullopt;
+    return number;
 }
 
 List to_list(std::string_view value) {

@@ -26,6 +26,7 @@ namespace qvd::config {
 enum class Kind {
     text,
     integer,
+    number,  // may have decimals; for plugins
     boolean,
     seconds,
     milliseconds,
@@ -187,6 +188,8 @@ Result<void> check_value(const Declaration& declaration, std::string_view value)
 // the declared unit's base: milliseconds, bytes (of mebibytes: MiB).
 [[nodiscard]] std::optional<bool> to_boolean(std::string_view value);
 [[nodiscard]] std::optional<std::int64_t> to_number(Kind kind, std::string_view value);
+// A finite number, perhaps with decimals, whatever the locale.
+[[nodiscard]] std::optional<double> to_decimal(std::string_view value);
 [[nodiscard]] List to_list(std::string_view value);
 
 }  // namespace qvd::config

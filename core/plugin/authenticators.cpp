@@ -1,5 +1,7 @@
 #include "plugin/authenticators.hpp"
 
+#include "plugin/record.hpp"
+
 namespace qvd::plugin {
 
 namespace asio = boost::asio;
@@ -7,10 +9,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Milliseconds call_limit{20'000};
-
-std::string text(qvd_str raw) {
-    return raw.data == nullptr ? std::string{} : std::string(raw.data, raw.length);
-}
+constexpr std::size_t max_listed = 100'000;
 
 Error refused(std::string sentence) {
     return {ErrorKind::denied, "auth.refused", std::move(sentence)};
@@ -20,6 +19,20 @@ bool is_outage(qvd_status status) {
     return status == QVD_UNAVAILABLE || status == QVD_TIMEOUT;
 }
 
+// The error of an answer that refuses a login: 503 if the plugin could not tell, otherwise 401.
+Error refusal(const Outcome& outcome, const std::string& plugin) {
+    const std::string sentence = to_error(outcome, "", plugin).sentence();
+    if (is_outage(outcome.status)) return {ErrorKind::unavailable, "auth.unavailable", sentence};
+    return refused(plugin + ": " + sentence);
+}
+
+bool goes_on(qvd_status status) {
+    return status == QVD_OK || status == QVD_DECLINED;
+}
+
+// Which records a function of the interface may hand back.
+enum Answers : unsigned { no_record = 0, identities = 1U, two_factors = 2U, vm_entries = 4U };
+
 // What records of a call mean for the login; filled on the plugin's thread.
 struct Collected {
     std::optional<UserId> user;
@@ -28,39 +41,78 @@ struct Collected {
     Secret password;
     Secret factor;
 
-    bool take(qvd_kind kind, const void* record) {
-        if (kind == QVD_KIND_IDENTITY) {
-            const auto& identity = *static_cast<const qvd_identity*>(record);
-            if (identity.user_id != 0) user = UserId{static_cast<std::int64_t>(identity.user_id)};
-            if (identity.name.length != 0) name = text(identity.name);
-            return true;
-        }
-        if (kind == QVD_KIND_FACTORS) {
-            const auto& factors = *static_cast<const qvd_factors*>(record);
-            password = Secret{text({factors.password.data, factors.password.length})};
-            factor = Secret{text({factors.second_factor.data, factors.second_factor.length})};
-            return true;
-        }
-        if (kind == QVD_KIND_VM_ENTRY) {
-            const auto& entry = *static_cast<const qvd_vm_entry*>(record);
-            listed.push_back({VmId{static_cast<std::int64_t>(entry.id)}, text(entry.name)});
-            return true;
-        }
+    bool take(qvd_kind kind, const void* record, unsigned allowed) {
+        if (kind == QVD_KIND_IDENTITY && (allowed & identities) != 0U) return identity(record);
+        if (kind == QVD_KIND_FACTORS && (allowed & two_factors) != 0U) return factors(record);
+        if (kind == QVD_KIND_VM_ENTRY && (allowed & vm_entries) != 0U) return entry(record);
         return false;
+    }
+
+private:
+    bool identity(const void* record) {
+        const auto raw = copy_record<qvd_identity>(record, QVD_LEAST(qvd_identity, user_id));
+        if (!raw) return false;
+        if (raw->user_id != 0) user = UserId{static_cast<std::int64_t>(raw->user_id)};
+        if (raw->name.length != 0) name = text_of(raw->name);
+        return true;
+    }
+    bool factors(const void* record) {
+        const auto raw = copy_record<qvd_factors>(record, QVD_LEAST(qvd_factors, second_factor));
+        if (!raw) return false;
+        password = secret(raw->password);
+        factor = secret(raw->second_factor);
+        return true;
+    }
+    bool entry(const void* record) {
+        const auto raw = copy_record<qvd_vm_entry>(record, QVD_LEAST(qvd_vm_entry, id));
+        if (!raw || listed.size() >= max_listed) return false;
+        listed.push_back({VmId{static_cast<std::int64_t>(raw->id)}, text_of(raw->name)});
+        return true;
+    }
+    static Secret secret(qvd_secret raw) {
+        return raw.data == nullptr ? Secret{} : Secret{std::string_view{raw.data, raw.length}};
     }
 };
 
 }  // namespace
 
+// A VM as lent to a plugin: owns its record and properties.
+class LentVmEntry {
+public:
+    LentVmEntry(store::VmRecord record, Properties properties)
+        : record_(std::move(record)),
+          properties_(std::move(properties)),
+          raw_(raw_vm(record_, properties_.array())) {}
+    LentVmEntry(const LentVmEntry&) = delete;
+    LentVmEntry& operator=(const LentVmEntry&) = delete;
+
+    [[nodiscard]] const store::VmRecord& record() const { return record_; }
+    [[nodiscard]] const qvd_vm_entry* raw() const { return &raw_; }
+
+private:
+    store::VmRecord record_;
+    PropertyArray properties_;
+    qvd_vm_entry raw_;
+};
+
+Authenticators::Async<std::shared_ptr<const LentVmEntry>> Authenticators::lend(store::VmRecord vm) {
+    Properties properties;
+    if (store::Store* const store = chain_.empty() ? nullptr : chain_.front()->host().store()) {
+        QVD_CO_TRY(properties, co_await store->session_properties(vm.vm.id));
+    }
+    co_return std::make_shared<const LentVmEntry>(std::move(vm), std::move(properties));
+}
+
 asio::awaitable<Authenticators::Answer> Authenticators::ask(std::shared_ptr<Instance> plugin,
                                                             std::shared_ptr<Login> login,
-                                                            LoginRequest request, Body body) {
+                                                            LoginRequest request,
+                                                            unsigned may_answer, Body body) {
     const auto collected = std::make_shared<Collected>();
     CallOptions options;
     options.limit = call_limit;
     options.trace = request.trace;
-    options.collect = [collected](qvd_kind kind, const void* record) {
-        return collected->take(kind, record);
+    options.collect = [collected, may_answer](qvd_kind kind, const void* record) {
+        return collected->take(kind, record, may_answer);
     };
     const auto lent = std::make_shared<const LentLogin>(login, request, plugin->name());
     const auto* table = plugin->table<qvd_authenticator>();
@@ -86,9 +138,8 @@ Authenticators::Async<void> Authenticators::normalise(std::shared_ptr<Login> log
         if (!plugin->has(&qvd_authenticator::normalise_login)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* lent,
                        qvd_call* call) { return table->normalise_login(self, lent, call); };
-        const Answer answer = co_await ask(plugin, login, request, std::move(body));
-        if (answer.outcome.status != QVD_OK && answer.outcome.status != QVD_DECLINED)
-            co_return to_error(answer.outcome, "auth.refused", plugin->name());
+        const Answer answer = co_await ask(plugin, login, request, identities, std::move(body));
+        if (!goes_on(answer.outcome.status)) co_return refusal(answer.outcome, plugin->name());
     }
     co_return Result<void>{};
 }
@@ -102,8 +153,15 @@ Authenticators::Async<Secret> Authenticators::split(std::shared_ptr<Login> login
                            qvd_call* call) {
             return table->split(self, who, {lent->reveal().data(), lent->reveal().size()}, call);
         };
-        const Answer answer = co_await ask(plugin, login, request, std::move(body));
-        if (answer.outcome.status != QVD_OK || answer.factor.empty()) continue;
+        const Answer answer = co_await ask(plugin, login, request, two_factors, std::move(body));
+        // Who cannot tell whether there is a second factor must not be passed over.
+        if (!goes_on(answer.outcome.status)) co_return refusal(answer.outcome, plugin->name());
+        if (answer.outcome.status != QVD_OK) continue;
+        if (answer.factor.empty()) {
+            log::warn("plugin.misbehaves", {{"plugin", plugin->name()}, {"trace", request.trace}},
+                      "split a password without handing back a second factor");
+            co_return refused(plugin->name() + ": split the password without a second factor");
+        }
         password = answer.password;
         login->has_second_factor = true;
         co_return answer.factor;
@@ -121,14 +179,17 @@ Authenticators::Async<void> Authenticators::until_one_says_yes(std::shared_ptr<L
         if (second ? !plugin->has(&qvd_authenticator::second_factor)
                    : !plugin->has(&qvd_authenticator::authenticate))
             continue;
-        Body body = [secret, second](const qvd_authenticator* table, void* self,
-                                     const qvd_login* who, qvd_call* call) {
-            const qvd_secret lent{secret->reveal().data(), secret->reveal().size()};
-            if (second) return table->second_factor(self, who, lent, call);
-            const qvd_credentials credentials{sizeof(qvd_credentials), QVD_PASSWORD, lent};
-            return table->authenticate(self, who, &credentials, call);
+        // Lent until a pending call completes, so it is of the heap like the secret it points to.
+        const auto credentials = std::make_shared<const qvd_credentials>(
+            qvd_credentials{sizeof(qvd_credentials),
+                            QVD_PASSWORD,
+                            {secret->reveal().data(), secret->reveal().size()}});
+        Body body = [secret, credentials, second](const qvd_authenticator* table, void* self,
+                                                  const qvd_login* who, qvd_call* call) {
+            return second ? table->second_factor(self, who, credentials->secret, call)
+                          : table->authenticate(self, who, credentials.get(), call);
         };
-        const Answer answer = co_await ask(plugin, login, request, std::move(body));
+        const Answer answer = co_await ask(plugin, login, request, identities, std::move(body));
         const qvd_status status = answer.outcome.status;
         if (status == QVD_OK) co_return Result<void>{};
         if (!answer.outcome.sentence.empty())
@@ -169,12 +230,8 @@ Authenticators::Async<void> Authenticators::after_login(std::shared_ptr<Login> l
         if (!plugin->has(&qvd_authenticator::after_login)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* who,
                        qvd_call* call) { return table->after_login(self, who, call); };
-        const Answer answer = co_await ask(plugin, login, request, std::move(body));
-        const qvd_status status = answer.outcome.status;
-        if (is_outage(status))
-            co_return to_error(answer.outcome, "auth.unavailable", plugin->name());
-        if (status != QVD_OK && status != QVD_DECLINED)
-            co_return refused(to_error(answer.outcome, "", plugin->name()).sentence());
+        const Answer answer = co_await ask(plugin, login, request, identities, std::move(body));
+        if (!goes_on(answer.outcome.status)) co_return refusal(answer.outcome, plugin->name());
     }
     co_return Result<void>{};
 }
@@ -185,15 +242,15 @@ Authenticators::Async<std::optional<std::vector<ListedVm>>> Authenticators::list
         if (!plugin->has(&qvd_authenticator::before_list_vms)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* who,
                        qvd_call* call) { return table->before_list_vms(self, who, call); };
-        const Answer answer = co_await ask(plugin, login, request, std::move(body));
-        if (answer.outcome.status != QVD_OK && answer.outcome.status != QVD_DECLINED)
+        const Answer answer = co_await ask(plugin, login, request, no_record, std::move(body));
+        if (!goes_on(answer.outcome.status))
             co_return to_error(answer.outcome, "vm.list_refused", plugin->name());
     }
     for (const auto& plugin : chain_) {
         if (!plugin->has(&qvd_authenticator::list_vms)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* who,
                        qvd_call* call) { return table->list_vms(self, who, call); };
-        Answer answer = co_await ask(plugin, login, request, std::move(body));
+        Answer answer = co_await ask(plugin, login, request, vm_entries, std::move(body));
         if (answer.outcome.status == QVD_OK)
             co_return std::optional<std::vector<ListedVm>>(std::move(answer.listed));
         if (answer.outcome.status != QVD_DECLINED)
@@ -205,18 +262,17 @@ Authenticators::Async<std::optional<std::vector<ListedVm>>> Authenticators::list
 Authenticators::Async<void> Authenticators::allow_access(std::shared_ptr<Login> login,
                                                          LoginRequest request, store::VmRecord vm) {
     std::string sentence = "You are not allowed to access requested virtual machine";
-    const auto record = std::make_shared<const store::VmRecord>(std::move(vm));
+    QVD_CO_TRY(const auto entry, co_await lend(std::move(vm)));
     for (const auto& plugin : chain_) {
         if (!plugin->has(&qvd_authenticator::allow_access)) {
-            if (record->vm.user == login->user) co_return Result<void>{};
+            if (entry->record().vm.user == login->user) co_return Result<void>{};
             continue;
         }
-        Body body = [record](const qvd_authenticator* table, void* self, const qvd_login* who,
-                             qvd_call* call) {
-            const qvd_vm_entry entry = raw_vm(*record, QVD_NO_ARRAY);
-            return table->allow_access(self, who, &entry, call);
+        Body body = [entry](const qvd_authenticator* table, void* self, const qvd_login* who,
+                            qvd_call* call) {
+            return table->allow_access(self, who, entry->raw(), call);
         };
-        const Answer answer = co_await ask(plugin, login, request, std::move(body));
+        const Answer answer = co_await ask(plugin, login, request, no_record, std::move(body));
         if (answer.outcome.status == QVD_OK) co_return Result<void>{};
         if (!answer.outcome.sentence.empty()) sentence = answer.outcome.sentence;
     }
@@ -226,16 +282,15 @@ Authenticators::Async<void> Authenticators::allow_access(std::shared_ptr<Login> 
 Authenticators::Async<void> Authenticators::before_connect(std::shared_ptr<Login> login,
                                                            LoginRequest request,
                                                            store::VmRecord vm) {
-    const auto record = std::make_shared<const store::VmRecord>(std::move(vm));
+    QVD_CO_TRY(const auto entry, co_await lend(std::move(vm)));
     for (const auto& plugin : chain_) {
         if (!plugin->has(&qvd_authenticator::before_connect)) continue;
-        Body body = [record](const qvd_authenticator* table, void* self, const qvd_login* who,
-                             qvd_call* call) {
-            const qvd_vm_entry entry = raw_vm(*record, QVD_NO_ARRAY);
-            return table->before_connect(self, who, &entry, call);
+        Body body = [entry](const qvd_authenticator* table, void* self, const qvd_login* who,
+                            qvd_call* call) {
+            return table->before_connect(self, who, entry->raw(), call);
         };
-        const Answer answer = co_await ask(plugin, login, request, std::move(body));
-        if (answer.outcome.status != QVD_OK && answer.outcome.status != QVD_DECLINED)
+        const Answer answer = co_await ask(plugin, login, request, no_record, std::move(body));
+        if (!goes_on(answer.outcome.status))
             co_return to_error(answer.outcome, "connect.refused", plugin->name());
     }
     co_return Result<void>{};

@@ -16,6 +16,8 @@ struct ListedVm {
     std::string name;  // empty: its own
 };
 
+class LentVmEntry;
+
 class Authenticators {
 public:
     template <class T>
@@ -51,13 +53,17 @@ private:
         Secret factor;
     };
 
+    // `may_answer`: the kinds of records that the function may hand back, as a mask of Answers.
     boost::asio::awaitable<Answer> ask(std::shared_ptr<Instance> plugin,
                                        std::shared_ptr<Login> login, LoginRequest request,
-                                       Body body);
+                                       unsigned may_answer, Body body);
+    // The VM with its properties, in the form that is lent to plugins.
+    Async<std::shared_ptr<const LentVmEntry>> lend(store::VmRecord vm);
     Async<void> normalise(std::shared_ptr<Login> login, LoginRequest request);
     Async<Secret> split(std::shared_ptr<Login> login, LoginRequest request, Secret& password);
     Async<void> until_one_says_yes(std::shared_ptr<Login> login, LoginRequest request,
                                    std::shared_ptr<const Secret> secret, bool second);
+
     std::vector<std::shared_ptr<Instance>> chain_;
 };
 

@@ -1,5 +1,7 @@
 #include "plugin/balancer.hpp"
 
+#include "plugin/record.hpp"
+
 #include <qvd/weighted_choice.h>
 
 namespace qvd::plugin {
@@ -10,7 +12,8 @@ namespace {
 
 constexpr Milliseconds choose_limit{1000};
 
-// A placement that owns everything it points to: it is lent until the call ends.
+// A placement that owns everything it points to: it is lent until the call ends. Records and
+// properties stay where they are; only the structs that point to them are made.
 class LentPlacement {
 public:
     LentPlacement(PlacementQuestion question, Timestamp now)
@@ -19,15 +22,32 @@ public:
           user_properties_(std::move(question_.user_properties)),
           osf_properties_(std::move(question_.osf_properties)),
           di_properties_(std::move(question_.di_properties)) {
-        for (const store::NodeRecord& node : question_.candidates)
-            nodes_.push_back(
-                raw_node(node, node_properties_.emplace_back(node.properties).array(), now));
+        add_nodes(now);
         fill();
     }
+    LentPlacement(const LentPlacement&) = delete;
+    LentPlacement& operator=(const LentPlacement&) = delete;
 
     [[nodiscard]] const qvd_placement* raw() const { return &placement_; }
 
 private:
+    void add_nodes(Timestamp now) {
+        std::size_t properties = 0;
+        for (const store::NodeRecord& node : question_.candidates)
+            properties += node.properties.size();
+        // Enough at once: pointers into it must last.
+        node_properties_.reserve(properties);
+        nodes_.reserve(question_.candidates.size());
+        for (const store::NodeRecord& node : question_.candidates) {
+            const qvd_property* const first = node_properties_.data() + node_properties_.size();
+            for (const auto& [key, value] : node.properties)
+                node_properties_.push_back(
+                    {sizeof(qvd_property), 0, plugin::raw(key), plugin::raw(value)});
+            nodes_.push_back(
+                raw_node(node, {first, node.properties.size(), sizeof(qvd_property)}, now));
+        }
+    }
+
     void fill() {
         const store::VmRecord& vm = question_.vm;
         placement_.size = sizeof placement_;
@@ -53,7 +73,7 @@ private:
     PropertyArray user_properties_;
     PropertyArray osf_properties_;
     PropertyArray di_properties_;
-    std::deque<PropertyArray> node_properties_;
+    std::vector<qvd_property> node_properties_;
     std::vector<qvd_node> nodes_;
     qvd_placement placement_{};
 };
@@ -86,8 +106,9 @@ asio::awaitable<Result<std::size_t>> Balancer::choose(PlacementQuestion question
     auto chosen = std::make_shared<std::optional<std::uint64_t>>();
     options.collect = [chosen](qvd_kind kind, const void* record) {
         if (kind != QVD_KIND_CHOICE) return false;
-        *chosen = static_cast<const qvd_choice*>(record)->index;
-        return true;
+        const auto choice = copy_record<qvd_choice>(record, QVD_LEAST(qvd_choice, index));
+        if (choice) *chosen = choice->index;
+        return choice.has_value();
     };
     const auto lent = std::make_shared<const LentPlacement>(std::move(question),
                                                             std::chrono::system_clock::now());

@@ -4,6 +4,9 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
+#include <array>
+
 namespace qvd::plugin {
 
 namespace asio = boost::asio;
@@ -46,6 +49,19 @@ ErrorKind kind_of(qvd_status status) {
         default:
             return ErrorKind::internal;
     }
+}
+
+// A second complete() of a call must find the call, not freed memory: the newest calls that were
+// completed stay, without what they lent.
+void keep_for_a_while(std::shared_ptr<Call> call) {
+    constexpr std::size_t most = 256;
+    static std::mutex mutex;
+    static std::array<std::shared_ptr<Call>, most> kept;
+    static std::size_t next = 0;
+    const std::scoped_lock lock(mutex);
+    // What this displaces ends with `call`, after the lock.
+    kept.at(next).swap(call);
+    next = (next + 1) % most;
 }
 
 bool is_known(qvd_status status) {
@@ -95,6 +111,7 @@ Call::Call(asio::any_io_executor loop, std::string plugin, CallOptions options, 
     : loop_(std::move(loop)),
       plugin_(std::move(plugin)),
       options_(std::move(options)),
+      wants_progress_(options_.progress != nullptr),
       deadline_(std::chrono::steady_clock::now() + options_.limit),
       function_(std::move(function)) {
     raw_.owner = this;
@@ -119,6 +136,10 @@ Call& Call::self(qvd_call* raw) {
 
 void Call::run() {
     const auto alive = shared_from_this();
+    {
+        const std::scoped_lock lock(mutex_);
+        kept_ = alive;
+    }
     qvd_status status = QVD_INTERNAL;
     try {
         status = function_(&raw_.call);
@@ -129,10 +150,14 @@ void Call::run() {
         misbehaves("threw an exception of an unknown type across the ABI");
     }
     if (status != QVD_PENDING) end(status);
+    returned();
 }
 
 void Call::end(qvd_status status) {
     Function finished;
+    std::shared_ptr<Call> kept;
+    decltype(options_.collect) collect;
+    bool awaited = false;
     {
         const std::scoped_lock lock(mutex_);
         if (ended_) {
@@ -140,13 +165,25 @@ void Call::end(qvd_status status) {
             return;
         }
         ended_ = true;
-        outcome_.status = is_known(status) && status != QVD_PENDING ? status : QVD_INTERNAL;
-        finished = std::move(function_);
+        if (!is_known(status) || status == QVD_PENDING)
+            misbehaves("ended a call with the status " + std::to_string(status) +
+                       ", which there is not");
+        else
+            outcome_.status = status;
+        kept = std::move(kept_);
+        collect = std::move(options_.collect);
+        if (returned_) finished = std::move(function_);
+        awaited = awaited_;
     }
-    asio::post(loop_, [alive = shared_from_this(), finished = std::move(finished)]() mutable {
-        finished = nullptr;  // what was lent is wiped here, on the event loop
-        alive->done_.notify();
-    });
+    if (awaited) asio::post(loop_, [alive = shared_from_this()] { alive->done_.notify(); });
+    // `finished`, `collect` and with them what was lent go here, outside of the lock.
+}
+
+void Call::returned() {
+    Function finished;
+    const std::scoped_lock lock(mutex_);  // goes before `finished` does
+    returned_ = true;
+    if (ended_) std::swap(finished, function_);
 }
 
 asio::awaitable<Outcome> Call::outcome() {
@@ -154,20 +191,29 @@ asio::awaitable<Outcome> Call::outcome() {
     for (;;) {
         {
             const std::scoped_lock lock(mutex_);
-            if (ended_) co_return outcome_;
+            awaited_ = true;
+            if (ended_) {
+                options_.progress = nullptr;
+                co_return outcome_;
+            }
         }
         const auto left =
             std::chrono::duration_cast<Milliseconds>(deadline_ - std::chrono::steady_clock::now());
         if (left.count() <= 0) break;
         co_await done_.wait(left + Milliseconds(1));
     }
-    abandoned_ = true;
+    abandon();
     Outcome late;
     late.status = QVD_TIMEOUT;
     late.timed_out = true;
     late.sentence = "the plugin " + plugin_ + " gave no answer within " +
                     std::to_string(options_.limit.count()) + " ms";
     co_return late;
+}
+
+void Call::abandon() {
+    abandoned_ = true;
+    options_.progress = nullptr;
 }
 
 bool Call::ended() const {
@@ -191,12 +237,14 @@ void Call::misbehaves(const std::string& what) const {
     log::warn("plugin.misbehaves", {{"plugin", plugin_}, {"trace", options_.trace}}, what);
 }
 
+Milliseconds Call::remaining() const {
+    if (abandoned_) return Milliseconds{0};
+    return std::max(Milliseconds{0}, std::chrono::duration_cast<Milliseconds>(
+                                         deadline_ - std::chrono::steady_clock::now()));
+}
+
 std::int64_t Call::remaining_ms(const qvd_call* raw) {
-    const Call& call = *of(raw);
-    if (call.abandoned_) return 0;
-    const auto left =
-        std::chrono::duration_cast<Milliseconds>(call.deadline_ - std::chrono::steady_clock::now());
-    return std::max<std::int64_t>(0, left.count());
+    return of(raw)->remaining().count();
 }
 
 void Call::fail(qvd_call* raw, qvd_str sentence) {
@@ -207,11 +255,21 @@ void Call::fail(qvd_call* raw, qvd_str sentence) {
 
 void Call::progress(qvd_call* raw, std::int32_t percent, qvd_str sentence) {
     Call& call = self(raw);
-    if (!call.options_.progress) return;
-    asio::post(call.loop_,
-               [alive = call.shared_from_this(), percent, text = copy(sentence, 1024)]() {
-                   if (!alive->abandoned_) alive->options_.progress(percent, text);
-               });
+    if (!call.wants_progress_) return;
+    const std::scoped_lock lock(call.mutex_);
+    const bool told_soon = call.step_.has_value();
+    call.step_ = {std::clamp(percent, -1, 100), copy(sentence, 1024)};
+    if (told_soon) return;
+    asio::post(call.loop_, [alive = call.shared_from_this()] { alive->tell_progress(); });
+}
+
+void Call::tell_progress() {
+    std::optional<std::pair<int, std::string>> step;
+    {
+        const std::scoped_lock lock(mutex_);
+        step.swap(step_);
+    }
+    if (step && options_.progress) options_.progress(step->first, step->second);
 }
 
 void Call::put(qvd_call* raw, qvd_str key, qvd_str value) {
@@ -237,6 +295,7 @@ void Call::result(qvd_call* raw, std::uint32_t kind, const void* record) {
 void Call::complete(qvd_call* raw, qvd_status status) {
     // The plugin may have been the last to hold the call.
     const auto alive = self(raw).shared_from_this();
+    keep_for_a_while(alive);
     alive->end(status);
 }
 

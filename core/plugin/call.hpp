@@ -15,7 +15,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace qvd::plugin {
 
@@ -38,7 +40,8 @@ struct CallOptions {
     // Copies a typed record; false if its kind does not belong here (misbehaviour). Called on the
     // plugin's thread, one at a time, never after the call's end.
     std::function<bool(qvd_kind kind, const void* record)> collect;
-    std::function<void(int percent, const std::string& sentence)> progress;  // on the event loop
+    // On the event loop; steps that come faster than it runs are left out, but for the last.
+    std::function<void(int percent, const std::string& sentence)> progress;
 };
 
 class Call : public std::enable_shared_from_this<Call> {
@@ -53,11 +56,16 @@ public:
     [[nodiscard]] const std::string& plugin() const { return plugin_; }
     [[nodiscard]] const std::string& trace() const { return options_.trace; }
 
-    // Runs the function on this thread; nothing escapes it.
+    // Runs the function on this thread; nothing escapes it. From here until its end the call keeps
+    // itself and what it lends alive, whoever still waits for it.
     void run();
 
     // [event loop] Waits for the end, at most until the deadline; then remaining_ms() is 0.
     boost::asio::awaitable<Outcome> outcome();
+    // [event loop] Nobody waits any more: remaining_ms() is 0, and what still comes is worthless.
+    void abandon();
+    // [any] Time to the deadline, 0 once it passed or the call was abandoned.
+    [[nodiscard]] Milliseconds remaining() const;
     // [any] Milliseconds past the deadline of a call that has not ended; 0 otherwise.
     [[nodiscard]] std::int64_t overdue_ms() const;
     [[nodiscard]] bool ended() const;
@@ -77,6 +85,8 @@ private:
     static void complete(qvd_call* raw, qvd_status status);
 
     void end(qvd_status status);
+    void returned();
+    void tell_progress();
     void misbehaves(const std::string& what) const;
 
     // What the plugin sees, and the way back from there.
@@ -89,14 +99,18 @@ private:
     boost::asio::any_io_executor loop_;
     std::string plugin_;
     CallOptions options_;
+    const bool wants_progress_;
     Clock::time_point deadline_;
     std::atomic<bool> abandoned_{false};
 
-    mutable std::mutex
-        mutex_;  // guards what follows; never held while foreign code runs but collect
-    Function function_;
+    mutable std::mutex mutex_;  // guards what follows; of foreign code only collect runs under it
+    Function function_;         // kept until it has returned and the call has ended
     Outcome outcome_;
+    std::shared_ptr<Call> kept_;  // this, from run() to the end
     bool ended_ = false;
+    bool returned_ = false;
+    bool awaited_ = false;
+    std::optional<std::pair<int, std::string>> step_;  // of progress(), not yet told
 
     Wakeup done_;  // of the event loop
 };

@@ -16,19 +16,6 @@ namespace {
 
 constexpr std::string_view core_version = QVD_VERSION;
 
-log::Level level_of(std::int32_t level) {
-    switch (level) {
-        case QVD_LOG_DEBUG:
-            return log::Level::debug;
-        case QVD_LOG_WARNING:
-            return log::Level::warn;
-        case QVD_LOG_ERROR:
-            return log::Level::error;
-        default:
-            return log::Level::info;
-    }
-}
-
 void log_line(const qvd_core* core, std::int32_t level, qvd_str line) {
     const CoreObject& object = CoreObject::of(core);
     const std::string_view text{
@@ -57,13 +44,27 @@ const void* service(const qvd_core* core, const char* id) {
 
 }  // namespace
 
+log::Level level_of(std::int32_t level) {
+    switch (level) {
+        case QVD_LOG_DEBUG:
+            return log::Level::debug;
+        case QVD_LOG_WARNING:
+            return log::Level::warn;
+        case QVD_LOG_ERROR:
+            return log::Level::error;
+        default:
+            return log::Level::info;
+    }
+}
+
 CoreObject::CoreObject(Host& host, const Manifest& manifest, std::string instance,
                        std::shared_ptr<Lane> lane)
     : host_(host), manifest_(manifest), instance_(std::move(instance)), lane_(std::move(lane)) {
     const config::View view = host.view();
     for (const config::Declaration& key : manifest.keys) {
         const bool known = view.keys().find(key.name) != nullptr;
-        const auto value = known ? view.text(key.name) : key.fallback;
+        auto value = known ? view.text(key.name) : key.fallback;
+        if (!value) value = key.fallback;
         settings_[key.name] = value.value_or("");
     }
     raw_.owner = this;
@@ -79,9 +80,9 @@ CoreObject::CoreObject(Host& host, const Manifest& manifest, std::string instanc
 }
 
 CoreObject::~CoreObject() {
-    cancel_timers();
+    close();
     constexpr Milliseconds grace{5000};
-    for (const std::string& label : processes_to_end)
+    for (const std::string& label : processes_to_end_)
         (void)host_.processes->stop(manifest_.name, label, grace);
     if (!snapshots_.empty())
         log::warn("plugin.misbehaves", {{"plugin", manifest_.name}},
@@ -102,40 +103,54 @@ const config::Declaration* CoreObject::declaration(std::string_view key) const {
     return found == manifest_.keys.end() ? nullptr : &*found;
 }
 
-// One-shot; `done` once it has fired or never will.
+void CoreObject::end_with_core(std::string label) {
+    const std::scoped_lock lock(mutex_);
+    processes_to_end_.push_back(std::move(label));
+}
+
+CoreObject::Caller CoreObject::caller(std::string what) const {
+    return [lane = lane_, gate = gate_, plugin = manifest_.name,
+            what = std::move(what)](std::function<void()> callback) {
+        lane->post([gate, plugin, what, callback = std::move(callback)] {
+            const std::shared_lock lock(gate->mutex);
+            if (gate->open) guarded(plugin, what, callback);
+        });
+    };
+}
+
+void CoreObject::close() {
+    cancel_timers();
+    const std::scoped_lock lock(gate_->mutex);
+    gate_->open = false;
+}
+
+// One-shot. The pool may still run what belongs to it when its CoreObject is gone: that touches
+// nothing but this.
 struct CoreObject::Timer {
     explicit Timer(asio::thread_pool& workers) : timer(workers.get_executor()) {}
 
     asio::steady_timer timer;
-    std::mutex mutex;  // guards cancelled; held while fire() runs, so that cancel() waits for it
-    bool cancelled = false;
+    std::mutex mutex;  // guards over; held while fire() runs, so that cancel() waits for it
+    bool over = false;
 };
 
 std::uint64_t CoreObject::start_timer(Milliseconds delay, void (*fire)(void*), void* data) {
     auto timer = std::make_shared<Timer>(host_.workers());
-    std::uint64_t id = 0;
-    {
-        const std::scoped_lock lock(mutex_);
-        id = ++last_timer_;
-        timers_[id] = timer;
-    }
     timer->timer.expires_after(delay);
-    timer->timer.async_wait(
-        [this, timer, id, fire, data](const boost::system::error_code& problem) {
-            if (problem) return;
-            {
-                const std::scoped_lock lock(timer->mutex);
-                if (timer->cancelled) return;
-            }
-            lane_->post([this, timer, id, fire, data] {
-                const std::scoped_lock lock(timer->mutex);
-                if (timer->cancelled) return;
-                fire(data);
-                timer->cancelled = true;
-                const std::scoped_lock own(mutex_);
-                timers_.erase(id);
-            });
-        });
+    const std::scoped_lock lock(mutex_);
+    const std::uint64_t id = ++last_timer_;
+    timers_[id] = timer;
+    const auto run = [this, timer, id, fire, data] {
+        const std::scoped_lock running(timer->mutex);
+        if (timer->over) return;
+        guarded(manifest_.name, "a timer", [&] { fire(data); });
+        timer->over = true;
+        const std::scoped_lock own(mutex_);
+        timers_.erase(id);
+    };
+    timer->timer.async_wait([lane = lane_, run](const boost::system::error_code& problem) {
+        if (!problem) lane->post(run);
+    });
     return id;
 }
 
@@ -146,11 +161,12 @@ void CoreObject::cancel_timer(std::uint64_t timer) {
         const auto known = timers_.find(timer);
         if (known == timers_.end()) return;
         found = known->second;
-        timers_.erase(known);
     }
-    const std::scoped_lock lock(found->mutex);
-    found->cancelled = true;
+    const std::scoped_lock running(found->mutex);
+    found->over = true;
     asio::post(found->timer.get_executor(), [found] { found->timer.cancel(); });
+    const std::scoped_lock lock(mutex_);
+    timers_.erase(timer);
 }
 
 void CoreObject::cancel_timers() {

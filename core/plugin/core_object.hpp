@@ -6,8 +6,13 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
+#include <vector>
 
 namespace qvd::plugin {
 
@@ -35,9 +40,19 @@ public:
     [[nodiscard]] const config::Declaration* declaration(std::string_view key) const;
 
     // While create() runs; metrics may only be defined then.
-    bool creating = true;
+    std::atomic<bool> creating{true};
     std::vector<std::shared_ptr<Metric>> metrics;
-    std::vector<std::string> processes_to_end;  // labels with QVD_PROCESS_END_WITH_CORE
+
+    // [any] A process with QVD_PROCESS_END_WITH_CORE.
+    void end_with_core(std::string label);
+
+    // What runs callbacks into the plugin: by its threading rule, and none once this is closed,
+    // which it may outlive. What they throw is the plugin's misbehaviour.
+    using Caller = std::function<void(std::function<void()> callback)>;
+    [[nodiscard]] Caller caller(std::string what) const;
+
+    // Before destroy(): when it returns, no timer and no callback runs or will run.
+    void close();
 
     // Timers of this instance.
     std::uint64_t start_timer(Milliseconds delay, void (*fire)(void*), void* data);
@@ -54,6 +69,10 @@ private:
         CoreObject* owner;
     };
     struct Timer;
+    struct Gate {
+        std::shared_mutex mutex;  // shared by callbacks that run
+        bool open = true;
+    };
 
     Host& host_;
     const Manifest& manifest_;
@@ -61,14 +80,18 @@ private:
     std::shared_ptr<Lane> lane_;
     std::map<std::string, std::string, std::less<>> settings_;
     Raw raw_{};
+    std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
 
     std::mutex mutex_;  // guards what follows
     std::map<std::uint64_t, std::shared_ptr<Timer>> timers_;
     std::uint64_t last_timer_ = 0;
+    std::vector<std::string> processes_to_end_;
     std::multimap<const qvd_snapshot*, std::shared_ptr<const Inventory>> snapshots_;
 };
 
-// The table of a service, or null; the tables are constant (core_services.cpp).
+log::Level level_of(std::int32_t level);
+
+// The table of a service, or null; the tables are constant (services_local.cpp).
 const void* find_service(CoreObject& core, std::string_view id);
 
 }  // namespace qvd::plugin

@@ -16,7 +16,28 @@ Host::Host(boost::asio::io_context& loop, config::View view, store::Store* store
                                              std::vector<store::VmRecord>{}, Timestamp{})) {
 }
 
+bool Endings::begin() {
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return false;
+    ++under_way_;
+    return true;
+}
+
+void Endings::done() {
+    const std::scoped_lock lock(mutex_);
+    --under_way_;
+    changed_.notify_all();
+}
+
+void Endings::close(Milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    changed_.wait_for(lock, limit, [this] { return under_way_ == 0; });
+}
+
 Host::~Host() {
+    endings_->close(Milliseconds{5'000});
+    processes.reset();
     workers_.stop();
     workers_.join();
 }

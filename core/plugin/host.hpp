@@ -13,6 +13,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <future>
 #include <map>
@@ -34,6 +35,22 @@ struct Metric {
     std::atomic<std::int64_t> value{0};
 };
 
+// Instances that are being destroyed on worker threads; the host waits for them.
+class Endings {
+public:
+    // False once the host is closing: then there is no thread left to end anything on.
+    bool begin();
+    void done();
+    // Lets no new one begin, and waits for those that did, at most `limit`.
+    void close(Milliseconds limit);
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int under_way_ = 0;
+    bool closed_ = false;
+};
+
 // Made once by a role, before its first plugin; outlives all of them.
 class Host {
 public:
@@ -47,6 +64,7 @@ public:
     [[nodiscard]] boost::asio::io_context& loop() { return loop_; }
     [[nodiscard]] boost::asio::thread_pool& workers() { return workers_; }
     [[nodiscard]] store::Store* store() const { return store_; }
+    [[nodiscard]] std::shared_ptr<Endings> endings() const { return endings_; }
     [[nodiscard]] config::View view() const;
     void set_view(config::View view);
 
@@ -61,8 +79,9 @@ public:
     [[nodiscard]] std::shared_ptr<const Inventory> inventory() const;
     void set_inventory(std::shared_ptr<const Inventory> inventory);
 
-    // [worker] Runs a store operation on the event loop and waits for it. unavailable
-    // "service.loop" on the event loop's own thread, where waiting would be for ever.
+    // [worker] Runs a store operation on the event loop and waits for it, until the deadline of the
+    // call it is made for, or 10 s without one. invalid "service.loop" on the event loop's own
+    // thread, where waiting would be for ever; timeout "service.timeout".
     template <class T>
     Result<T> wait_for(boost::asio::awaitable<Result<T>> operation, const Call* on_behalf);
 
@@ -78,6 +97,7 @@ private:
     boost::asio::io_context& loop_;
     boost::asio::thread_pool workers_;
     store::Store* store_;
+    std::shared_ptr<Endings> endings_ = std::make_shared<Endings>();
 
     mutable std::mutex mutex_;  // guards what follows; held for a copy at most
     config::View view_;
@@ -107,8 +127,10 @@ Result<T> Host::wait_for(boost::asio::awaitable<Result<T>> operation, const Call
             if (broken) log::error("service.broken", {}, "a database operation threw");
         });
     answer.reset();
-    if (future.wait_for(std::chrono::seconds(10)) != std::future_status::ready)
-        return Error{ErrorKind::timeout, "service.timeout", "the database gave no answer in 10 s"};
+    const Milliseconds limit = on_behalf == nullptr ? Milliseconds{10'000} : on_behalf->remaining();
+    if (future.wait_for(limit) != std::future_status::ready)
+        return Error{ErrorKind::timeout, "service.timeout",
+                     "the database gave no answer in " + std::to_string(limit.count()) + " ms"};
     try {
         return future.get();
     } catch (const std::future_error&) {

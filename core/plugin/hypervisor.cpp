@@ -1,6 +1,7 @@
 #include "plugin/hypervisor.hpp"
 
 #include "plugin/lent_vm.hpp"
+#include "plugin/record.hpp"
 
 #include <algorithm>
 
@@ -8,34 +9,16 @@ namespace qvd::plugin {
 
 namespace {
 
-std::string text(qvd_str raw) {
-    return raw.data == nullptr ? std::string{} : std::string(raw.data, raw.length);
-}
-
-VmStatus vm_status(const qvd_vm_status& raw) {
-    VmStatus status;
-    status.vm = VmId{static_cast<std::int64_t>(raw.vm_id)};
-    status.uuid = text(raw.uuid);
-    status.incarnation = static_cast<std::int64_t>(raw.incarnation);
-    status.state =
-        raw.state > QVD_VM_CRASHED ? BackendState::unknown : static_cast<BackendState>(raw.state);
-    status.pid = raw.pid;
-    status.exit_code = raw.exit_code;
-    status.since_ms = raw.since_ms;
-    status.sentence = text(raw.sentence);
-    return status;
-}
-
 // Collects the records of one kind into a vector that outlives the call.
 template <class Raw, class T>
-std::shared_ptr<std::vector<T>> collect_into(CallOptions& options, qvd_kind kind,
+std::shared_ptr<std::vector<T>> collect_into(CallOptions& options, qvd_kind kind, std::size_t least,
                                              T (*convert)(const Raw&)) {
     auto found = std::make_shared<std::vector<T>>();
-    options.collect = [found, kind, convert](qvd_kind given, const void* record) {
-        const auto& raw = *static_cast<const Raw*>(record);
-        if (given != kind || raw.size < sizeof(Raw)) return false;
-        found->push_back(convert(raw));
-        return true;
+    options.collect = [found, kind, least, convert](qvd_kind given, const void* record) {
+        if (given != kind) return false;
+        const auto raw = copy_record<Raw>(record, least);
+        if (raw) found->push_back(convert(*raw));
+        return raw.has_value();
     };
     return found;
 }
@@ -58,7 +41,7 @@ CallOptions within(Milliseconds limit, std::string trace = {}) {
 }
 
 ImageStatus image_status(const qvd_image_status& raw) {
-    return {DiId{static_cast<std::int64_t>(raw.di_id)}, text(raw.unpacked_path), raw.size_bytes};
+    return {DiId{static_cast<std::int64_t>(raw.di_id)}, text_of(raw.unpacked_path), raw.size_bytes};
 }
 
 ConsoleEndpoint console_endpoint(const qvd_endpoint& raw) {
@@ -68,7 +51,7 @@ ConsoleEndpoint console_endpoint(const qvd_endpoint& raw) {
     endpoint.kind = kinds[std::min<std::size_t>(raw.kind, std::size(kinds) - 1)];
     endpoint.transport =
         transports[std::min<std::size_t>(raw.transport, std::size(transports) - 1)];
-    endpoint.address = text(raw.address);
+    endpoint.address = text_of(raw.address);
     endpoint.port = raw.port;
     return endpoint;
 }
@@ -124,7 +107,8 @@ Hypervisor::Async<void> Hypervisor::collect(std::vector<std::string> keep_uuids,
 
 Hypervisor::Async<std::vector<VmStatus>> Hypervisor::survey(Milliseconds limit) {
     CallOptions options = within(limit);
-    const auto found = collect_into(options, QVD_KIND_VM_STATUS, &vm_status);
+    const auto found =
+        collect_into(options, QVD_KIND_VM_STATUS, QVD_LEAST(qvd_vm_status, state), &vm_status);
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
     const Outcome outcome = co_await instance_->call(
@@ -139,7 +123,8 @@ Hypervisor::Async<ImageStatus> Hypervisor::prepare_image(ImageSpec image, Progre
         co_return ImageStatus{image.di, image.path, 0};
     CallOptions options = within(limit);
     options.progress = std::move(progress);
-    const auto found = collect_into(options, QVD_KIND_IMAGE_STATUS, &image_status);
+    const auto found = collect_into(options, QVD_KIND_IMAGE_STATUS,
+                                    QVD_LEAST(qvd_image_status, unpacked_path), &image_status);
     const auto lent = std::make_shared<const LentImage>(std::move(image));
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
@@ -168,7 +153,8 @@ Hypervisor::Async<void> Hypervisor::remove_image(ImageSpec image, Milliseconds l
 
 Hypervisor::Async<VmStatus> Hypervisor::start(VmSpec vm, Milliseconds limit, std::string trace) {
     CallOptions options = within(limit, std::move(trace));
-    const auto found = collect_into(options, QVD_KIND_VM_STATUS, &vm_status);
+    const auto found =
+        collect_into(options, QVD_KIND_VM_STATUS, QVD_LEAST(qvd_vm_status, state), &vm_status);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::start, std::move(vm), std::move(options)));
     if (found->empty()) co_return no_answer(name());
     co_return found->back();
@@ -184,7 +170,8 @@ Hypervisor::Async<void> Hypervisor::destroy_vm(VmSpec vm, Milliseconds limit) {
 
 Hypervisor::Async<VmStatus> Hypervisor::state(VmSpec vm, Milliseconds limit) {
     CallOptions options = within(limit);
-    const auto found = collect_into(options, QVD_KIND_VM_STATUS, &vm_status);
+    const auto found =
+        collect_into(options, QVD_KIND_VM_STATUS, QVD_LEAST(qvd_vm_status, state), &vm_status);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::state, std::move(vm), std::move(options)));
     if (found->empty()) co_return no_answer(name());
     co_return found->back();
@@ -196,14 +183,16 @@ Hypervisor::Async<void> Hypervisor::remove_vm(VmSpec vm, Milliseconds limit) {
 
 Hypervisor::Async<std::vector<ConsoleEndpoint>> Hypervisor::console(VmSpec vm, Milliseconds limit) {
     CallOptions options = within(limit);
-    const auto found = collect_into(options, QVD_KIND_ENDPOINT, &console_endpoint);
+    const auto found = collect_into(options, QVD_KIND_ENDPOINT, QVD_LEAST(qvd_endpoint, address),
+                                    &console_endpoint);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::console, std::move(vm), std::move(options)));
     co_return *found;
 }
 
 Hypervisor::Async<VmUsageStatus> Hypervisor::usage(VmSpec vm, Milliseconds limit) {
     CallOptions options = within(limit);
-    const auto found = collect_into(options, QVD_KIND_USAGE, &vm_usage);
+    const auto found =
+        collect_into(options, QVD_KIND_USAGE, QVD_LEAST(qvd_usage, cpu_seconds), &vm_usage);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::usage, std::move(vm), std::move(options)));
     if (found->empty()) co_return no_answer(name());
     co_return found->back();
@@ -212,7 +201,8 @@ Hypervisor::Async<VmUsageStatus> Hypervisor::usage(VmSpec vm, Milliseconds limit
 Hypervisor::Async<NodeCapacity> Hypervisor::capacity(Milliseconds limit) {
     if (!instance_->has(&qvd_hypervisor::capacity)) co_return unsupported(name());
     CallOptions options = within(limit);
-    const auto found = collect_into(options, QVD_KIND_CAPACITY, &node_capacity);
+    const auto found = collect_into(options, QVD_KIND_CAPACITY,
+                                    QVD_LEAST(qvd_capacity, free_memory_mib), &node_capacity);
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
     const Outcome outcome = co_await instance_->call(

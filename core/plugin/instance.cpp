@@ -4,9 +4,31 @@ namespace qvd::plugin {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// What the type alone does not say: a required key has a value, and each value is of its type also
+// where the role's own configuration does not know the key.
+Result<void> check_settings(const CoreObject& core) {
+    for (const config::Declaration& key : core.manifest().keys) {
+        const std::string* const value = core.setting(key.name);
+        if (value == nullptr || value->empty()) {
+            if (!key.has(config::required)) continue;
+            return Error{ErrorKind::invalid, "plugin.config",
+                         "the plugin " + core.manifest().name + " needs the key " + key.name +
+                             ", which is not set: " + key.meaning};
+        }
+        if (const auto checked = config::check_value(key, *value); !checked.ok())
+            return Error{ErrorKind::invalid, "plugin.config", checked.error().sentence()};
+    }
+    return {};
+}
+
+}  // namespace
+
 Instance::Instance(Host& host, std::shared_ptr<const Library> library,
                    const qvd_interface_head* table, std::string name, std::shared_ptr<Lane> lane)
     : host_(host),
+      endings_(host.endings()),
       library_(std::move(library)),
       table_(table),
       lane_(std::move(lane)),
@@ -23,53 +45,92 @@ Result<std::shared_ptr<Instance>> Instance::make(Host& host, std::shared_ptr<con
             "the plugin " + library->manifest().name + " offers no " + std::string(interface)};
     std::shared_ptr<Instance> instance(
         new Instance(host, std::move(library), table, std::move(name), std::move(lane)));
-    Outcome outcome;
-    auto call = std::make_shared<Call>(host.loop().get_executor(), instance->manifest().name,
-                                       CallOptions{}, [&instance, table](qvd_call* raw) {
-                                           return table->create(instance->core_->raw(), raw,
-                                                                &instance->self_);
-                                       });
+    QVD_CHECK(check_settings(*instance->core_));
+    // Of the heap, so that a plugin that wrongly answers "pending" writes into no dead frame.
+    const auto self = std::make_shared<void*>(nullptr);
+    const auto call =
+        std::make_shared<Call>(host.loop().get_executor(), instance->manifest().name, CallOptions{},
+                               [self, table, core = instance->core_->raw()](qvd_call* raw) {
+                                   return table->create(core, raw, self.get());
+                               });
     instance->lane_->alone([&call] { call->run(); });
     instance->core_->creating = false;
-    if (!call->ended())
+    if (!call->ended()) {
+        // It may still use its core, whenever it completes: that stays.
+        (void)instance->core_.release();  // NOLINT(bugprone-unused-return-value)
         return Error{ErrorKind::internal, "plugin.create",
-                     "the plugin " + instance->manifest().name +
+                     "the plugin " + call->plugin() +
                          " answered \"pending\" to create(), which it must not"};
-    outcome = call->ended_outcome();
+    }
+    const Outcome outcome = call->ended_outcome();
     if (outcome.status != QVD_OK) return to_error(outcome, "plugin.create", instance->name());
+    instance->self_ = *self;
     instance->created_ = true;
     return instance;
 }
 
 Instance::~Instance() {
-    core_->cancel_timers();
-    if (created_) lane_->alone([this] { table_->destroy(self_); });
+    if (!created_) return;
+    // Once the host is gone the process ends: there is no thread left to end a plugin on.
+    if (!endings_->begin()) {
+        (void)core_.release();  // NOLINT(bugprone-unused-return-value)
+        return;
+    }
+    lane_->post([core = std::shared_ptr<CoreObject>(std::move(core_)), library = library_,
+                 table = table_, self = self_, endings = endings_]() mutable {
+        core->close();
+        guarded(library->manifest().name, "destroy()", [&] { table->destroy(self); });
+        core.reset();
+        endings->done();
+    });
+}
+
+std::shared_ptr<Call> Instance::new_call(CallOptions options, Call::Function function) {
+    auto call =
+        std::make_shared<Call>(host_.loop().get_executor(), manifest().name, std::move(options),
+                               [instance = shared_from_this(), function = std::move(function)](
+                                   qvd_call* raw) { return function(raw); });
+    host_.watch(call);
+    return call;
 }
 
 asio::awaitable<Outcome> Instance::call(CallOptions options, Call::Function function) {
-    auto call = std::make_shared<Call>(host_.loop().get_executor(), manifest().name,
-                                       std::move(options), std::move(function));
-    host_.watch(call);
+    auto call = new_call(std::move(options), std::move(function));
     lane_->post([call] { call->run(); });
     co_return co_await finish(std::move(call));
 }
 
 asio::awaitable<Outcome> Instance::call_quick(CallOptions options, Call::Function function) {
-    auto call = std::make_shared<Call>(host_.loop().get_executor(), manifest().name,
-                                       std::move(options), std::move(function));
-    host_.watch(call);
+    auto call = new_call(std::move(options), std::move(function));
     lane_->post_quick([call] { call->run(); });
     co_return co_await finish(std::move(call));
 }
 
 asio::awaitable<Outcome> Instance::finish(std::shared_ptr<Call> call) {
+    // Leaves by the outcome, by the deadline, or because who waited was cancelled.
+    struct Watch {
+        Instance& instance;
+        Call& call;
+        Watch(Instance& of, Call& watched) : instance(of), call(watched) {}
+        Watch(const Watch&) = delete;
+        Watch& operator=(const Watch&) = delete;
+        ~Watch() {
+            if (!call.ended()) instance.give_up(call);
+        }
+    };
+    const auto alive = shared_from_this();
+    const Watch watch(*this, *call);
     Outcome outcome = co_await call->outcome();
-    if (outcome.timed_out) {
+    if (outcome.timed_out)
         log::warn("plugin.late", {{"plugin", manifest().name}, {"trace", call->trace()}},
                   outcome.sentence);
-        if (table_->cancel != nullptr) table_->cancel(self_, call->id());
-    }
     co_return outcome;
+}
+
+void Instance::give_up(Call& call) {
+    call.abandon();
+    if (table_->cancel == nullptr) return;
+    guarded(manifest().name, "cancel()", [&] { table_->cancel(self_, call.id()); });
 }
 
 }  // namespace qvd::plugin

@@ -12,15 +12,16 @@
 
 namespace qvd::plugin {
 
-class Instance {
+class Instance : public std::enable_shared_from_this<Instance> {
 public:
-    // Creates the instance on this thread [load]. `name` is how the configuration calls it.
-    // Errors "plugin.create" with the plugin's sentence.
+    // Checks the values of the plugin's keys and creates the instance on this thread [load]. `name`
+    // is how the configuration calls it. Errors: invalid "plugin.config"; "plugin.create" with the
+    // plugin's sentence.
     static Result<std::shared_ptr<Instance>> make(Host& host,
                                                   std::shared_ptr<const Library> library,
                                                   std::string_view interface, std::string name,
                                                   std::shared_ptr<Lane> lane);
-    // No call is under way any more.
+    // [any] Calls keep their instance, so none is under way: destroys it on a worker thread.
     ~Instance();
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
@@ -28,6 +29,7 @@ public:
     [[nodiscard]] const std::string& name() const { return core_->instance(); }
     [[nodiscard]] const Manifest& manifest() const { return library_->manifest(); }
     [[nodiscard]] void* self() const { return self_; }
+    [[nodiscard]] Host& host() const { return host_; }
 
     // The function table as `Table`, a struct of an interface header.
     template <class Table>
@@ -45,7 +47,8 @@ public:
     }
 
     // [event loop] A [worker] function on the plugin's lane, or with call_quick a [loop] function.
-    // `function` owns what it lends. Never throws; a call past its limit is cancelled and left.
+    // `function` owns what it lends. Never throws; a call past its limit, or that nobody awaits any
+    // more, is cancelled and left.
     boost::asio::awaitable<Outcome> call(CallOptions options, Call::Function function);
     boost::asio::awaitable<Outcome> call_quick(CallOptions options, Call::Function function);
 
@@ -53,9 +56,12 @@ private:
     Instance(Host& host, std::shared_ptr<const Library> library, const qvd_interface_head* table,
              std::string name, std::shared_ptr<Lane> lane);
 
+    std::shared_ptr<Call> new_call(CallOptions options, Call::Function function);
     boost::asio::awaitable<Outcome> finish(std::shared_ptr<Call> call);
+    void give_up(Call& call);
 
     Host& host_;
+    std::shared_ptr<Endings> endings_;
     std::shared_ptr<const Library> library_;
     const qvd_interface_head* table_;
     std::shared_ptr<Lane> lane_;

@@ -1,5 +1,7 @@
 #include "plugin/lent_vm.hpp"
 
+#include "plugin/record.hpp"
+
 namespace qvd::plugin {
 
 namespace {
@@ -91,6 +93,20 @@ LentImage::LentImage(ImageSpec spec) : spec_(std::move(spec)) {
     raw_.unpacked_path = plugin::raw(spec_.unpacked_path);
     raw_.checksum = plugin::raw(spec_.checksum);
     raw_.properties = QVD_NO_ARRAY;
+}
+
+VmStatus vm_status(const qvd_vm_status& raw) {
+    VmStatus status;
+    status.vm = VmId{static_cast<std::int64_t>(raw.vm_id)};
+    status.uuid = text_of(raw.uuid);
+    status.incarnation = static_cast<std::int64_t>(raw.incarnation);
+    status.state =
+        raw.state > QVD_VM_CRASHED ? BackendState::unknown : static_cast<BackendState>(raw.state);
+    status.pid = raw.pid;
+    status.exit_code = raw.exit_code;
+    status.since_ms = raw.since_ms;
+    status.sentence = text_of(raw.sentence);
+    return status;
 }
 
 }  // namespace qvd::plugin

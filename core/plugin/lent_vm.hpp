@@ -45,4 +45,7 @@ private:
     qvd_image raw_{};
 };
 
+// The other way: what a backend said of a VM.
+VmStatus vm_status(const qvd_vm_status& raw);
+
 }  // namespace qvd::plugin

@@ -24,32 +24,38 @@ Error untrusted(const std::string& path, const std::string& why) {
 Result<void> check_owner(const std::string& path, const struct stat& status) {
     if (status.st_uid != 0 && status.st_uid != ::geteuid())
         return untrusted(path, "belongs to user " + std::to_string(status.st_uid));
-    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (status.st_mode & S_ISVTX) == 0)
-        return untrusted(path, "is writable by others");
-    return {};
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
+    // In a folder with the sticky bit others can add files, but not replace one of somebody else's.
+    if (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0) return {};
+    return untrusted(path, "is writable by others");
 }
 
+// `path` leads to a file, perhaps by links: what counts is where that file lies.
 Result<void> check_file(const std::string& path) {
+    std::error_code problem;
+    const std::filesystem::path real = std::filesystem::canonical(path, problem);
     struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) {
-        if (errno != ENOENT && errno != ENOTDIR) return errno_error("plugin.file", path);
-        return Error{ErrorKind::not_found, "plugin.not_installed", "there is no " + path};
+    if (problem || ::stat(real.c_str(), &status) != 0) {
+        if (problem == std::errc::no_such_file_or_directory ||
+            problem == std::errc::not_a_directory)
+            return Error{ErrorKind::not_found, "plugin.not_installed", "there is no " + path};
+        return Error{ErrorKind::invalid, "plugin.file",
+                     "cannot look at " + path + ": " + problem.message()};
     }
     if (!S_ISREG(status.st_mode))
         return Error{ErrorKind::invalid, "plugin.file", path + " is not a file"};
     QVD_CHECK(check_owner(path, status));
-    const std::string folder = std::filesystem::path(path).parent_path().string();
-    struct stat parent {};
-    if (::stat(folder.empty() ? "." : folder.c_str(), &parent) != 0)
-        return errno_error("plugin.file", folder);
-    return check_owner(folder, parent);
+    const std::string folder = real.parent_path().string();
+    if (::stat(folder.c_str(), &status) != 0) return errno_error("plugin.file", folder);
+    return check_owner(folder, status);
 }
 
 Result<void> check_exports(const std::string& path) {
     QVD_TRY(const std::vector<std::string> symbols, exported_symbols(path));
     if (std::ranges::find(symbols, entry_symbol) == symbols.end())
         return Error{ErrorKind::invalid, "plugin.file",
-                     path + " exports no " + entry_symbol + ": it is not a QVD plugin"};
+                     path + " exports no " + entry_symbol +
+                         ": it is not a QVD plugin, or was linked without QVD_EXPORT"};
     return {};
 }
 

@@ -1,5 +1,8 @@
 #include "plugin/login.hpp"
 
+#include "base/log.hpp"
+#include "plugin/record.hpp"
+
 #include <atomic>
 
 namespace qvd::plugin {
@@ -18,10 +21,6 @@ Properties with_environment(Properties parameters, const Properties& environment
     return parameters;
 }
 
-std::string text(qvd_str raw) {
-    return raw.data == nullptr ? std::string{} : std::string(raw.data, raw.length);
-}
-
 }  // namespace
 
 Login::Login(LoginFacts known) : id(next_login()), facts(std::move(known)) {
@@ -36,7 +35,11 @@ qvd_str Login::get(const std::string& instance, const std::string& key) {
 
 void Login::put(const std::string& instance, const std::string& key, Secret value) {
     const std::scoped_lock lock(mutex_);
-    if (kept_.size() >= max_states) return;
+    if (kept_.size() >= max_states) {
+        log::warn("plugin.misbehaves", {{"plugin", instance}},
+                  "wants to remember more than 1000 things of one login");
+        return;
+    }
     states_[{instance, key}] = &kept_.emplace_back(std::move(value));
 }
 
@@ -64,11 +67,13 @@ LentLogin::LentLogin(std::shared_ptr<Login> login, const LoginRequest& request,
     raw.session_parameters = session_parameters_.array();
     raw.get = [](const qvd_login* lent, qvd_str key) {
         LentLogin& self = of(lent);
-        return self.login_->get(self.instance_, text(key));
+        return self.login_->get(self.instance_, text_of(key));
     };
     raw.put = [](const qvd_login* lent, qvd_str key, qvd_str value) {
         LentLogin& self = of(lent);
-        self.login_->put(self.instance_, text(key), Secret{text(value)});
+        const std::string_view kept{value.data == nullptr ? "" : value.data,
+                                    value.data == nullptr ? 0 : value.length};
+        self.login_->put(self.instance_, text_of(key), Secret{kept});
     };
 }
 

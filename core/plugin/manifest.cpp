@@ -1,6 +1,7 @@
 #include "plugin/manifest.hpp"
 
 #include "base/text.hpp"
+#include "plugin/record.hpp"
 
 #include <qvd/authenticator.h>
 #include <qvd/hypervisor.h>
@@ -46,7 +47,7 @@ Result<void> check_array(const qvd_array& array, std::size_t least_stride, std::
 }
 
 Result<void> check_versions(const qvd_plugin& plugin) {
-    // `draft` is the last field that decides; anything shorter cannot have been built as a plugin.
+    // Anything shorter cannot have been built as a plugin.
     if (!QVD_HAS(qvd_plugin, &plugin, keys))
         return wrong("size", "the manifest is " + std::to_string(plugin.size) +
                                  " bytes, the shortest that was ever valid is " +
@@ -106,6 +107,8 @@ config::Kind kind_of(qvd_key_type type) {
     switch (type) {
         case QVD_INTEGER:
             return config::Kind::integer;
+        case QVD_NUMBER:
+            return config::Kind::number;
         case QVD_BOOLEAN:
             return config::Kind::boolean;
         case QVD_SECONDS:
@@ -159,11 +162,14 @@ Result<config::Declaration> read_key(const qvd_config_key& raw) {
 }
 
 Result<void> read_keys(const qvd_plugin& plugin, Manifest& manifest) {
-    QVD_CHECK(check_array(plugin.keys, sizeof(qvd_config_key), "keys"));
+    QVD_CHECK(check_array(plugin.keys, QVD_LEAST(qvd_config_key, allowed), "keys"));
     std::set<std::string> names;
     for (std::size_t i = 0; i < plugin.keys.count; ++i) {
-        QVD_TRY(config::Declaration key,
-                read_key(*static_cast<const qvd_config_key*>(qvd_array_at(&plugin.keys, i))));
+        const auto raw = copy_record<qvd_config_key>(qvd_array_at(&plugin.keys, i),
+                                                     QVD_LEAST(qvd_config_key, meaning));
+        if (!raw)
+            return wrong("key", "the size of its key number " + std::to_string(i) + " is wrong");
+        QVD_TRY(config::Declaration key, read_key(*raw));
         if (!names.insert(key.name).second)
             return wrong("key", "it declares the key " + key.name + " twice");
         manifest.keys.push_back(std::move(key));

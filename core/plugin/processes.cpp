@@ -3,19 +3,23 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/unique_fd.hpp"
+#include "plugin/process_spawn.hpp"
 
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <dirent.h>
-#include <fcntl.h>
+#include <boost/asio/strand.hpp>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
 
 namespace qvd::plugin {
 
@@ -31,85 +35,50 @@ bool is_label(std::string_view text) {
            });
 }
 
+Result<void> check_label(const std::string& label) {
+    if (is_label(label)) return {};
+    return Error{ErrorKind::invalid, "process.label",
+                 text::quoted(label) + " cannot be the label of a process"};
+}
+
+Error gone(const std::string& label) {
+    return {ErrorKind::not_found, "process.gone", "the process " + label + " does not run"};
+}
+
+Error runs(const std::string& label) {
+    return {ErrorKind::conflict, "process.runs", "the process " + label + " runs already"};
+}
+
 UniqueFd open_pidfd(int pid) {
     return UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
 }
 
-// The secret as a file that exists nowhere: the child's standard input.
-Result<UniqueFd> input_file(const Secret& input) {
-    UniqueFd fd{::memfd_create("qvd-input", MFD_CLOEXEC)};
-    if (!fd) return errno_error("process.input", "cannot make the input of a process");
-    std::string_view rest = input.reveal();
-    while (!rest.empty()) {
-        const ssize_t written = ::write(fd.get(), rest.data(), rest.size());
-        if (written < 0) return errno_error("process.input", "cannot write a process's input");
-        rest.remove_prefix(static_cast<std::size_t>(written));
-    }
-    if (::lseek(fd.get(), 0, SEEK_SET) != 0)
-        return errno_error("process.input", "cannot rewind a process's input");
-    return fd;
+bool is_running(const ProcessStatus& process) {
+    const auto now = start_time_of(process.pid);
+    return now.ok() && *now == process.start_time;
 }
 
-class SpawnActions {
-public:
-    SpawnActions() {
-        ::posix_spawn_file_actions_init(&actions_);
-        ::posix_spawnattr_init(&attributes_);
-        sigset_t none;
-        sigemptyset(&none);
-        sigset_t all;
-        sigfillset(&all);
-        ::posix_spawnattr_setsigmask(&attributes_, &none);
-        ::posix_spawnattr_setsigdefault(&attributes_, &all);
-        ::posix_spawnattr_setflags(
-            &attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    }
-    ~SpawnActions() {
-        ::posix_spawn_file_actions_destroy(&actions_);
-        ::posix_spawnattr_destroy(&attributes_);
-    }
-    SpawnActions(const SpawnActions&) = delete;
-    SpawnActions& operator=(const SpawnActions&) = delete;
-
-    posix_spawn_file_actions_t* files() { return &actions_; }
-    posix_spawnattr_t* attributes() { return &attributes_; }
-
-private:
-    posix_spawn_file_actions_t actions_{};
-    posix_spawnattr_t attributes_{};
-};
-
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-    std::vector<char*> out;
-    for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));  // NOLINT
-    out.push_back(nullptr);
-    return out;
+// What an earlier core, or this one, wrote of the process; nothing if there is no such record.
+std::optional<ProcessStatus> read_record(const std::string& path, const std::string& label) {
+    const auto content = file::read(path, 256);
+    if (!content.ok()) return std::nullopt;
+    const auto numbers = text::split_list(text::trim(*content), ' ');
+    const auto pid = !numbers.empty() ? text::to_integer(numbers[0]) : std::nullopt;
+    const auto time = numbers.size() > 1 ? text::to_integer(numbers[1]) : std::nullopt;
+    if (!pid || !time || *pid <= 0) return std::nullopt;
+    ProcessStatus process;
+    process.label = label;
+    process.pid = static_cast<int>(*pid);
+    process.start_time = static_cast<std::uint64_t>(*time);
+    process.state =
+        is_running(process) ? ProcessStatus::State::running : ProcessStatus::State::gone;
+    return process;
 }
 
-Result<int> spawn(const ProcessOrder& order) {
-    if (order.arguments.empty() || !order.arguments.front().starts_with('/'))
-        return Error{ErrorKind::invalid, "process.program", "a program needs an absolute path"};
-    QVD_TRY(const UniqueFd input, input_file(order.input));
-    UniqueFd output;
-    if (!order.output_path.empty() || order.close_output) {
-        const char* path = order.close_output ? "/dev/null" : order.output_path.c_str();
-        output.reset(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-        if (!output) return errno_error("process.output", std::string("cannot open ") + path);
-    }
-    SpawnActions actions;
-    ::posix_spawn_file_actions_adddup2(actions.files(), input.get(), 0);
-    ::posix_spawn_file_actions_adddup2(actions.files(), output ? output.get() : 2, 1);
-    if (output) ::posix_spawn_file_actions_adddup2(actions.files(), output.get(), 2);
-    ::posix_spawn_file_actions_addclosefrom_np(actions.files(), 3);
-    ::posix_spawn_file_actions_addchdir_np(actions.files(),
-                                           order.directory.empty() ? "/" : order.directory.c_str());
-    pid_t pid = 0;
-    const int problem =
-        ::posix_spawn(&pid, order.arguments.front().c_str(), actions.files(), actions.attributes(),
-                      pointers(order.arguments).data(), pointers(order.environment).data());
-    if (problem == 0) return pid;
-    errno = problem;
-    return errno_error("process.program", "cannot start " + order.arguments.front());
+Result<void> write_record(const std::string& path, const ProcessStatus& process) {
+    QVD_CHECK(file::make_folders(std::filesystem::path(path).parent_path().string(), 0700));
+    return file::write_atomic(
+        path, std::to_string(process.pid) + " " + std::to_string(process.start_time) + "\n", 0600);
 }
 
 }  // namespace
@@ -124,158 +93,242 @@ Result<std::uint64_t> start_time_of(int pid) {
     const auto time = fields.size() > start_time ? text::to_integer(fields[start_time])
                                                  : std::optional<std::int64_t>{};
     // A zombie has ended; only its parent has not looked yet.
-    if (!time || fields.front() == "Z")
+    if (!time || fields.front() == "Z" || fields.front() == "X")
         return Error{ErrorKind::not_found, "process.gone", "there is no such process"};
     return static_cast<std::uint64_t>(*time);
 }
 
-struct Processes::Watched {
-    std::string key;     // PLUGIN/LABEL
-    std::string record;  // its file
-    ProcessStatus process;
-    asio::posix::stream_descriptor pidfd;
-    std::shared_ptr<asio::steady_timer> killer;
-    Ended ended;
+// What is watched. What waits on the pool keeps it alive, so it may outlive its Processes.
+class Processes::Watch : public std::enable_shared_from_this<Processes::Watch> {
+public:
+    using Strand = asio::strand<asio::any_io_executor>;
+
+    explicit Watch(const asio::any_io_executor& workers) : strand_(asio::make_strand(workers)) {}
+
+    // Takes the label for a process that is about to start; false if it is taken.
+    bool reserve(const std::string& key) {
+        const std::scoped_lock lock(mutex_);
+        return watched_.try_emplace(key).second;
+    }
+    void release(const std::string& key) {
+        const std::scoped_lock lock(mutex_);
+        const auto found = watched_.find(key);
+        if (found != watched_.end() && !found->second) watched_.erase(found);
+    }
+
+    void add(const std::string& key, std::string record, ProcessStatus process, UniqueFd pidfd,
+             Ended ended);
+    // False if the label is not watched.
+    bool hand_over(const std::string& key, const ProcessStatus& process, Ended& ended);
+    [[nodiscard]] bool signal(const std::string& key, int number);
+    bool stop(const std::string& key, std::chrono::milliseconds grace);
+    void close();
+
+private:
+    struct One {
+        std::string record;
+        ProcessStatus process;
+        asio::posix::stream_descriptor pidfd;
+        asio::steady_timer killer;
+        Ended ended;  // guarded by mutex_
+    };
+
+    void on_end(const std::string& key, const std::shared_ptr<One>& one);
+    void kill_group(const std::string& key, const std::shared_ptr<One>& one);
+
+    Strand strand_;  // descriptors and timers are used on it alone
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<One>> watched_;  // by PLUGIN/LABEL; null: starting
 };
 
-Processes::Processes(asio::any_io_executor workers, std::string folder)
-    : workers_(std::move(workers)), folder_(std::move(folder)) {
-}
-
-Processes::~Processes() = default;
-
-std::string Processes::record_path(const std::string& plugin, const std::string& label) const {
-    return folder_ + "/" + plugin + "/" + label;
-}
-
-Result<ProcessStatus> Processes::start(const std::string& plugin, const ProcessOrder& order,
-                                       Ended ended) {
-    if (!is_label(order.label))
-        return Error{ErrorKind::invalid, "process.label",
-                     text::quoted(order.label) + " cannot be the label of a process"};
+void Processes::Watch::add(const std::string& key, std::string record, ProcessStatus process,
+                           UniqueFd pidfd, Ended ended) {
+    auto one = std::make_shared<One>(One{std::move(record), std::move(process),
+                                         asio::posix::stream_descriptor(strand_, pidfd.release()),
+                                         asio::steady_timer(strand_), std::move(ended)});
     {
         const std::scoped_lock lock(mutex_);
-        if (watched_.contains(plugin + "/" + order.label))
-            return Error{ErrorKind::conflict, "process.runs",
-                         "the process " + order.label + " runs already"};
+        watched_[key] = one;
     }
-    QVD_CHECK(file::make_folders(folder_ + "/" + plugin, 0700));
-    QVD_TRY(const int pid, spawn(order));
-    ProcessStatus process;
-    process.label = order.label;
-    process.pid = pid;
-    UniqueFd pidfd = open_pidfd(pid);
-    process.start_time = start_time_of(pid).value_or(0);
-    QVD_CHECK(file::write_atomic(
-        record_path(plugin, order.label),
-        std::to_string(pid) + " " + std::to_string(process.start_time) + "\n", 0600));
-    QVD_CHECK(watch(plugin, process, std::move(pidfd), std::move(ended)));
-    return process;
-}
-
-Result<void> Processes::watch(const std::string& plugin, const ProcessStatus& process,
-                              UniqueFd pidfd, Ended ended) {
-    if (!pidfd) return errno_error("process.watch", "cannot watch the process " + process.label);
-    auto watched = std::make_shared<Watched>(Watched{
-        plugin + "/" + process.label, record_path(plugin, process.label), process,
-        asio::posix::stream_descriptor(workers_, pidfd.release()), nullptr, std::move(ended)});
-    {
-        const std::scoped_lock lock(mutex_);
-        watched_[watched->key] = watched;
-    }
-    watched->pidfd.async_wait(asio::posix::stream_descriptor::wait_read,
-                              [this, watched](const boost::system::error_code& problem) {
-                                  if (!problem) on_end(watched);
+    asio::post(strand_, [self = shared_from_this(), key, one] {
+        one->pidfd.async_wait(asio::posix::stream_descriptor::wait_read,
+                              [self, key, one](const boost::system::error_code& problem) {
+                                  if (!problem) self->on_end(key, one);
                               });
-    return {};
+    });
 }
 
-void Processes::on_end(const std::shared_ptr<Watched>& watched) {
-    siginfo_t how{};
-    ProcessStatus& process = watched->process;
+bool Processes::Watch::hand_over(const std::string& key, const ProcessStatus& process,
+                                 Ended& ended) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = watched_.find(key);
+    if (found == watched_.end() || !found->second) return false;
+    const ProcessStatus& known = found->second->process;
+    if (known.pid != process.pid || known.start_time != process.start_time) return false;
+    found->second->ended = std::move(ended);
+    return true;
+}
+
+bool Processes::Watch::signal(const std::string& key, int number) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = watched_.find(key);
+    return found != watched_.end() && found->second &&
+           ::syscall(SYS_pidfd_send_signal, found->second->pidfd.native_handle(), number, nullptr,
+                     0) == 0;
+}
+
+bool Processes::Watch::stop(const std::string& key, std::chrono::milliseconds grace) {
+    std::shared_ptr<One> one;
+    {
+        const std::scoped_lock lock(mutex_);
+        const auto found = watched_.find(key);
+        if (found == watched_.end() || !found->second) return false;
+        one = found->second;
+    }
+    asio::post(strand_, [self = shared_from_this(), key, one, grace] {
+        one->killer.expires_after(grace);
+        one->killer.async_wait([self, key, one](const boost::system::error_code& problem) {
+            if (!problem) self->kill_group(key, one);
+        });
+    });
+    return true;
+}
+
+void Processes::Watch::kill_group(const std::string& key, const std::shared_ptr<One>& one) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = watched_.find(key);
+    // While it is in the map nobody has reaped it: the group is still its own.
+    if (found != watched_.end() && found->second == one) ::kill(-one->process.pid, SIGKILL);
+}
+
+void Processes::Watch::on_end(const std::string& key, const std::shared_ptr<One>& one) {
+    Ended ended;
+    {
+        const std::scoped_lock lock(mutex_);
+        const auto found = watched_.find(key);
+        if (found == watched_.end() || found->second != one) return;
+        ended = std::move(one->ended);
+        ::unlink(one->record.c_str());
+        watched_.erase(found);
+    }
+    one->killer.cancel();
+    ProcessStatus process = one->process;
     process.state = ProcessStatus::State::gone;
-    if (::waitid(P_PIDFD, static_cast<id_t>(watched->pidfd.native_handle()), &how,
-                 WEXITED | WNOHANG) == 0 &&
+    siginfo_t how{};
+    if (::waitid(P_PIDFD, static_cast<id_t>(one->pidfd.native_handle()), &how, WEXITED | WNOHANG) ==
+            0 &&
         how.si_pid != 0) {
         process.state =
             how.si_code == CLD_EXITED ? ProcessStatus::State::exited : ProcessStatus::State::killed;
         process.exit_code = how.si_status;
     }
-    ::unlink(watched->record.c_str());
+    one->pidfd.close();
+    if (ended) ended(process);
+}
+
+void Processes::Watch::close() {
+    std::map<std::string, std::shared_ptr<One>> left;
     {
         const std::scoped_lock lock(mutex_);
-        watched_.erase(watched->key);
+        left.swap(watched_);
     }
-    if (watched->killer) watched->killer->cancel();
-    if (watched->ended) watched->ended(process);
+    asio::post(strand_, [left = std::move(left)] {
+        for (const auto& [key, one] : left) {
+            if (!one) continue;
+            one->killer.cancel();
+            one->pidfd.close();
+        }
+    });
+}
+
+Processes::Processes(asio::any_io_executor workers, std::string folder)
+    : folder_(std::move(folder)), watch_(std::make_shared<Watch>(workers)) {
+}
+
+Processes::~Processes() {
+    watch_->close();
+}
+
+Result<ProcessStatus> Processes::start(const std::string& plugin, const ProcessOrder& order,
+                                       Ended ended) {
+    QVD_CHECK(check_label(order.label));
+    const std::string key = plugin + "/" + order.label;
+    if (!watch_->reserve(key)) return runs(order.label);
+    auto started = start_reserved(key, order, std::move(ended));
+    if (!started.ok()) watch_->release(key);
+    return started;
+}
+
+Result<ProcessStatus> Processes::start_reserved(const std::string& key, const ProcessOrder& order,
+                                                Ended ended) {
+    const std::string record = folder_ + "/" + key;
+    const auto earlier = read_record(record, order.label);
+    if (earlier && earlier->state == ProcessStatus::State::running) return runs(order.label);
+    QVD_TRY(const int pid, spawn(order));
+    ProcessStatus process;
+    process.label = order.label;
+    process.pid = pid;
+    UniqueFd pidfd = open_pidfd(pid);
+    const Error no_watch = errno_error("process.watch", "cannot watch the process " + order.label);
+    process.start_time = start_time_of(pid).value_or(0);
+    Result<void> kept = write_record(record, process);
+    if (kept.ok() && !pidfd) kept = no_watch;
+    if (!kept.ok()) {
+        // Better none than one that nobody finds again.
+        ::kill(-pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        ::unlink(record.c_str());
+        return std::move(kept).error();
+    }
+    watch_->add(key, record, process, std::move(pidfd), std::move(ended));
+    return process;
 }
 
 Result<std::vector<ProcessStatus>> Processes::list(const std::string& plugin) {
     std::vector<ProcessStatus> found;
     const std::string folder = folder_ + "/" + plugin;
-    DIR* directory = ::opendir(folder.c_str());
-    if (directory == nullptr) return found;
-    while (const dirent* entry = ::readdir(directory)) {  // NOLINT: a stream of our own
-        const std::string label = entry->d_name;
+    std::error_code problem;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, problem)) {
+        const std::string label = entry.path().filename().string();
         if (!is_label(label)) continue;
-        const auto content = file::read(folder + "/" + label, 256);
-        if (!content.ok()) continue;
-        const auto numbers = text::split_list(text::trim(*content), ' ');
-        const auto pid = !numbers.empty() ? text::to_integer(numbers[0]) : std::nullopt;
-        const auto time = numbers.size() > 1 ? text::to_integer(numbers[1]) : std::nullopt;
-        if (!pid || !time) continue;
-        ProcessStatus process;
-        process.label = label;
-        process.pid = static_cast<int>(*pid);
-        process.start_time = static_cast<std::uint64_t>(*time);
-        const auto now = start_time_of(process.pid);
-        process.state = now.ok() && *now == process.start_time ? ProcessStatus::State::running
-                                                               : ProcessStatus::State::gone;
-        found.push_back(std::move(process));
+        if (auto process = read_record(entry.path().string(), label))
+            found.push_back(std::move(*process));
     }
-    ::closedir(directory);
     return found;
 }
 
 Result<void> Processes::adopt(const std::string& plugin, const ProcessStatus& process,
                               Ended ended) {
-    {
-        const std::scoped_lock lock(mutex_);
-        if (watched_.contains(plugin + "/" + process.label)) return {};
-    }
+    QVD_CHECK(check_label(process.label));
+    if (process.pid <= 0) return gone(process.label);
+    const std::string key = plugin + "/" + process.label;
+    const std::string record = folder_ + "/" + key;
+    if (watch_->hand_over(key, process, ended)) return {};
+    if (!watch_->reserve(key)) return runs(process.label);
     UniqueFd pidfd = open_pidfd(process.pid);
-    const auto time = start_time_of(process.pid);
-    if (!pidfd || !time.ok() || *time != process.start_time) {
-        ::unlink(record_path(plugin, process.label).c_str());
-        return Error{ErrorKind::not_found, "process.gone",
-                     "the process " + process.label + " has ended"};
+    if (!pidfd || !is_running(process)) {
+        ::unlink(record.c_str());
+        watch_->release(key);
+        return gone(process.label);
     }
-    return watch(plugin, process, std::move(pidfd), std::move(ended));
+    // Its record may be missing where the plugin learned of it from the process itself.
+    if (const auto kept = write_record(record, process); !kept.ok()) {
+        watch_->release(key);
+        return kept.error();
+    }
+    watch_->add(key, record, process, std::move(pidfd), std::move(ended));
+    return {};
 }
 
 Result<void> Processes::signal(const std::string& plugin, const std::string& label, int number) {
-    const std::scoped_lock lock(mutex_);
-    const auto found = watched_.find(plugin + "/" + label);
-    if (found == watched_.end() ||
-        ::syscall(SYS_pidfd_send_signal, found->second->pidfd.native_handle(), number, nullptr,
-                  0) != 0)
-        return Error{ErrorKind::not_found, "process.gone",
-                     "the process " + label + " does not run"};
+    if (!watch_->signal(plugin + "/" + label, number)) return gone(label);
     return {};
 }
 
 Result<void> Processes::stop(const std::string& plugin, const std::string& label,
                              std::chrono::milliseconds grace) {
     QVD_CHECK(signal(plugin, label, SIGTERM));
-    const std::scoped_lock lock(mutex_);
-    const auto found = watched_.find(plugin + "/" + label);
-    if (found == watched_.end()) return {};
-    auto timer = std::make_shared<asio::steady_timer>(workers_, grace);
-    found->second->killer = timer;
-    timer->async_wait([watched = found->second, timer](const boost::system::error_code& problem) {
-        // The leader still exists (its pidfd has not fired), so the group is still its own.
-        if (!problem) ::kill(-watched->process.pid, SIGKILL);
-    });
+    watch_->stop(plugin + "/" + label, grace);
     return {};
 }
 

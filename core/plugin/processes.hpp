@@ -4,16 +4,13 @@
 
 #include "base/result.hpp"
 #include "base/secret.hpp"
-#include "base/unique_fd.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -45,32 +42,32 @@ public:
 
     // Records lie in `folder`/PLUGIN/LABEL (0700, root only).
     Processes(boost::asio::any_io_executor workers, std::string folder);
+    // Stops watching; the processes run on, and no `ended` comes any more.
     ~Processes();
     Processes(const Processes&) = delete;
     Processes& operator=(const Processes&) = delete;
 
-    // conflict "process.runs" | not_found "process.program" | invalid "process.label".
+    // conflict "process.runs", also if an earlier core started it; not_found "process.program";
+    // invalid "process.label".
     Result<ProcessStatus> start(const std::string& plugin, const ProcessOrder& order, Ended ended);
+    // What runs, and what ended while nobody watched.
     Result<std::vector<ProcessStatus>> list(const std::string& plugin);
-    // not_found "process.gone" if it has ended; its record is then removed.
+    // From now on `ended` hears of it, instead of whoever adopted it before. not_found
+    // "process.gone" if it has ended; its record is then removed.
     Result<void> adopt(const std::string& plugin, const ProcessStatus& process, Ended ended);
     Result<void> signal(const std::string& plugin, const std::string& label, int number);
+    // TERM, and after `grace` KILL of its process group.
     Result<void> stop(const std::string& plugin, const std::string& label,
                       std::chrono::milliseconds grace);
 
 private:
-    struct Watched;
+    class Watch;
 
-    [[nodiscard]] std::string record_path(const std::string& plugin,
-                                          const std::string& label) const;
-    Result<void> watch(const std::string& plugin, const ProcessStatus& process, UniqueFd pidfd,
-                       Ended ended);
-    void on_end(const std::shared_ptr<Watched>& process);
+    Result<ProcessStatus> start_reserved(const std::string& key, const ProcessOrder& order,
+                                         Ended ended);
 
-    boost::asio::any_io_executor workers_;
     std::string folder_;
-    std::mutex mutex_;                                         // guards watched_
-    std::map<std::string, std::shared_ptr<Watched>> watched_;  // by PLUGIN/LABEL
+    std::shared_ptr<Watch> watch_;
 };
 
 // Field 22 of /proc/PID/stat; nothing if there is no such process.

@@ -53,9 +53,8 @@ Result<std::shared_ptr<const Library>> Registry::open(const std::string& name) {
     return library;
 }
 
-Result<std::string> Registry::not_installed(std::string_view interface, const Error& error) {
+std::string Registry::not_installed(std::string_view interface, const Error& error) {
     std::vector<std::string> fitting;
-    std::string near;
     for (const std::string& name : installed(host_.view().get(config::path_plugins))) {
         const auto library = open(name);
         if (library.ok() && find_interface((*library)->plugin(), interface) != nullptr)
@@ -72,20 +71,21 @@ Result<std::shared_ptr<Instance>> Registry::make(std::string_view interface,
     auto library = open(file_name);
     if (!library.ok()) {
         if (library.error().code() != "plugin.not_installed") return library.error();
-        QVD_TRY(const std::string sentence, not_installed(interface, library.error()));
         return Error{ErrorKind::not_found, "plugin.not_installed",
                      std::string(word_for(interface)) + " " + text::quoted(name) +
-                         " is not installed: " + sentence};
+                         " is not installed: " + not_installed(interface, library.error())};
     }
     const qvd_interface_head* table = find_interface((*library)->plugin(), interface);
     if (table == nullptr)
         return Error{ErrorKind::invalid, "plugin.interface",
                      "the plugin " + file_name + " is no " + std::string(word_for(interface))};
-    std::shared_ptr<Lane>& shared = lanes_[file_name];
-    const bool per_plugin =
-        (table->threading & ~static_cast<qvd_threading>(QVD_MAY_BLOCK)) != QVD_PER_INSTANCE;
-    if (!shared || !per_plugin) shared = std::make_shared<Lane>(host_.workers(), table->threading);
-    return Instance::make(host_, *library, interface, name, shared);
+    std::shared_ptr<Turn> turn;
+    if (concurrency_of(table->threading) == QVD_SERIAL) {
+        turn = turns_[file_name];
+        if (!turn) turn = turns_[file_name] = std::make_shared<Turn>(host_.workers());
+    }
+    auto lane = std::make_shared<Lane>(host_.workers(), table->threading, std::move(turn));
+    return Instance::make(host_, *library, interface, name, std::move(lane));
 }
 
 }  // namespace qvd::plugin

@@ -32,11 +32,11 @@ public:
     [[nodiscard]] static std::vector<std::string> installed(const std::string& folder);
 
 private:
-    Result<std::string> not_installed(std::string_view interface, const Error& error);
+    std::string not_installed(std::string_view interface, const Error& error);
 
     Host& host_;
     std::map<std::string, std::shared_ptr<const Library>> libraries_;
-    std::map<std::string, std::shared_ptr<Lane>> lanes_;  // of SERIAL plugins, by name
+    std::map<std::string, std::shared_ptr<Turn>> turns_;  // of SERIAL plugins, by name
 };
 
 // "balancer", "authenticator", ...: what operators call an interface.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plugin/core_object.hpp"
+#include "plugin/record.hpp"
 
 #include <qvd/hypervisor.h>
 #include <qvd/services.h>
@@ -20,11 +21,6 @@ extern const qvd_accounts_service accounts_service;
 extern const qvd_properties_service properties_service;
 extern const qvd_processes_service processes_service;
 extern const qvd_vm_events_service vm_events_service;
-
-// A plugin's text, whatever it holds.
-inline std::string text_of(qvd_str text) {
-    return text.data == nullptr ? std::string{} : std::string(text.data, text.length);
-}
 
 void give(const qvd_sink* sink, qvd_kind kind, const void* record);
 // Tells the sink why, and gives the status of the error's kind.

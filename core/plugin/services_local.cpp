@@ -2,6 +2,7 @@
 // and what a backend reports of its VMs.
 #include "base/text.hpp"
 #include "plugin/lane.hpp"
+#include "plugin/lent_vm.hpp"
 #include "plugin/service_tables.hpp"
 
 #include <boost/asio/post.hpp>
@@ -12,30 +13,25 @@ namespace qvd::plugin {
 
 namespace {
 
-log::Level level_of(std::int32_t level) {
-    switch (level) {
-        case QVD_LOG_DEBUG:
-            return log::Level::debug;
-        case QVD_LOG_WARNING:
-            return log::Level::warn;
-        case QVD_LOG_ERROR:
-            return log::Level::error;
-        default:
-            return log::Level::info;
-    }
-}
-
 std::int32_t log_enabled(const qvd_core* /*core*/, std::int32_t level) {
     return log::enabled(level_of(level)) ? 1 : 0;
+}
+
+// "ldap.slow"; anything else could pass for other fields of the line.
+bool is_event(std::string_view name) {
+    return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    });
 }
 
 void log_write(const qvd_core* core, const qvd_call* on_behalf, std::int32_t level, qvd_str event,
                qvd_str line) {
     const CoreObject& object = CoreObject::of(core);
     const Call* call = Call::of(on_behalf);
+    const std::string name = text_of(event);
     log::Fields fields{{"plugin", object.manifest().name}, {"instance", object.instance()}};
     if (call != nullptr && !call->trace().empty()) fields.emplace_back("trace", call->trace());
-    log::write(level_of(level), text_of(event), fields, text_of(line));
+    log::write(level_of(level), is_event(name) ? name : "plugin.says", fields, text_of(line));
 }
 
 qvd_status get_text(const qvd_core* core, qvd_str key, qvd_str* value) {
@@ -70,11 +66,14 @@ qvd_status get_number(const qvd_core* core, qvd_str key, double* value) {
     const std::string* text = CoreObject::of(core).setting(text_of(key));
     if (text == nullptr || value == nullptr) return QVD_INVALID;
     if (text->empty()) return QVD_NOT_FOUND;
-    char* end = nullptr;
-    const double number = std::strtod(text->c_str(), &end);
-    if (end != text->c_str() + text->size()) return QVD_INVALID;
-    *value = number;
-    return QVD_OK;
+    if (const auto number = config::to_decimal(*text)) {
+        *value = *number;
+        return QVD_OK;
+    }
+    std::int64_t whole = 0;
+    const qvd_status status = get_integer(core, key, &whole);
+    if (status == QVD_OK) *value = static_cast<double>(whole);
+    return status;
 }
 
 qvd_status timer_after(const qvd_core* core, std::int64_t delay_ms, void (*fire)(void*), void* data,
@@ -126,21 +125,15 @@ void metric_set(const qvd_core* core, std::uint32_t metric, std::int64_t value) 
 }
 
 void report_vm(const qvd_core* core, const qvd_vm_status* status) {
-    if (status == nullptr || !QVD_HAS(qvd_vm_status, status, incarnation)) return;
-    VmStatus copy;
-    copy.vm = VmId{static_cast<std::int64_t>(status->vm_id)};
-    copy.uuid = text_of(status->uuid);
-    copy.incarnation = static_cast<std::int64_t>(status->incarnation);
-    copy.state = status->state > QVD_VM_CRASHED ? BackendState::unknown
-                                                : static_cast<BackendState>(status->state);
-    if (QVD_HAS(qvd_vm_status, status, sentence)) {
-        copy.pid = status->pid;
-        copy.exit_code = status->exit_code;
-        copy.since_ms = status->since_ms;
-        copy.sentence = text_of(status->sentence);
+    CoreObject& object = CoreObject::of(core);
+    const auto record = copy_record<qvd_vm_status>(status, QVD_LEAST(qvd_vm_status, incarnation));
+    if (!record || record->uuid.length == 0 || record->incarnation == 0) {
+        log::warn("plugin.misbehaves", {{"plugin", object.manifest().name}},
+                  "reported a VM without its uuid and incarnation");
+        return;
     }
-    Host& host = CoreObject::of(core).host();
-    boost::asio::post(host.loop(), [&host, copy = std::move(copy)] {
+    Host& host = object.host();
+    boost::asio::post(host.loop(), [&host, copy = vm_status(*record)] {
         if (host.on_vm_event) host.on_vm_event(copy);
     });
 }
@@ -168,7 +161,9 @@ const void* find_service(CoreObject& core, std::string_view id) {
     if (id == QVD_CORE_ACCOUNTS && stored) return &accounts_service;
     if (id == QVD_CORE_PROPERTIES && stored) return &properties_service;
     if (id == QVD_CORE_PROCESSES && core.host().processes) return &processes_service;
-    if (id == QVD_CORE_VM_EVENTS && core.host().on_vm_event) return &vm_events_service;
+    // Whoever runs VMs listens to them, perhaps only once all backends are there.
+    const bool runs_vms = core.host().processes != nullptr || core.host().on_vm_event;
+    if (id == QVD_CORE_VM_EVENTS && runs_vms) return &vm_events_service;
     return nullptr;
 }
 

@@ -19,11 +19,13 @@ qvd_process raw_process(const ProcessStatus& process) {
     return out;
 }
 
-Processes::Ended forward(EndedFunction ended, void* data) {
+Processes::Ended forward(const CoreObject& object, EndedFunction ended, void* data) {
     if (ended == nullptr) return {};
-    return [ended, data](const ProcessStatus& process) {
-        const qvd_process record = raw_process(process);
-        ended(data, &record);
+    return [call = object.caller("ended()"), ended, data](const ProcessStatus& process) {
+        call([ended, data, process] {
+            const qvd_process record = raw_process(process);
+            ended(data, &record);
+        });
     };
 }
 
@@ -47,10 +49,9 @@ qvd_status start(const qvd_core* core, const qvd_call* /*on_behalf*/,
     wanted.output_path = text_of(order->output_path);
     wanted.close_output = (order->flags & QVD_PROCESS_CLOSE_OUTPUT) != 0U;
     auto started = object.host().processes->start(object.manifest().name, wanted,
-                                                  forward(order->ended, order->data));
+                                                  forward(object, order->ended, order->data));
     if (!started.ok()) return refuse(sink, started.error());
-    if ((order->flags & QVD_PROCESS_END_WITH_CORE) != 0U)
-        object.processes_to_end.push_back(wanted.label);
+    if ((order->flags & QVD_PROCESS_END_WITH_CORE) != 0U) object.end_with_core(wanted.label);
     const qvd_process record = raw_process(*started);
     give(sink, QVD_KIND_PROCESS, &record);
     return QVD_OK;
@@ -76,8 +77,11 @@ qvd_status adopt(const qvd_core* core, const qvd_call* /*on_behalf*/, const qvd_
     known.pid = process->pid;
     known.start_time = process->start_time;
     const auto adopted =
-        object.host().processes->adopt(object.manifest().name, known, forward(ended, data));
-    return adopted.ok() ? QVD_OK : refuse(sink, adopted.error());
+        object.host().processes->adopt(object.manifest().name, known, forward(object, ended, data));
+    if (!adopted.ok()) return refuse(sink, adopted.error());
+    const qvd_process record = raw_process(known);
+    give(sink, QVD_KIND_PROCESS, &record);
+    return QVD_OK;
 }
 
 qvd_status send_signal(const qvd_core* core, qvd_str label, std::int32_t signal) {
