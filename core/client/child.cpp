@@ -46,12 +46,13 @@ std::vector<std::string> environment_for(const ChildSettings& settings) {
             environment.push_back(text);
     }
     for (const auto& [name, value] : settings.environment)
-        environment.push_back(name + "=" + value);
+        environment.push_back(std::string(name).append("=").append(value));
     return environment;
 }
 
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
     for (std::string& text : texts) pointers.push_back(text.data());
     pointers.push_back(nullptr);
     return pointers;
@@ -63,7 +64,7 @@ Result<void> find_program(const std::string& name) {
     const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody sets it
     const bool bare = name.find('/') == std::string::npos;
     for (const std::string& folder : text::split(bare && path != nullptr ? path : "", ':')) {
-        const std::string file = bare ? folder + "/" + name : name;
+        const std::string file = bare ? std::string(folder).append("/").append(name) : name;
         if (::access(file.c_str(), X_OK) == 0) return {};
     }
     return Error{ErrorKind::not_found, "display.nxproxy",
