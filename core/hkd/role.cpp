@@ -129,8 +129,10 @@ ControlSource Role::control_source() {
     source.plugins = [this] { return plugins_.names(); };
     // Of a VM that has ended, too: that is when one wants to read it.
     source.console_log = [this](VmId vm) {
-        const std::string folder = view_.get(config::path_run) + "/vm/" + vm.text();
-        return ::access(folder.c_str(), F_OK) == 0 ? folder + "/console.log" : std::string();
+        const std::string own = view_.get(config::path_run) + "/vm/" + vm.text();
+        for (const char* const name : {".console.log", "/console.log"})
+            if (::access((own + name).c_str(), R_OK) == 0) return own + name;
+        return std::string();
     };
     return source;
 }

@@ -1,0 +1,308 @@
+// The bridge and the firewall, for real: in a network namespace of its own, with VMs that are
+// namespaces on the bridge and connections that are made or refused.
+#include "hkd/network/network.hpp"
+
+#include "base/file.hpp"
+#include "base/unique_fd.hpp"
+#include "hkd/keys.hpp"
+#include "hkd/network/firewall.hpp"
+#include "hkd/network/links.hpp"
+#include "tests/hkd/world.hpp"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <thread>
+
+using namespace qvd;
+using namespace qvd::hkd;
+using namespace qvd::hkd::network;
+
+namespace {
+
+int sh(const std::string& command) {
+    return std::system((command + " >/dev/null 2>&1").c_str());  // NOLINT: a test's own words
+}
+
+// This process moves into a network of its own, once; false: this machine does not allow it.
+bool in_own_network() {
+    static const bool done = [] {
+        return ::geteuid() == 0 && ::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+               ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+               ::mount("none", "/sys", "sysfs", 0, nullptr) == 0 && sh("ip link set lo up") == 0;
+    }();
+    return done;
+}
+
+// Runs `work` inside another network namespace, on a thread of its own.
+template <class Work>
+void within(const std::string& netns, Work work) {
+    std::thread([&] {
+        const int fd = ::open(("/run/netns/" + netns).c_str(), O_RDONLY | O_CLOEXEC);
+        REQUIRE(fd >= 0);
+        REQUIRE(::setns(fd, CLONE_NEWNET) == 0);
+        ::close(fd);
+        work();
+    }).join();
+}
+
+UniqueFd listening(const std::string& address, int port) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_port = htons(static_cast<std::uint16_t>(port));
+    ::inet_pton(AF_INET, address.c_str(), &where.sin_addr);
+    const int yes = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&where), sizeof where) == 0);
+    REQUIRE(::listen(fd.get(), 8) == 0);
+    return fd;
+}
+
+// Whether a connection is made within the time that a dropped packet takes to be believed.
+bool connects(const std::string& address, int port) {
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_port = htons(static_cast<std::uint16_t>(port));
+    ::inet_pton(AF_INET, address.c_str(), &where.sin_addr);
+    ::connect(fd.get(), reinterpret_cast<sockaddr*>(&where), sizeof where);
+    pollfd wait{fd.get(), POLLOUT, 0};
+    if (::poll(&wait, 1, 700) != 1) return false;
+    int problem = 0;
+    socklen_t length = sizeof problem;
+    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &problem, &length);
+    return problem == 0;
+}
+
+std::string unique(const std::string& name) {
+    return name + std::to_string(::getpid());
+}
+
+config::View view(const std::map<std::string, std::string, std::less<>>& more = {}) {
+    std::map<std::string, std::string, std::less<>> values{{"vm.network.bridge", "qvdtest0"},
+                                                           {"vm.network.bridge.create", "1"}};
+    for (const auto& [key, value] : more) values[key] = value;
+    return test::test_view().with_database(values);
+}
+
+// A VM: a namespace whose end of a veth pair is on the bridge.
+class PretendedVm {
+public:
+    PretendedVm(int id, const std::string& address)
+        : name_(unique("qvd-hkd-" + std::to_string(id) + "-")),
+          link_{"qvd" + std::to_string(id), mac_of("54:52:00", parse_ipv4(address).value()),
+                address} {
+        sh("ip netns add " + name_);
+        sh("ip link add " + link_.device + " type veth peer name eth0 netns " + name_);
+        sh("ip link set " + link_.device + " master qvdtest0 up");
+        sh("ip -n " + name_ + " link set eth0 address " + link_.mac);
+        sh("ip -n " + name_ + " addr add " + address + "/24 dev eth0");
+        sh("ip -n " + name_ + " link set eth0 up");
+        sh("ip -n " + name_ + " link set lo up");
+    }
+    PretendedVm(const PretendedVm&) = delete;
+    PretendedVm& operator=(const PretendedVm&) = delete;
+    ~PretendedVm() {
+        sh("ip link del " + link_.device);
+        sh("ip netns del " + name_);
+    }
+    [[nodiscard]] const VmLink& link() const { return link_; }
+    [[nodiscard]] const std::string& netns() const { return name_; }
+    UniqueFd serve(int port) const {
+        UniqueFd fd;
+        within(name_, [&] { fd = listening(link_.address, port); });
+        return fd;
+    }
+    [[nodiscard]] bool reaches(const std::string& address, int port) const {
+        bool reached = false;
+        within(name_, [&] { reached = connects(address, port); });
+        return reached;
+    }
+
+private:
+    std::string name_;
+    VmLink link_;
+};
+
+plugin::VmSpec spec_of(const VmLink& link) {
+    plugin::VmSpec spec;
+    plugin::NicSpec nic;
+    nic.host_device = link.device;
+    nic.mac = link.mac;
+    spec.nics.push_back(nic);
+    return spec;
+}
+
+}  // namespace
+
+#define NEEDS_OWN_NETWORK()                                                      \
+    if (!in_own_network()) {                                                     \
+        MESSAGE("skipped: needs root and the right to make network namespaces"); \
+        return;                                                                  \
+    }
+
+TEST_CASE("the VMs' network is divided as vm.network.ip.start says") {
+    const auto addresses = addresses_of(view()).value();
+    CHECK(addresses.text() == "10.3.15.0/24");
+    CHECK(to_text(addresses.node_first) == "10.3.15.1");
+    CHECK(to_text(addresses.node_last) == "10.3.15.49");
+    CHECK(to_text(addresses.vm_first) == "10.3.15.50");
+    CHECK(to_text(addresses.vm_last) == "10.3.15.254");
+    CHECK(mac_of("54:52:00", addresses.vm_last) == "54:52:00:03:0f:fe");
+}
+
+TEST_CASE("a netmask is a prefix length or dotted, and nothing else") {
+    CHECK(parse_netmask("255.255.252.0").value() == 22);
+    CHECK(parse_netmask("24").value() == 24);
+    for (const char* wrong : {"255.0.255.0", "33", "0", "", "24x", "255.255.255.255"}) {
+        CAPTURE(wrong);
+        CHECK_FALSE(parse_netmask(wrong).ok());
+    }
+}
+
+TEST_CASE("a range that leaves no address to nodes is refused by name") {
+    const auto wrong = addresses_of(view({{"vm.network.ip.start", "10.3.15.1"}}));
+    REQUIRE_FALSE(wrong.ok());
+    CHECK(wrong.error().sentence().find("vm.network.ip.start") != std::string::npos);
+}
+
+TEST_CASE("no name from configuration gets into the rules as anything but a name") {
+    FirewallPlan plan;
+    plan.addresses = addresses_of(view()).value();
+    plan.device_prefix = "qvd";
+    plan.nat_interface = "eth0\" accept; flush ruleset #";
+    CHECK(firewall_text(plan).error().code() == "network.name");
+    plan.nat_interface = "";
+    plan.links = {{"qvd1", "54:52:00:03:0f:07 }", "10.3.15.7"}};
+    CHECK(firewall_text(plan).error().code() == "network.name");
+}
+
+TEST_CASE("a node reaches its VMs, and no VM reaches the node or another VM") {
+    NEEDS_OWN_NETWORK();
+    Network network;
+    REQUIRE(network.raise(view(), "10.3.15.1", true, {}).ok());
+    const PretendedVm one(1, "10.3.15.50");
+    const PretendedVm two(2, "10.3.15.51");
+    REQUIRE(network.admit(spec_of(one.link()), one.link().address).ok());
+    REQUIRE(network.admit(spec_of(two.link()), two.link().address).ok());
+    const UniqueFd on_node = listening("10.3.15.1", 8443);
+    const UniqueFd on_one = one.serve(3030);
+    const UniqueFd on_two = two.serve(3030);
+
+    CHECK(connects("10.3.15.50", 3030));
+    CHECK(connects("10.3.15.51", 3030));
+    CHECK_FALSE(one.reaches("10.3.15.1", 8443));
+    CHECK_FALSE(one.reaches("10.3.15.51", 3030));
+    CHECK_FALSE(two.reaches("10.3.15.50", 3030));
+
+    SUBCASE("without the tables they would: it is these rules that keep them apart") {
+        Firewall firewall;
+        REQUIRE(firewall.remove().ok());
+        CHECK(one.reaches("10.3.15.1", 8443));
+        CHECK(one.reaches("10.3.15.51", 3030));
+    }
+    SUBCASE("a VM that takes another's address is not heard") {
+        sh("ip -n " + two.netns() + " addr add 10.3.15.60/24 dev eth0");
+        const auto server = [&] {
+            UniqueFd fd;
+            within(two.netns(), [&] { fd = listening("10.3.15.60", 3031); });
+            return fd;
+        }();
+        CHECK_FALSE(connects("10.3.15.60", 3031));
+    }
+    SUBCASE("a VM that was expelled is not heard any more, and admitted again it is") {
+        REQUIRE(network.expel(spec_of(one.link()), one.link().address).ok());
+        REQUIRE(network.expel(spec_of(one.link()), one.link().address).ok());
+        CHECK_FALSE(connects("10.3.15.50", 3030));
+        REQUIRE(network.admit(spec_of(one.link()), one.link().address).ok());
+        REQUIRE(network.admit(spec_of(one.link()), one.link().address).ok());
+        CHECK(connects("10.3.15.50", 3030));
+    }
+    SUBCASE("raised anew by the next hkd, the VMs that are there stay connected") {
+        REQUIRE(network.raise(view(), "10.3.15.1", true, {one.link(), two.link()}).ok());
+        CHECK(connects("10.3.15.50", 3030));
+        CHECK_FALSE(one.reaches("10.3.15.51", 3030));
+    }
+    REQUIRE(network.remove(view()).ok());
+}
+
+TEST_CASE("other rules stay as they are, and nothing of ours remains") {
+    NEEDS_OWN_NETWORK();
+    REQUIRE(sh("nft add table inet somebody && nft add chain inet somebody theirs") == 0);
+    Network network;
+    REQUIRE(network.raise(view(), "10.3.15.1", true, {}).ok());
+    CHECK(sh("nft list table inet qvd") == 0);
+    CHECK(sh("nft list table bridge qvd") == 0);
+    CHECK(sh("ip link show qvdtest0 | grep -q qvdtest0") == 0);
+    REQUIRE(network.remove(view()).ok());
+    REQUIRE(network.remove(view()).ok());
+    CHECK(sh("nft list table inet qvd") != 0);
+    CHECK(sh("nft list table bridge qvd") != 0);
+    CHECK(sh("ip link show qvdtest0") != 0);
+    CHECK(sh("nft list chain inet somebody theirs") == 0);
+    sh("nft delete table inet somebody");
+}
+
+TEST_CASE("a bridge of the administrator's is used, and is still there afterwards") {
+    NEEDS_OWN_NETWORK();
+    sh("ip link add qvdtest0 type bridge");
+    Network network;
+    REQUIRE(network.raise(view(), "10.3.15.1", true, {}).ok());
+    CHECK(sh("ip -4 addr show qvdtest0 | grep -q 10.3.15.1/24") == 0);
+    REQUIRE(network.remove(view()).ok());
+    CHECK(sh("ip link show qvdtest0") == 0);
+    sh("ip link del qvdtest0");
+}
+
+TEST_CASE("a missing bridge that the node must not make is named with what to do") {
+    NEEDS_OWN_NETWORK();
+    Network network;
+    const auto raised =
+        network.raise(view({{"vm.network.bridge.create", "0"}}), "10.3.15.1", true, {});
+    REQUIRE_FALSE(raised.ok());
+    CHECK(raised.error().sentence().find("vm.network.bridge.create = 1") != std::string::npos);
+}
+
+TEST_CASE("a node whose address belongs to VMs is refused") {
+    Network network;
+    const auto raised = network.raise(view(), "10.3.15.77", true, {});
+    CHECK(raised.error().code() == "network.address");
+}
+
+TEST_CASE(
+    "with a way out, VMs reach the world with the node's address, and forwarding is put back") {
+    NEEDS_OWN_NETWORK();
+    const std::string outside = unique("qvd-hkd-out-");
+    REQUIRE(sh("ip netns add " + outside) == 0);
+    sh("ip link add uplink0 type veth peer name eth0 netns " + outside);
+    sh("ip addr add 192.0.2.1/24 dev uplink0 && ip link set uplink0 up");
+    sh("ip -n " + outside + " addr add 192.0.2.2/24 dev eth0");
+    sh("ip -n " + outside + " link set eth0 up");
+    sh("echo 0 > /proc/sys/net/ipv4/ip_forward");
+    Network network;
+    const auto configured = view({{"vm.network.firewall.nat.iface", "uplink0"}});
+    REQUIRE(file::make_folders("/tmp/qvd-hkd-test").ok());
+    REQUIRE(network.raise(configured, "10.3.15.1", true, {}).ok());
+    {
+        const PretendedVm one(1, "10.3.15.50");
+        REQUIRE(network.admit(spec_of(one.link()), one.link().address).ok());
+        sh("ip -n " + one.netns() + " route add default via 10.3.15.1");
+        UniqueFd server;
+        within(outside, [&] { server = listening("192.0.2.2", 80); });
+        CHECK(one.reaches("192.0.2.2", 80));
+    }
+    REQUIRE(network.remove(configured).ok());
+    CHECK(sh("grep -q 0 /proc/sys/net/ipv4/ip_forward") == 0);
+    sh("ip link del uplink0");
+    sh("ip netns del " + outside);
+}

@@ -1,0 +1,246 @@
+// A node's way from unconfigured to running and back, over a database in memory.
+#include "hkd/node_life.hpp"
+
+#include "base/log.hpp"
+#include "tests/hkd/world.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace qvd;
+using namespace qvd::hkd;
+using namespace qvd::hkd::test;
+
+namespace {
+
+config::View file_view(const std::string& text) {
+    const config::View whole = test_view();
+    auto file = config::Properties::parse(text, "test.conf").value();
+    return {std::make_shared<config::KeySet>(whole.keys()), std::move(file)};
+}
+
+constexpr const char* embedded_file = R"(
+nodename = alpha
+vm.hypervisor = lxc
+vm.network.ip.start = 10.3.15.50
+vm.network.netmask = 24
+)";
+
+// One node; its loop runs until everything that needs no time has happened.
+class OneNode {
+public:
+    explicit OneNode(const std::string& file)
+        : schedule(world, loop),
+          backend(world, schedule),
+          agents(world, schedule),
+          store(loop.get_executor()),
+          node(parts(), file_view(file)) {
+        listening = store.listen(
+            [this](const store::Announcement& announcement) { node.heard(announcement); });
+    }
+
+    void begin() {
+        const auto live = [](OneNode* me) -> boost::asio::awaitable<void> {
+            co_await me->node.run();
+            me->ended = true;
+        };
+        spawn(loop.get_executor(), live(this), 0);
+        settle();
+    }
+    void settle() {
+        while (loop.poll() > 0) loop.restart();
+        loop.restart();
+    }
+    void pass(Milliseconds time) {
+        const auto limit = world.clock.now() + time;
+        for (;;) {
+            settle();
+            auto next = schedule.next().value_or(Alarm::never);
+            if (const auto event = world.next_event()) next = std::min(next, *event);
+            if (next > limit) break;
+            if (next > world.clock.now())
+                world.clock.advance(std::chrono::ceil<Milliseconds>(next - world.clock.now()));
+            world.run_events();
+            schedule.ring_due();
+        }
+        world.clock.advance(std::chrono::ceil<Milliseconds>(limit - world.clock.now()));
+    }
+    template <class T>
+    T ask(boost::asio::awaitable<Result<T>> operation) {
+        std::optional<Result<T>> answer;
+        const auto keep = [](boost::asio::awaitable<Result<T>> asked,
+                             std::optional<Result<T>>* into) -> boost::asio::awaitable<void> {
+            into->emplace(co_await std::move(asked));
+        };
+        spawn(loop.get_executor(), keep(std::move(operation), &answer), 0);
+        settle();
+        return std::move(*answer).value();
+    }
+    void configure(std::map<std::string, std::string> values) {
+        const auto set =
+            [](OneNode* me,
+               std::map<std::string, std::string> all) -> boost::asio::awaitable<void> {
+            (void)co_await me->store.set_configuration(std::move(all));
+        };
+        spawn(loop.get_executor(), set(this, std::move(values)), 0);
+        settle();
+    }
+    NodeRuntime row() { return ask(store.node("alpha"))->runtime; }
+
+    NodeLife::Parts parts() {
+        NodeLife::Parts parts{loop.get_executor(),
+                              store,
+                              backend,
+                              agents,
+                              schedule,
+                              nullptr,
+                              {},
+                              {},
+                              {},
+                              {},
+                              {},
+                              {},
+                              {}};
+        parts.load_plugins = [this] {
+            return plugin_problem ? Result<void>(*plugin_problem) : Result<void>();
+        };
+        parts.configured = [](const config::View&) {};
+        parts.tell = [this](const std::string& sentence) { status = sentence; };
+        parts.ready = [this] { ready = true; };
+        parts.superseded = [this] { superseded = true; };
+        parts.boot_id = "boot-1";
+        parts.host_name = "alpha";
+        return parts;
+    }
+
+    World world;
+    FakeSchedule schedule;
+    FakeBackend backend;
+    FakeAgents agents;
+    boost::asio::io_context loop;
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> busy{
+        loop.get_executor()};
+    store::MemoryStore store;
+    std::optional<Error> plugin_problem;
+    std::string status;
+    bool ready = false;
+    bool superseded = false;
+    bool ended = false;
+    NodeLife node;
+    store::Store::Token listening;
+};
+
+}  // namespace
+
+TEST_CASE("with the embedded database a node registers itself and runs") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.begin();
+    one.pass(Milliseconds{100});
+    CHECK(one.ready);
+    CHECK(one.row().state == NodeState::running);
+    CHECK(one.row().load.memory_total_mib > 0);
+    CHECK(one.ask(one.store.node("alpha"))->node.address == "10.3.15.1");
+}
+
+TEST_CASE("a farm's node that is not registered says how, and runs once it is") {
+    const log::Capture quiet;
+    OneNode one(std::string(embedded_file) + "database.host = db1\n");
+    one.begin();
+    one.pass(Milliseconds{100});
+    CHECK_FALSE(one.ready);
+    CHECK(one.status.find("qa host add name=alpha") != std::string::npos);
+    (void)one.ask(one.store.add_node("alpha", "10.3.15.2"));
+    one.pass(Milliseconds{11'000});
+    CHECK(one.ready);
+    CHECK(one.status.empty());
+}
+
+TEST_CASE("a node that lacks a setting names it in its row, and goes on as soon as it is set") {
+    const log::Capture quiet;
+    OneNode one("nodename = alpha\nvm.hypervisor = lxc\nvm.network.netmask = 24\n");
+    (void)one.ask(one.store.add_node("alpha", "10.3.15.1"));
+    one.begin();
+    one.pass(Milliseconds{100});
+    CHECK(one.row().state == NodeState::starting);
+    CHECK(one.row().reason.find("vm.network.ip.start") != std::string::npos);
+    one.configure({{"vm.network.ip.start", "10.3.15.50"}});
+    one.pass(Milliseconds{100});
+    CHECK(one.row().state == NodeState::running);
+    CHECK(one.row().reason.empty());
+}
+
+TEST_CASE("a plugin that cannot be loaded keeps the node from running, and is its reason") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.plugin_problem = Error{ErrorKind::not_found, "plugin.not_installed", "there is no lxd"};
+    one.begin();
+    one.pass(Milliseconds{100});
+    CHECK(one.row().reason == "there is no lxd");
+    one.plugin_problem.reset();
+    one.pass(Milliseconds{11'000});
+    CHECK(one.row().state == NodeState::running);
+}
+
+TEST_CASE("a running node reports its load every 10 s") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.begin();
+    one.pass(Milliseconds{100});
+    const auto first = one.row().seen;
+    REQUIRE(first.has_value());
+    one.pass(Milliseconds{10'100});
+    CHECK(*one.row().seen > *first);
+}
+
+TEST_CASE("a node that another hkd has claimed ends without touching its row") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.begin();
+    one.pass(Milliseconds{100});
+    const auto node = one.ask(one.store.node("alpha"))->node.id;
+    (void)one.ask(one.store.claim_node(node, "boot-1"));
+    one.pass(Milliseconds{11'000});
+    CHECK(one.superseded);
+    CHECK(one.ended);
+    CHECK(one.row().state == NodeState::starting);
+}
+
+TEST_CASE("a plain stop leaves the VMs, an evacuation does not") {
+    const log::Capture quiet;
+    bool evacuate = false;
+    SUBCASE("plain") {
+    }
+    SUBCASE("with the VMs") {
+        evacuate = true;
+    }
+    OneNode one(embedded_file);
+    one.begin();
+    one.pass(Milliseconds{100});
+    const auto node = one.ask(one.store.node("alpha"))->node.id;
+    const UserId user = one.ask(one.store.add_user("bob", std::nullopt));
+    Osf osf;
+    osf.name = "desktop";
+    const OsfId its = one.ask(one.store.add_osf(osf));
+    (void)one.ask(one.store.add_di({its, "desktop.tar.gz", ""}));
+    store::NewVm vm;
+    vm.name = "vm";
+    vm.user = user;
+    vm.osf = its;
+    vm.pool_first = "10.3.15.50";
+    vm.pool_last = "10.3.15.254";
+    const VmId id = one.ask(one.store.add_vm(vm));
+    const auto order = [](OneNode* me, VmId what, NodeId where) -> boost::asio::awaitable<void> {
+        (void)co_await me->store.order_start(what, where);
+    };
+    spawn(one.loop.get_executor(), order(&one, id, node), 0);
+    one.pass(Milliseconds{2'000});
+    REQUIRE(one.ask(one.store.vm(id))->runtime.state == VmState::running);
+
+    one.node.stop(evacuate);
+    one.pass(Milliseconds{60'000});
+    CHECK(one.ended);
+    CHECK(one.row().state == NodeState::stopped);
+    CHECK(one.world.processes.size() == (evacuate ? 0 : 1));
+    CHECK(one.ask(one.store.vm(id))->runtime.state ==
+          (evacuate ? VmState::stopped : VmState::running));
+}
