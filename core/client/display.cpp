@@ -111,11 +111,11 @@ Result<void> Display::spawn(const DisplaySettings& settings) {
 }
 
 Result<UniqueFd> Display::accept(const Patience& patience) {
-    for (;;) {
-        // Both at once: nxproxy may die without ever connecting.
-        const Patience short_one{patience.deadline.at_most(Milliseconds{100}), patience.stop_fd};
-        Result<void> ready = wait_for(listener_.get(), POLLIN, short_one);
-        if (!ready.ok() && ready.error().kind() != ErrorKind::timeout)
+    // In small steps: nxproxy may die without ever connecting.
+    while (!patience.deadline.passed()) {
+        const Patience step{patience.deadline.at_most(Milliseconds{100}), patience.stop_fd};
+        Result<void> ready = wait_for(listener_.get(), POLLIN, step);
+        if (!ready.ok() && ready.error().kind() == ErrorKind::cancelled)
             return std::move(ready).error();
         UniqueFd fd{::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
         if (fd) return fd;
@@ -123,8 +123,8 @@ Result<UniqueFd> Display::accept(const Patience& patience) {
             QVD_CHECK(verdict());
             return no_nxproxy("ended at once");
         }
-        if (patience.deadline.passed()) return no_nxproxy("does not connect to its client");
     }
+    return no_nxproxy("does not connect to its client");
 }
 
 bool Display::ended_within(Milliseconds time) {

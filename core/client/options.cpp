@@ -101,20 +101,19 @@ public:
 
     Result<Options> read() {
         while (at_ < arguments_.size()) {
-            char* argument = arguments_[at_++];
-            const std::string_view text = argument;
-            if (text.starts_with("--")) {
-                QVD_CHECK(read_long(argument + 2));
-            } else if (text.starts_with('-') && text.size() > 1) {
-                QVD_CHECK(read_short(argument + 1));
-            } else {
-                return bad_option("\"" + std::string(text) + "\" is no option");
-            }
+            QVD_CHECK(read_one(arguments_[at_++]));
         }
         return options_;
     }
 
 private:
+    Result<void> read_one(char* argument) {
+        const std::string_view text = argument;
+        if (text.starts_with("--")) return read_long(argument + 2);
+        if (text.starts_with('-') && text.size() > 1) return read_short(argument + 1);
+        return bad_option("\"" + std::string(text) + "\" is no option");
+    }
+
     Result<void> read_long(char* text) {
         char* equals = std::strchr(text, '=');
         const std::string name = equals == nullptr ? text : std::string(text, equals);
@@ -150,6 +149,7 @@ private:
 
     static Result<void> unknown(const std::string& name) {
         std::vector<std::string> names;
+        names.reserve(options_table.size());
         for (const Option& option : options_table) names.emplace_back(option.name);
         const std::string near = text::nearest(name, names);
         return bad_option("there is no option --" + name +

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <optional>
 
 namespace qvd::client {
 namespace {
@@ -20,6 +21,18 @@ Error no_terminal() {
     return {ErrorKind::invalid, "usage.no_terminal", "there is no terminal to ask a question on"};
 }
 
+// One byte, or none at the end of input.
+Result<std::optional<char>> read_byte(int fd, const Patience& patience) {
+    char byte = 0;
+    ssize_t got = -1;
+    do {
+        QVD_CHECK(wait_for(fd, POLLIN, patience));
+        got = ::read(fd, &byte, 1);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) return errno_error("internal.read", "cannot read the answer");
+    return got == 0 ? std::optional<char>{} : std::optional<char>{byte};
+}
+
 // Byte by byte: what follows the line end belongs to whoever reads next.
 Result<std::string> read_line(int fd, int stop_fd) {
     const SteadyClock clock;
@@ -28,14 +41,10 @@ Result<std::string> read_line(int fd, int stop_fd) {
     // No growth on the way: what grows leaves copies of a password behind.
     line.reserve(longest_line);
     while (line.size() < longest_line) {
-        QVD_CHECK(wait_for(fd, POLLIN, patience));
-        char byte = 0;
-        const ssize_t got = ::read(fd, &byte, 1);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return errno_error("internal.read", "cannot read the answer");
-        if (got == 0 && line.empty()) return no_terminal();
-        if (got == 0 || byte == '\n') return line;
-        if (byte != '\r') line += byte;
+        QVD_TRY(const std::optional<char> byte, read_byte(fd, patience));
+        if (!byte && line.empty()) return no_terminal();
+        if (!byte || *byte == '\n') return line;
+        if (*byte != '\r') line += *byte;
     }
     return Error{ErrorKind::invalid, "usage.answer", "the answer is too long"};
 }
