@@ -23,7 +23,7 @@ LxcUnionfs::LxcUnionfs(const sdk::Core& core)
       settings_(checked(core)),
       sweeper_([core](const std::string& sentence) { core.warning(sentence); }),
       images_(settings_, core, sweeper_),
-      store_(settings_, images_, sweeper_),
+      store_(settings_, sweeper_),
       containers_(core, settings_, store_) {
 }
 

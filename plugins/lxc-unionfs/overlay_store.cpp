@@ -35,8 +35,8 @@ void check_name(const std::string& path) {
 
 }  // namespace
 
-OverlayStore::OverlayStore(const Settings& settings, const Images& images, Sweeper& sweeper)
-    : settings_(settings), images_(images), sweeper_(sweeper) {
+OverlayStore::OverlayStore(const Settings& settings, Sweeper& sweeper)
+    : settings_(settings), sweeper_(sweeper) {
     struct stat found {};
     if (::stat(settings_.overlayfs.c_str(), &found) != 0) return;  // collect() makes and tries it
     const std::string obstacle = union_obstacle(settings_.overlayfs);
@@ -81,11 +81,11 @@ std::string OverlayStore::mount(const sdk::Vm& vm) {
     const auto disk = disk_of(vm, QVD_DISK_OS);
     if (!disk || disk->unpacked_path().empty())
         throw sdk::Failure(QVD_INVALID, "the VM has no unpacked image to start from");
-    const UnpackedImage image = images_.find(std::string(disk->unpacked_path()));
+    const UnpackedImage image = Images::find(std::string(disk->unpacked_path()));
     make_folders(settings_.overlayfs, 0755);
     const Union layers{image.root, prepare_upper(vm, *disk), work_of(vm.id())};
     make_folders(layers.work, 0700);
-    const std::string at = settings_.mount_point_of(vm.id());
+    std::string at = settings_.mount_point_of(vm.id());
     make_folders(at, 0755);
     for (const std::string& path : {layers.lower, layers.upper, layers.work, at}) check_name(path);
     if (!mount_overlay(layers, at)) fail("mount the VM's files at " + at);

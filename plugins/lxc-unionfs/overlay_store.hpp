@@ -19,7 +19,7 @@ namespace qvd::lxc {
 class OverlayStore : public RootStore {
 public:
     // Throws sdk::Failure(QVD_INVALID) if the storage cannot hold overlays.
-    OverlayStore(const Settings& settings, const Images& images, Sweeper& sweeper);
+    OverlayStore(const Settings& settings, Sweeper& sweeper);
 
     std::string mount(const sdk::Vm& vm) override;
     bool unmount(std::uint64_t vm_id) override;
@@ -36,7 +36,6 @@ private:
     [[nodiscard]] std::string work_of(std::uint64_t vm_id) const;
 
     const Settings& settings_;
-    const Images& images_;
     Sweeper& sweeper_;
 };
 

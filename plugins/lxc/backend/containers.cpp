@@ -260,7 +260,7 @@ void Containers::collect(const std::set<std::string>& keep_uuids) {
         try {
             release(vm_id, std::string());
             const auto state = left_behind(vm_id);
-            if (!state || keep_uuids.count(state->get("uuid")) == 0) forget(vm_id);
+            if (!state || !keep_uuids.contains(state->get("uuid"))) forget(vm_id);
         } catch (const sdk::Failure& left) {
             trouble +=
                 (trouble.empty() ? "VM " : "; VM ") + std::to_string(vm_id) + ": " + left.what();

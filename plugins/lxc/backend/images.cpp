@@ -72,7 +72,7 @@ bool flush_to_disk(const std::string& folder) {
 
 }  // namespace
 
-UnpackedImage Images::find(const std::string& target) const {
+UnpackedImage Images::find(const std::string& target) {
     const Names names(target);
     const auto marker = read_file(names.marker());
     if (!marker || !is_folder(target))

@@ -27,7 +27,7 @@ public:
     // Several threads and nodes may do it at the same time. Throws sdk::Failure.
     UnpackedImage prepare(const std::string& archive, const std::string& target, sdk::Call& call);
     // Throws sdk::Failure(QVD_NOT_FOUND) if it is not there, or not whole.
-    [[nodiscard]] UnpackedImage find(const std::string& target) const;
+    [[nodiscard]] static UnpackedImage find(const std::string& target);
     void remove(const std::string& target);
     // Removes what unpacking left behind and nobody is at any more.
     void collect();
