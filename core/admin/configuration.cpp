@@ -109,7 +109,7 @@ Async<void> Administration::set_configuration(Parameters values) {
     }
     std::vector<std::string> names;
     for (const auto& [key, value] : values) names.push_back(key);
-    QVD_CO_CHECK(co_await store_.set_configuration({values.begin(), values.end()}));
+    QVD_CO_CHECK(co_await store_.set_configuration(values));
     co_await audit("config set", text::join(names, ","));
     co_return co_await load();
 }

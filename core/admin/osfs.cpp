@@ -58,7 +58,8 @@ Async<DiId> Administration::add_di(NewDi di, CopyProgress progress) {
         source = view_.get(config::path_storage_staging) + "/" + source;
     QVD_CO_TRY(const std::string temporary, copy_image(source, folder, progress));
     const std::string name = std::filesystem::path(source).filename().string();
-    const auto added = co_await store_.add_di({osf, name, di.version});
+    store::NewDi wanted{osf, name, di.version};
+    const auto added = co_await store_.add_di(std::move(wanted));
     if (!added.ok()) {
         ::unlink(temporary.c_str());
         co_return added.error();

@@ -118,10 +118,10 @@ asio::awaitable<Authenticators::Answer> Authenticators::ask(std::shared_ptr<Inst
     const auto* table = plugin->table<qvd_authenticator>();
     void* self = plugin->self();
     Answer answer;
-    answer.outcome = co_await plugin->call(
-        std::move(options), [table, self, lent, body = std::move(body)](qvd_call* call) {
-            return body(table, self, lent->raw(), call);
-        });
+    Call::Function function = [table, self, lent, body = std::move(body)](qvd_call* call) {
+        return body(table, self, lent->raw(), call);
+    };
+    answer.outcome = co_await plugin->call(std::move(options), std::move(function));
     if (answer.outcome.status != QVD_OK) co_return answer;
     if (collected->user) login->user = *collected->user;
     if (collected->name) login->name = *collected->name;
