@@ -189,7 +189,7 @@ void Crew::link_all() {
     }
 }
 
-void Crew::link(Member& member, Member& broker) {
+void Crew::link(Member& member, const Member& broker) {
     auto ends = net::role_sockets();
     if (!ends.ok()) {
         log::error("role.link_failed", fields_of(member), ends.error().sentence());
@@ -239,20 +239,26 @@ void Crew::evacuate_vms() {
     evacuating_ = hkd->instance;
 }
 
+// Each stage begins when nobody of the one before is left.
 void Crew::stop_next() {
-    if (evacuating_.empty()) evacuate_vms();
-    for (Member& member : members_) {
-        if (member.leaving) continue;
-        if (member.role == Role::l7r) drain(member, std::max(stop_patience_, Milliseconds{1}));
-        if (member.role == Role::hkd && !evacuate_) order_stop(member, stop_grace);
-    }
+    stop_serving();
     const bool evacuation_ahead = evacuate_ && evacuating_.empty();
     if (any(Role::l7r) || any(Role::hkd) || evacuation_ahead) return;
+    stop_all(Role::broker, stop_grace);
+    if (!any(Role::broker)) stop_all(Role::database, database_stop);
+}
+
+void Crew::stop_serving() {
+    if (evacuating_.empty()) evacuate_vms();
     for (Member& member : members_)
-        if (member.role == Role::broker && !member.leaving) order_stop(member, stop_grace);
-    if (any(Role::broker)) return;
+        if (member.role == Role::l7r && !member.leaving)
+            drain(member, std::max(stop_patience_, Milliseconds{1}));
+    if (!evacuate_) stop_all(Role::hkd, stop_grace);
+}
+
+void Crew::stop_all(Role role, Milliseconds limit) {
     for (Member& member : members_)
-        if (!member.leaving) order_stop(member, database_stop);
+        if (member.role == role && !member.leaving) order_stop(member, limit);
 }
 
 void Crew::drain(Member& member, Milliseconds limit) {

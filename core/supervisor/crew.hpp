@@ -91,8 +91,8 @@ public:
 private:
     // A place that must be filled.
     struct Post {
-        net::Role role;
-        unsigned slot;
+        net::Role role = net::Role::l7r;
+        unsigned slot = 0;
         Backoff backoff;
         Clock::time_point not_before{};
         unsigned restarts = 0;
@@ -104,10 +104,12 @@ private:
     [[nodiscard]] bool may_start(const Post& post);
     void start(Post& post);
     void link_all();
-    void link(Member& member, Member& broker);
+    static void link(Member& member, const Member& broker);
     void retire_replaced();
     void evacuate_vms();
     void stop_next();
+    void stop_serving();
+    void stop_all(net::Role role, Milliseconds limit);
     void drain(Member& member, Milliseconds limit);
     void order_stop(Member& member, Milliseconds limit);
     void order_leave(Member& member, net::Order order, std::optional<Milliseconds> limit);

@@ -129,22 +129,22 @@ bool allow_if(scmp_filter_ctx filter, int call, const scmp_arg_cmp& condition) {
 bool add_conditional_rules(scmp_filter_ctx filter) {
     bool good = true;
     for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
-        good = good && allow_if(filter, call, SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        good = good && allow_if(filter, call, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0});
     for (const int family : {AF_INET, AF_INET6})
         good = good && allow_if(filter, SCMP_SYS(socket),
-                                SCMP_CMP(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+                                {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0});
     // abort() and assertions: signals to itself only.
     const auto self = static_cast<scmp_datum_t>(::getpid());
     for (const int call : {SCMP_SYS(tgkill), SCMP_SYS(kill)})
-        good = good && allow_if(filter, call, SCMP_CMP(0, SCMP_CMP_EQ, self));
+        good = good && allow_if(filter, call, {0, SCMP_CMP_EQ, self, 0});
     constexpr scmp_datum_t fionread = 0x541B;
     constexpr scmp_datum_t fionbio = 0x5421;
     for (const scmp_datum_t request : {fionread, fionbio})
-        good = good && allow_if(filter, SCMP_SYS(ioctl), SCMP_CMP(1, SCMP_CMP_EQ, request));
+        good = good && allow_if(filter, SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, request, 0});
     // fstat() of today's libc: the call with an empty path.
     constexpr scmp_datum_t at_empty_path = 0x1000;
     return good && allow_if(filter, SCMP_SYS(newfstatat),
-                            SCMP_CMP(3, SCMP_CMP_MASKED_EQ, at_empty_path, at_empty_path));
+                            {3, SCMP_CMP_MASKED_EQ, at_empty_path, at_empty_path});
 }
 
 }  // namespace
