@@ -39,7 +39,7 @@ public:
     struct Sleep {
         Loop& loop;
         Milliseconds time;
-        [[nodiscard]] bool await_ready() const noexcept { return false; }
+        [[nodiscard]] static bool await_ready() noexcept { return false; }
         void await_suspend(std::coroutine_handle<> waiter) const {
             loop.after(time, [waiter] { waiter.resume(); });
         }

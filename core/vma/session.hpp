@@ -38,6 +38,8 @@ private:
     bool apply(Event event);
     void entered(Phase from);
     void set_limit();
+    // The second half of adopt(): the processes are there.
+    void go_on();
     void time_is_up();
     void save();
 

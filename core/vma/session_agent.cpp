@@ -131,6 +131,8 @@ Task<void> Session::nudge() {
     agent_.send(SIGHUP);
     for (int round = 1; phase() == Phase::resuming && !seen_waiting_; ++round) {
         co_await loop_.sleep(poke_interval);
+        // A HUP too many would suspend the session again as soon as its client has come.
+        output_.catch_up();
         if (phase() != Phase::resuming || seen_waiting_) co_return;
         if (round % 8 == 0) agent_.send(SIGHUP);
         poke();
@@ -189,24 +191,27 @@ void Session::adopt() {
     if (!found.ok() || !*found) return;
     record_ = **found;
     const Phase was = record_.phase;
-    if (!has_agent(was) ||
-        !leader_.watch(record_.leader, record_.leader_started, [this] { leader_gone(); }).ok()) {
-        log::warn("vma.session.lost", {{"user", record_.user_name}, {"phase", to_string(was)}},
-                  "the session of the agent before this one is gone");
-        record_ = SessionRecord{};
-        save();
-        if (has_agent(was)) hooks_.announce(hook::stopped, {}, state());
+    if (has_agent(was) &&
+        leader_.watch(record_.leader, record_.leader_started, [this] { leader_gone(); }).ok()) {
+        log::info("vma.session.adopted", {{"user", record_.user_name}, {"phase", to_string(was)}},
+                  "");
+        go_on();
         return;
     }
-    if (record_.agent != 0) {
-        const auto watched =
-            agent_.watch(record_.agent, record_.agent_started, [this] { agent_gone(); });
-        if (!watched.ok()) loop_.after(Milliseconds{0}, [this] { agent_gone(); });
-    }
+    log::warn("vma.session.lost", {{"user", record_.user_name}, {"phase", to_string(was)}},
+              "the session of the agent before this one is gone");
+    record_ = SessionRecord{};
+    save();
+    if (has_agent(was)) hooks_.announce(hook::stopped, {}, state());
+}
+
+void Session::go_on() {
     hooks_.set_user(record_.user_name, record_.user_home);
-    log::info("vma.session.adopted", {{"user", record_.user_name}, {"phase", to_string(was)}}, "");
+    if (record_.agent != 0 &&
+        !agent_.watch(record_.agent, record_.agent_started, [this] { agent_gone(); }).ok())
+        loop_.after(Milliseconds{0}, [this] { agent_gone(); });
     // Hooks of a resume that nobody waits for any more.
-    if (was == Phase::waking) record_.phase = Phase::suspended;
+    if (phase() == Phase::waking) record_.phase = Phase::suspended;
     const Result<void> followed = output_.follow(log_path(), record_.log_offset);
     if (!followed.ok())
         log::error("vma.session.log", {{"code", followed.error().code()}},

@@ -17,9 +17,10 @@ namespace detail {
 
 // Hands control back to whoever awaited the task.
 struct FinalAwaiter {
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    [[nodiscard]] static bool await_ready() noexcept { return false; }
     template <class Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
+    [[nodiscard]] std::coroutine_handle<> await_suspend(
+        std::coroutine_handle<Promise> ended) const noexcept {
         return ended.promise().waiter ? ended.promise().waiter : std::noop_coroutine();
     }
     void await_resume() const noexcept {}
@@ -29,8 +30,8 @@ struct PromiseBase {
     std::coroutine_handle<> waiter;
     std::exception_ptr problem;
 
-    [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
-    [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }
+    [[nodiscard]] static std::suspend_always initial_suspend() noexcept { return {}; }
+    [[nodiscard]] static FinalAwaiter final_suspend() noexcept { return {}; }
     void unhandled_exception() noexcept { problem = std::current_exception(); }
 };
 
@@ -74,7 +75,7 @@ public:
         if (handle_) handle_.destroy();
     }
 
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    [[nodiscard]] static bool await_ready() noexcept { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) noexcept {
         handle_.promise().waiter = waiter;
         return handle_;

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/un.h>
 
 #include <cstdio>
 #include <fstream>
@@ -55,7 +56,8 @@ public:
         server_.start({"Xvfb", number_, "-screen", "0", "1024x768x24", "-nolisten", "tcp"},
                       folder_.at("xvfb"));
         const std::string socket = "/tmp/.X11-unix/X" + std::to_string(display);
-        if (!wait_until([&] { return std::filesystem::exists(socket); }))
+        // The file is there before the server listens on it.
+        if (!wait_until([&] { return answers(socket); }))
             throw std::runtime_error("Xvfb does not start: " + folder_.read("xvfb"));
     }
     // A client that connects to the NX port of `display`.
@@ -64,6 +66,13 @@ public:
                      folder_.at("nxproxy"), {"DISPLAY=" + number_, "HOME=" + folder_.at("")});
     }
 
+    static bool answers(const std::string& path) {
+        const UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    }
     [[nodiscard]] std::string said() const { return folder_.read("nxproxy"); }
 
 private:
@@ -250,7 +259,7 @@ TEST_CASE("a resumed session that waits for a client can be suspended and stoppe
 }
 
 TEST_CASE("a client that never comes costs a new session, but not one with work in it") {
-    Machine vm("internal.nxagent.timeout.listening = 1");
+    Machine vm("internal.nxagent.timeout.listening = 5");
     vm.start();
     REQUIRE(vm.agent.reaches("stopped"));
     CHECK(vm.agent.call("x_reason").value().text.find("too long") != std::string::npos);
