@@ -113,9 +113,10 @@ Result<void> check_decimal(const Declaration& declaration, std::string_view valu
     return {};
 }
 
+// Whether both read the same value out of the same text. Which flags and bounds hold is for who
+// declared it first: a plugin may name a key of the core to read it.
 bool same(const Declaration& a, const Declaration& b) {
-    return a.kind == b.kind && a.fallback == b.fallback && a.flags == b.flags &&
-           a.range.min == b.range.min && a.range.max == b.range.max && a.unit == b.unit;
+    return a.kind == b.kind && a.fallback == b.fallback;
 }
 
 }  // namespace
