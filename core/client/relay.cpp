@@ -136,8 +136,8 @@ private:
 
 }  // namespace
 
-RelayEnd relay(Connection& server, int display, std::string first_bytes, int stop_fd) {
-    const RelayEnd end = Relay(server, display, stop_fd).run(std::move(first_bytes));
+RelayEnd relay(Connection& server, int display, const std::string& first_bytes, int stop_fd) {
+    const RelayEnd end = Relay(server, display, stop_fd).run(first_bytes);
     server.end_writing();
     ::shutdown(display, SHUT_RDWR);
     return end;

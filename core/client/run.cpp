@@ -43,8 +43,7 @@ Result<void> show_desktop(Session session, const OfferedVm& vm, const Settings& 
                             settings.nxproxy_arguments}));
     QVD_TRY(const UniqueFd local, display.accept({Deadline::in(clock, 20s), stop.fd()}));
     report.connected(vm, display.pid());
-    const RelayEnd end =
-        relay(session.connection, local.get(), std::move(session.first_bytes), stop.fd());
+    const RelayEnd end = relay(session.connection, local.get(), session.first_bytes, stop.fd());
     // Told to stop, we do not wait for nxproxy to notice.
     display.end(end == RelayEnd::stopped ? 0s : 3s);
     QVD_CHECK(verdict_on(end, display));
