@@ -81,6 +81,8 @@ public:
     void order_kill();
     // Tells the agent, which tells the user; at most once an hour, answers are not waited for.
     void tell_expiry(std::optional<Timestamp> soft, std::optional<Timestamp> hard);
+    // A survey found it alive.
+    void seen(const FoundVm& found) { pid_ = found.pid; }
     // The backend reports that it ended by itself; of an older incarnation it is ignored.
     void ended(const FoundVm& found);
 

@@ -50,9 +50,10 @@ Async<void> Vms::adopt(bool rebooted) {
     std::set<std::string> expected;
     for (const store::VmRecord& row : rows) {
         const VmStage stage{row.runtime.state, row.runtime.phase};
-        if (is_over(stage) || handlers_.contains(row.vm.id)) continue;
-        if (!next_stage(stage, VmEvent::adopted)) continue;  // paused, suspended
+        if (is_over(stage)) continue;
         expected.insert(row.vm.uuid);
+        if (handlers_.contains(row.vm.id)) continue;
+        if (!next_stage(stage, VmEvent::adopted)) continue;  // paused, suspended
         co_await adopt_row(row, found, rebooted);
     }
     for (const FoundVm& one : found)
@@ -235,10 +236,13 @@ asio::awaitable<void> Vms::compare() {
         if (!handler || handler->plan().incarnation != was.first || handler->stage() != was.second)
             continue;
         const std::string& uuid = handler->plan().uuid;
-        if (std::ranges::any_of(*found, [&uuid](const FoundVm& one) {
-                return one.uuid == uuid && is_alive(one.state);
-            }))
+        const auto its = std::ranges::find_if(*found, [&uuid](const FoundVm& one) {
+            return one.uuid == uuid && is_alive(one.state);
+        });
+        if (its != found->end()) {
+            handler->seen(*its);
             continue;
+        }
         FoundVm end;
         end.uuid = uuid;
         end.incarnation = was.first;

@@ -291,7 +291,6 @@ TEST_CASE(
     sh("echo 0 > /proc/sys/net/ipv4/ip_forward");
     Network network;
     const auto configured = view({{"vm.network.firewall.nat.iface", "uplink0"}});
-    REQUIRE(file::make_folders("/tmp/qvd-hkd-test").ok());
     REQUIRE(network.raise(configured, "10.3.15.1", true, {}).ok());
     {
         const PretendedVm one(1, "10.3.15.50");

@@ -15,6 +15,7 @@ namespace {
 config::View file_view(const std::string& text) {
     const config::View whole = test_view();
     auto file = config::Properties::parse(text, "test.conf").value();
+    file.set("path.run", run_folder(), "test.conf");
     return {std::make_shared<config::KeySet>(whole.keys()), std::move(file)};
 }
 

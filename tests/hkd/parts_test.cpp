@@ -23,9 +23,7 @@ using namespace qvd::hkd;
 namespace {
 
 std::string scratch(const std::string& name) {
-    const std::string folder = "/tmp/qvd-hkd-parts-" + std::to_string(::getpid());
-    REQUIRE(file::make_folders(folder).ok());
-    return folder + "/" + name;
+    return test::run_folder() + "/" + name;
 }
 
 store::StartOrder some_order(const std::string& image) {
@@ -72,7 +70,7 @@ TEST_CASE("a container's paths are those of the documented layout") {
     CHECK(plan.nics.front().mac == "54:52:00:03:0f:3c");
     CHECK(plan.nics.front().host_device == "qvd7");
     CHECK(plan.nics.front().addresses.front().gateway == "10.3.15.1");
-    CHECK(plan.runtime_path == "/tmp/qvd-hkd-test/vm/7");
+    CHECK(plan.runtime_path == test::run_folder() + "/vm/7");
     CHECK(plan_image(some_order("5-desktop.tar.gz"), view).unpacked_path ==
           root + "/basefs/5-desktop");
 }

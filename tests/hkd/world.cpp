@@ -8,8 +8,10 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace qvd::hkd::test {
 
@@ -263,6 +265,27 @@ asio::awaitable<Result<std::string>> FakeAgents::call(VmId vm, std::int64_t inca
 
 // ---- the rig -------------------------------------------------------------------------------
 
+namespace {
+
+// Removed when the tests end.
+struct RunFolder {
+    std::string path = "/tmp/qvd-hkd-test-" + std::to_string(::getpid());
+    ~RunFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+    }
+    RunFolder() { std::filesystem::create_directories(path); }
+    RunFolder(const RunFolder&) = delete;
+    RunFolder& operator=(const RunFolder&) = delete;
+};
+
+}  // namespace
+
+const std::string& run_folder() {
+    static const RunFolder folder;
+    return folder.path;
+}
+
 config::View test_view() {
     auto keys = std::make_shared<config::KeySet>();
     config::declare(*keys);
@@ -270,7 +293,6 @@ config::View test_view() {
     hkd::declare(*keys);
     config::Properties file = config::Properties::parse(R"(
 nodename = alpha
-path.run = /tmp/qvd-hkd-test
 vm.hypervisor = lxc
 vm.network.ip.start = 10.3.15.50
 vm.network.netmask = 24
@@ -278,6 +300,7 @@ vm.network.gateway = 10.3.15.1
 )",
                                                         "test.conf")
                                   .value();
+    file.set("path.run", run_folder(), "test.conf");
     return {keys, std::move(file)};
 }
 

@@ -175,6 +175,8 @@ private:
 };
 
 config::View test_view();
+// Its path.run; gone when the tests have ended.
+const std::string& run_folder();
 
 }  // namespace qvd::hkd::test
 
