@@ -67,7 +67,9 @@ TEST_CASE("names, numbers and paths that no account can have are refused") {
         {"qvd.vm.user.groups", "a,-b"},
         {"qvd.vm.user.home", "home"},
         {"qvd.vm.user.home", "/home/../etc"}};
-    for (const auto& [name, value] : wrong) {
+    for (const auto& pair : wrong) {
+        const char* const name = pair.first;
+        const char* const value = pair.second;
         agent::Parameters session{{name, value}};
         const auto user = wanted_user(session, place.settings);
         REQUIRE_MESSAGE(!user.ok(), value);

@@ -92,7 +92,9 @@ TEST_CASE("the lines of nxagent 3.5.99 are understood") {
         {"Session: Session terminated at 'Sun Nov 22 04:14:57 2026'.", AgentLine::Kind::ends},
         {"Session: Session aborted at 'Sun Nov 22 04:14:57 2026'.", AgentLine::Kind::ends},
     };
-    for (const auto& [line, kind] : lines) {
+    for (const auto& expected : lines) {
+        const char* const line = expected.first;
+        const AgentLine::Kind kind = expected.second;
         const auto read = parse_agent_line(line);
         REQUIRE_MESSAGE(read.has_value(), line);
         CHECK_MESSAGE(read->kind == kind, line);
