@@ -32,6 +32,7 @@ struct EmbeddedPlace {
         std::string role;
     };
     std::vector<Peer> more_peers;
+    bool durable = true;  // false in tests: a power failure may take the data
 };
 
 // Where this node has its embedded database; nothing if database.host names servers instead.
@@ -49,7 +50,7 @@ public:
     // installed, or of another major version), database.start (it does not come up; the end of its
     // log is in the sentence), database.path, database.busy (somebody else is at it for all of
     // `patience`).
-    Result<void> ensure_running(std::chrono::milliseconds patience = std::chrono::seconds(60));
+    Result<void> ensure_running(std::chrono::milliseconds patience = std::chrono::seconds(120));
 
     // Ends it, sessions included; no error if it does not run. Blocks. Errors: database.stop.
     Result<void> stop(std::chrono::milliseconds patience = std::chrono::seconds(60));

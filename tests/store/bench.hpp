@@ -55,15 +55,15 @@ public:
         turn_until([&] { return first && second; });
         return {std::move(*first), std::move(*second)};
     }
-    // Runs the event loop until that is so; fails after 10 s.
+    // Runs the event loop until that is so; fails after a minute.
     template <class Condition>
     void turn_until(Condition condition) {
-        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
         loop_.restart();
         while (!condition()) {
             loop_.run_one_for(std::chrono::milliseconds(100));
             if (loop_.stopped()) loop_.restart();
-            if (std::chrono::steady_clock::now() > limit) FAIL("nothing happened for 10 s");
+            if (std::chrono::steady_clock::now() > limit) FAIL("nothing happened for a minute");
         }
     }
 

@@ -40,9 +40,6 @@ struct SharedCluster {
         if (!running.ok()) throw std::runtime_error(running.error().sentence());
         const auto deployed = deploy(view);
         if (!deployed.ok()) throw std::runtime_error(deployed.error().sentence());
-        // Tests of the store do not test the disk; embedded_test.cpp has its own cluster.
-        sql(view, "qvd_db", "ALTER SYSTEM SET synchronous_commit = off");
-        sql(view, "qvd_db", "SELECT pg_reload_conf()");
     }
     ~SharedCluster() {
         (void)cluster.stop();
@@ -85,6 +82,7 @@ config::View view_of(const std::string& folder, const std::string& more) {
 EmbeddedPlace place_of(const config::View& view) {
     EmbeddedPlace place = embedded_place(view).value();
     place.more_peers = {{"root", "qvd_broker"}, {"root", "qvd_db"}};
+    place.durable = false;
     return place;
 }
 
@@ -97,7 +95,8 @@ std::string sql(const config::View& view, const std::string& role, const std::st
     const std::string sockets = view.get(config::path_run) + "/database";
     const std::array<const char*, 5> keys{"host", "dbname", "user", "options", nullptr};
     const std::array<const char*, 5> values{sockets.c_str(), "qvd", role.c_str(),
-                                            "-c search_path=qvd", nullptr};
+                                            "-c search_path=qvd -c client_min_messages=warning",
+                                            nullptr};
     const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
         PQconnectdbParams(keys.data(), values.data(), 0), &PQfinish);
     if (PQstatus(connection.get()) != CONNECTION_OK) return PQerrorMessage(connection.get());

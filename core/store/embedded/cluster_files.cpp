@@ -34,10 +34,13 @@ std::string postgresql_conf(const EmbeddedPlace& place) {
            "wal_level = minimal\n"
            "max_wal_senders = 0\n"
            "max_worker_processes = 2\n"
+           "max_logical_replication_workers = 0\n"
            "max_parallel_workers_per_gather = 0\n"
            "autovacuum_max_workers = 1\n"
            "jit = off\n"
-           "fsync = on\n"
+           "fsync = " +
+           (place.durable ? "on" : "off") +
+           "\n"
            "synchronous_commit = on\n"
            "full_page_writes = on\n"
            "restart_after_crash = on\n"

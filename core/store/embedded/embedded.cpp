@@ -131,14 +131,20 @@ Result<void> create(const EmbeddedPlace& place, const OsUser& user, int log, Ins
         user,
         {programs + "/initdb", "--pgdata=" + fresh, "--username=" + std::string(embedded_superuser),
          "--auth-local=peer", "--auth-host=reject", "--encoding=UTF8", "--locale=C.UTF-8",
-         "--data-checksums", "--no-instructions"},
+         "--data-checksums", "--no-instructions", "--no-sync"},
         {}, log, deadline);
     if (!made.ok()) return explained(made.error());
-    const auto filled = embedded::run(
-        user,
-        {programs + "/postgres", "--single", "-D", fresh, "-c", "exit_on_error=on", "template1"},
-        embedded::first_statements(place), log, deadline);
+    const auto filled = embedded::run(user,
+                                      {programs + "/postgres", "--single", "-D", fresh, "-c",
+                                       "exit_on_error=on", "-c", "fsync=off", "template1"},
+                                      embedded::first_statements(place), log, deadline);
     if (!filled.ok()) return explained(filled.error());
+    if (place.durable) {
+        // All at once: what is renamed below is on the disk.
+        const auto synced = embedded::run(
+            user, {programs + "/initdb", "--sync-only", "--pgdata=" + fresh}, {}, log, deadline);
+        if (!synced.ok()) return explained(synced.error());
+    }
     fs::remove(place.data, error);  // only if it is empty
     if (::rename(fresh.c_str(), place.data.c_str()) != 0)
         return errno_error("database.path", "cannot move the new database to " + place.data);

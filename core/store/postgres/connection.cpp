@@ -32,6 +32,10 @@ PGconn* start(const Access::Parameters& parameters) {
     return PQconnectStartParams(keys.data(), values.data(), 0);
 }
 
+// libpq would print them; what matters comes as an error, too.
+void ignore_notice(void*, const PGresult*) {
+}
+
 bool is_socket_folder(const std::string& host) {
     return host.starts_with('/');
 }
@@ -69,6 +73,7 @@ Async<std::shared_ptr<Connection>> Connection::open_host(Executor executor, Acce
     }
     PGconn* const raw = start(access.parameters(host, address));
     if (raw == nullptr) co_return answers::down("there is no memory left");
+    PQsetNoticeReceiver(raw, &ignore_notice, nullptr);
     const std::shared_ptr<Connection> connection(new Connection(executor, raw));
     connection->arm(deadline);
     const Result<void> shaken = co_await connection->handshake();

@@ -46,10 +46,9 @@ std::optional<Timestamp> read_time(std::string_view text) {
 int Row::find(const char* column) const {
     PGresult* const result = rows_->result_.get();
     int& next = rows_->next_column_;
-    const char* const expected = PQfname(result, next);
-    const int found = expected != nullptr && std::strcmp(expected, column) == 0
-                          ? next
-                          : PQfnumber(result, column);
+    const bool expected =
+        next < PQnfields(result) && std::strcmp(PQfname(result, next), column) == 0;
+    const int found = expected ? next : PQfnumber(result, column);
     next = found + 1;
     return found;
 }
