@@ -110,18 +110,19 @@ WITH failed AS (
 SELECT reason FROM failed)";
 
 constexpr const char* move_vm = R"(
-WITH old AS (SELECT vm_id, state FROM vm_runtimes WHERE vm_id = $1::bigint FOR UPDATE),
-moved AS (
+WITH moved AS (
     UPDATE vm_runtimes AS r
     SET state = $4, phase = $5::smallint, reason = $6,
         since = CASE WHEN r.state <> $4 OR r.phase <> $5::smallint THEN now() ELSE r.since END,
         blocked = r.blocked OR $7::boolean,
         attempt = CASE WHEN $8::boolean THEN r.attempt + 1 WHEN $4 = 'running' THEN 0 ELSE r.attempt END
-    WHERE r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
-    RETURNING r.vm_id
+    FROM vm_runtimes AS before
+    WHERE before.vm_id = r.vm_id AND before.state = r.state
+      AND r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
+    RETURNING r.vm_id, before.state AS from_state
 ), counted AS (
-    UPDATE vm_counters SET run_ok = run_ok + 1 FROM moved, old
-    WHERE vm_counters.vm_id = moved.vm_id AND $4 = 'running' AND old.state = 'starting'
+    UPDATE vm_counters SET run_ok = run_ok + 1 FROM moved
+    WHERE vm_counters.vm_id = moved.vm_id AND $4 = 'running' AND moved.from_state = 'starting'
 )
 SELECT vm_id FROM moved)";
 
