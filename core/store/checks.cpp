@@ -16,21 +16,36 @@ bool is_control(char c) {
     return byte < 0x20U || byte == 0x7FU;
 }
 
-// Whether PostgreSQL would take it: no overlong forms, no surrogates, nothing cut short.
+// The least and the greatest second byte after this first one, and how many follow in all.
+struct Sequence {
+    int following = 0;
+    unsigned least = 0x80U;
+    unsigned greatest = 0xBFU;
+};
+
+// Of a first byte; -1 following: it begins nothing.
+Sequence sequence_of(unsigned first) {
+    if (first < 0x80U) return {};
+    if (first < 0xC2U || first > 0xF4U) return {-1};
+    if (first < 0xE0U) return {1};
+    if (first == 0xE0U) return {2, 0xA0U};         // no overlong forms
+    if (first == 0xEDU) return {2, 0x80U, 0x9FU};  // no surrogates
+    if (first < 0xF0U) return {2};
+    if (first == 0xF0U) return {3, 0x90U};
+    if (first == 0xF4U) return {3, 0x80U, 0x8FU};
+    return {3};
+}
+
+// Whether PostgreSQL would take it.
 bool is_utf8(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     for (std::size_t i = 0; i < text.size();) {
-        const unsigned first = byte(i++);
-        if (first < 0x80U) continue;
-        const int more = first >= 0xF0U ? 3 : first >= 0xE0U ? 2 : 1;
-        if (first < 0xC2U || first > 0xF4U) return false;
-        for (int k = 0; k < more; ++k, ++i) {
-            if (i >= text.size() || (byte(i) & 0xC0U) != 0x80U) return false;
-            if (k != 0) continue;
-            const unsigned second = byte(i);
-            if ((first == 0xE0U && second < 0xA0U) || (first == 0xEDU && second > 0x9FU) ||
-                (first == 0xF0U && second < 0x90U) || (first == 0xF4U && second > 0x8FU))
-                return false;
+        const Sequence sequence = sequence_of(byte(i++));
+        if (sequence.following < 0) return false;
+        for (int k = 0; k < sequence.following; ++k, ++i) {
+            const unsigned least = k == 0 ? sequence.least : 0x80U;
+            const unsigned greatest = k == 0 ? sequence.greatest : 0xBFU;
+            if (i >= text.size() || byte(i) < least || byte(i) > greatest) return false;
         }
     }
     return true;
@@ -40,7 +55,7 @@ Error wrong(std::string_view code, std::string_view text, const std::string& rul
     return {ErrorKind::invalid, std::string(code), text::quoted(text, 80) + " " + rule};
 }
 
-Result<void> value(std::string_view code, std::string_view text, std::size_t limit) {
+Result<void> text_within(std::string_view code, std::string_view text, std::size_t limit) {
     if (text.size() > limit || text.find('\0') != std::string_view::npos || !is_utf8(text))
         return Error{ErrorKind::invalid, std::string(code),
                      "the value must be UTF-8 text of at most " + std::to_string(limit) + " bytes"};
@@ -73,14 +88,14 @@ Result<void> image_name(std::string_view text) {
     return {};
 }
 
-Result<void> property(std::string_view key, std::string_view text) {
+Result<void> property(std::string_view key, std::string_view value) {
     QVD_CHECK(name("property.key", key, 1024));
-    return value("property.value", text, 32768);
+    return text_within("property.value", value, 32768);
 }
 
-Result<void> configured(std::string_view key, std::string_view text) {
+Result<void> configured(std::string_view key, std::string_view value) {
     QVD_CHECK(name("config.key", key, 255));
-    return value("config.value", text, 32768);
+    return text_within("config.value", value, 32768);
 }
 
 Result<void> version(std::string_view text) {

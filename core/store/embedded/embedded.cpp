@@ -10,13 +10,13 @@
 
 #include <fcntl.h>
 #include <libpq-fe.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <filesystem>
 
 namespace qvd::store {
@@ -50,6 +50,7 @@ std::string lock_path(const EmbeddedPlace& place) {
 // The only starter or stopper of this cluster, while it lives.
 Result<UniqueFd> lock(const EmbeddedPlace& place, Instant deadline) {
     QVD_CHECK(file::make_folders(fs::path(place.sockets).parent_path().string()));
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg): open() is one
     UniqueFd fd(::open(lock_path(place).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!fd) return errno_error("database.path", "cannot open " + lock_path(place));
     while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -71,9 +72,11 @@ Result<void> make_own_folder(const std::string& path, const OsUser& user, mode_t
 
 Result<UniqueFd> open_log(const EmbeddedPlace& place, const OsUser& user) {
     QVD_CHECK(file::make_folders(fs::path(place.log).parent_path().string()));
+    std::error_code ignored;  // a log that stays long is no reason not to start
     struct stat facts {};
     if (::stat(place.log.c_str(), &facts) == 0 && facts.st_size > log_limit)
-        ::rename(place.log.c_str(), (place.log + ".1").c_str());
+        fs::rename(place.log, place.log + ".1", ignored);
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg): open() is one
     UniqueFd fd(
         ::open(place.log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
     if (!fd || ::fchown(fd.get(), user.uid, user.gid) != 0)

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -50,10 +50,11 @@ Prepared prepare(const std::vector<std::string>& command) {
 [[noreturn]] void become(const OsUser& user, const Prepared& prepared, int input, int output) {
     sigset_t none;
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     for (const int number : {SIGPIPE, SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT})
-        ::signal(number, SIG_DFL);
+        (void)::signal(number, SIG_DFL);
     // The kernel shall rather kill a backend than the server of all.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg): open() is one
     if (const int oom = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); oom >= 0) {
         [[maybe_unused]] const ssize_t written = ::write(oom, "-500", 4);
         ::close(oom);

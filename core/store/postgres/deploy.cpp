@@ -114,7 +114,7 @@ Result<bool> have_roles(const BlockingConnection& connection, Deployment& deploy
                 connection.ask(Statement("SELECT rolsuper OR rolcreaterole AS yes FROM pg_roles "
                                          "WHERE rolname = current_user")));
         if (!may[0].flag("yes")) {
-            deployment.warnings.push_back(
+            deployment.warnings.emplace_back(
                 "the roles qvd_hkd and qvd_broker do not exist and this account may not make them: "
                 "hkd and broker share the owner's account; have the database's administrator run "
                 "CREATE ROLE qvd_hkd; CREATE ROLE qvd_broker; and deploy again");

@@ -80,14 +80,16 @@ std::string Row::text(const char* column) const {
 std::int64_t Row::integer(const char* column) const {
     const char* const found = value(column);
     std::int64_t number = 0;
-    if (found == nullptr || !read_number(found, number)) note(column, found ? found : "NULL");
+    if (found == nullptr || !read_number(found, number))
+        note(column, found != nullptr ? found : "NULL");
     return number;
 }
 
 double Row::real(const char* column) const {
     const char* const found = value(column);
     double number = 0;
-    if (found == nullptr || !read_number(found, number)) note(column, found ? found : "NULL");
+    if (found == nullptr || !read_number(found, number))
+        note(column, found != nullptr ? found : "NULL");
     return number;
 }
 
@@ -100,7 +102,7 @@ bool Row::flag(const char* column) const {
 Timestamp Row::time(const char* column) const {
     const char* const found = value(column);
     const auto time = found == nullptr ? std::nullopt : read_time(found);
-    if (!time) note(column, found ? found : "NULL");
+    if (!time) note(column, found != nullptr ? found : "NULL");
     return time.value_or(Timestamp{});
 }
 
