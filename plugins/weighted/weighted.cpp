@@ -23,11 +23,7 @@ public:
 private:
     static qvd_weights read(const qvd::sdk::Core& core) {
         const qvd::sdk::Configuration keys(core);
-        const qvd_weights weights = {keys.number(ram_key), keys.number(cpu_key),
-                                     keys.number(random_key)};
-        if (weights.ram < 0 || weights.cpu < 0 || weights.random < 0)
-            throw qvd::sdk::Failure(QVD_INVALID, "a weight must not be negative");
-        return weights;
+        return {keys.number(ram_key), keys.number(cpu_key), keys.number(random_key)};
     }
 
     static double chance(void* engine) {
@@ -40,11 +36,11 @@ private:
 
 constexpr qvd_config_key keys[] = {
     {sizeof(qvd_config_key), 0, QVD_NUMBER, 0, ram_key, "1",
-     "How much free memory counts, relative to the node with the most.", nullptr},
+     "How much free memory counts, relative to the node with the most.", "0..1000000"},
     {sizeof(qvd_config_key), 0, QVD_NUMBER, 0, cpu_key, "1",
-     "How much idle CPU counts, relative to the node with the most.", nullptr},
+     "How much idle CPU counts, relative to the node with the most.", "0..1000000"},
     {sizeof(qvd_config_key), 0, QVD_NUMBER, 0, random_key, "1",
-     "How much chance counts, so that equal nodes share the load.", nullptr},
+     "How much chance counts, so that equal nodes share the load.", "0..1000000"},
 };
 
 }  // namespace
