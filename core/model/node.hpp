@@ -21,8 +21,8 @@ struct NodeLoad {
     double memory_total_mib = 0;
     double memory_free_mib = 0;  // MemAvailable
     int cpus = 0;
-    double cpu_idle = 0;         // 0 busy .. 1 idle, over the last period
-    double cpu_bogomips = 0;     // sum over all cores
+    double cpu_idle = 0;      // 0 busy .. 1 idle, over the last period
+    double cpu_bogomips = 0;  // sum over all cores
 };
 
 struct NodeRuntime {

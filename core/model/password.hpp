@@ -25,7 +25,8 @@ struct PasswordVerdict {
 };
 
 // `upstream_salt` is l7r.auth.plugin.default.salt. An empty password never matches. Takes the time
-// of a hash also when `hash` is empty, so that an unknown login cannot be told from a wrong password.
+// of a hash also when `hash` is empty, so that an unknown login cannot be told from a wrong
+// password.
 PasswordVerdict verify_password(const Secret& hash, const Secret& password,
                                 std::string_view upstream_salt, PasswordCost cost = {});
 

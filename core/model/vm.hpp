@@ -59,14 +59,14 @@ struct VmRuntime {
     int phase = 0;
     std::string reason;  // why it is in this state, one sentence; empty if that is obvious
     Timestamp since;
-    bool blocked = false;               // closed to its users by an administrator or hkd.vm.failure
-    std::optional<VmCommand> command;   // ordered and not yet taken by the node
-    std::optional<NodeId> node;         // runs it or is to run it
+    bool blocked = false;              // closed to its users by an administrator or hkd.vm.failure
+    std::optional<VmCommand> command;  // ordered and not yet taken by the node
+    std::optional<NodeId> node;        // runs it or is to run it
     std::optional<DiId> current_di;
-    std::optional<UserId> real_user;    // who connected last (pools)
-    std::int64_t incarnation = 0;       // counts starts; a message about an older one is ignored
-    int attempt = 0;                    // failed starts in a row
-    std::string address;                // while it runs
+    std::optional<UserId> real_user;  // who connected last (pools)
+    std::int64_t incarnation = 0;     // counts starts; a message about an older one is ignored
+    int attempt = 0;                  // failed starts in a row
+    std::string address;              // while it runs
     std::optional<Timestamp> agent_seen;
     std::optional<Timestamp> expires_soft;
     std::optional<Timestamp> expires_hard;
