@@ -89,10 +89,10 @@ asio::awaitable<Result<void>> Balancer::init(std::shared_ptr<const Inventory> in
     const auto* table = instance_->table<qvd_load_balancer>();
     void* self = instance_->self();
     CallOptions options;
-    const Outcome outcome = co_await instance_->call(
-        std::move(options), [table, self, inventory = std::move(inventory)](qvd_call* call) {
-            return table->init(self, &inventory->snapshot(), call);
-        });
+    Call::Function body = [table, self, inventory = std::move(inventory)](qvd_call* call) {
+        return table->init(self, &inventory->snapshot(), call);
+    };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "plugin.init", name());
     co_return Result<void>{};
 }
@@ -114,9 +114,10 @@ asio::awaitable<Result<std::size_t>> Balancer::choose(PlacementQuestion question
                                                             std::chrono::system_clock::now());
     const auto* table = instance_->table<qvd_load_balancer>();
     void* self = instance_->self();
-    const Outcome outcome = co_await instance_->call_quick(
-        std::move(options),
-        [table, self, lent](qvd_call* call) { return table->choose(self, lent->raw(), call); });
+    Call::Function body = [table, self, lent](qvd_call* call) {
+        return table->choose(self, lent->raw(), call);
+    };
+    const Outcome outcome = co_await instance_->call_quick(std::move(options), std::move(body));
     if (outcome.status == QVD_UNAVAILABLE) co_return to_error(outcome, "placement.refused", name());
     if (outcome.status == QVD_OK && *chosen && **chosen < count)
         co_return static_cast<std::size_t>(**chosen);

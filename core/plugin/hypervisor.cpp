@@ -74,11 +74,12 @@ std::uint64_t Hypervisor::capabilities() const {
 Hypervisor::Async<void> Hypervisor::vm_call(VmFunction function, VmSpec vm, CallOptions options) {
     if (!instance_->has(function)) co_return unsupported(name());
     const auto lent = std::make_shared<const LentVm>(std::move(vm));
-    const auto body = instance_->table<qvd_hypervisor>()->*function;
+    const auto asked = instance_->table<qvd_hypervisor>()->*function;
     void* self = instance_->self();
-    const Outcome outcome = co_await instance_->call(
-        std::move(options),
-        [body, self, lent](qvd_call* call) { return body(self, lent->raw(), call); });
+    Call::Function body = [asked, self, lent](qvd_call* call) {
+        return asked(self, lent->raw(), call);
+    };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.failed", name());
     co_return Result<void>{};
 }
@@ -98,9 +99,10 @@ Hypervisor::Async<void> Hypervisor::collect(std::vector<std::string> keep_uuids,
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
     CallOptions options = within(limit);
-    const Outcome outcome = co_await instance_->call(
-        std::move(options),
-        [table, self, keep](qvd_call* call) { return table->collect(self, &keep->array, call); });
+    Call::Function body = [table, self, keep](qvd_call* call) {
+        return table->collect(self, &keep->array, call);
+    };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.collect", name());
     co_return Result<void>{};
 }
@@ -111,8 +113,8 @@ Hypervisor::Async<std::vector<VmStatus>> Hypervisor::survey(Milliseconds limit) 
         collect_into(options, QVD_KIND_VM_STATUS, QVD_LEAST(qvd_vm_status, state), &vm_status);
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
-    const Outcome outcome = co_await instance_->call(
-        std::move(options), [table, self](qvd_call* call) { return table->survey(self, call); });
+    Call::Function body = [table, self](qvd_call* call) { return table->survey(self, call); };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.survey", name());
     co_return *found;
 }
@@ -128,10 +130,10 @@ Hypervisor::Async<ImageStatus> Hypervisor::prepare_image(ImageSpec image, Progre
     const auto lent = std::make_shared<const LentImage>(std::move(image));
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
-    const Outcome outcome =
-        co_await instance_->call(std::move(options), [table, self, lent](qvd_call* call) {
-            return table->prepare_image(self, lent->raw(), call);
-        });
+    Call::Function body = [table, self, lent](qvd_call* call) {
+        return table->prepare_image(self, lent->raw(), call);
+    };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.image", name());
     if (found->empty()) co_return no_answer(name());
     co_return found->back();
@@ -143,10 +145,10 @@ Hypervisor::Async<void> Hypervisor::remove_image(ImageSpec image, Milliseconds l
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
     CallOptions options = within(limit);
-    const Outcome outcome =
-        co_await instance_->call(std::move(options), [table, self, lent](qvd_call* call) {
-            return table->remove_image(self, lent->raw(), call);
-        });
+    Call::Function body = [table, self, lent](qvd_call* call) {
+        return table->remove_image(self, lent->raw(), call);
+    };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.image", name());
     co_return Result<void>{};
 }
@@ -161,11 +163,13 @@ Hypervisor::Async<VmStatus> Hypervisor::start(VmSpec vm, Milliseconds limit, std
 }
 
 Hypervisor::Async<void> Hypervisor::stop(VmSpec vm, Milliseconds limit) {
-    co_return co_await vm_call(&qvd_hypervisor::stop, std::move(vm), within(limit));
+    CallOptions options = within(limit);
+    co_return co_await vm_call(&qvd_hypervisor::stop, std::move(vm), std::move(options));
 }
 
 Hypervisor::Async<void> Hypervisor::destroy_vm(VmSpec vm, Milliseconds limit) {
-    co_return co_await vm_call(&qvd_hypervisor::destroy_vm, std::move(vm), within(limit));
+    CallOptions options = within(limit);
+    co_return co_await vm_call(&qvd_hypervisor::destroy_vm, std::move(vm), std::move(options));
 }
 
 Hypervisor::Async<VmStatus> Hypervisor::state(VmSpec vm, Milliseconds limit) {
@@ -178,7 +182,8 @@ Hypervisor::Async<VmStatus> Hypervisor::state(VmSpec vm, Milliseconds limit) {
 }
 
 Hypervisor::Async<void> Hypervisor::remove_vm(VmSpec vm, Milliseconds limit) {
-    co_return co_await vm_call(&qvd_hypervisor::remove_vm, std::move(vm), within(limit));
+    CallOptions options = within(limit);
+    co_return co_await vm_call(&qvd_hypervisor::remove_vm, std::move(vm), std::move(options));
 }
 
 Hypervisor::Async<std::vector<ConsoleEndpoint>> Hypervisor::console(VmSpec vm, Milliseconds limit) {
@@ -205,8 +210,8 @@ Hypervisor::Async<NodeCapacity> Hypervisor::capacity(Milliseconds limit) {
                                     QVD_LEAST(qvd_capacity, free_memory_mib), &node_capacity);
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
-    const Outcome outcome = co_await instance_->call(
-        std::move(options), [table, self](qvd_call* call) { return table->capacity(self, call); });
+    Call::Function body = [table, self](qvd_call* call) { return table->capacity(self, call); };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.failed", name());
     if (found->empty()) co_return no_answer(name());
     co_return found->back();
