@@ -1,0 +1,2 @@
+/* The one that does nothing wrong: what the others are beside their mistake. */
+#include "balancer.h"

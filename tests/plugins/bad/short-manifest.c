@@ -1,0 +1,3 @@
+/* Its manifest ends before its interfaces. */
+#define BAD_SIZE 48
+#include "balancer.h"
