@@ -2,7 +2,8 @@
 
 #include <doctest/doctest.h>
 
-TEST_CASE("a line carries its event and its fields, and a foreign text cannot forge a second line") {
+TEST_CASE(
+    "a line carries its event and its fields, and a foreign text cannot forge a second line") {
     const qvd::log::Capture log;
     qvd::log::warn("auth.refused", {{"user", "bob\nevent=auth.ok"}, {"vm", qvd::VmId{7}}}, "no");
     REQUIRE(log.lines().size() == 1);
