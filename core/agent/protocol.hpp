@@ -40,6 +40,8 @@ namespace feature {
 inline constexpr std::string_view x_reason = "x_reason";  // the method
 inline constexpr std::string_view token = "token";        // bearer tokens are understood
 inline constexpr std::string_view adopt = "adopt";        // sessions outlive a restart of the agent
+// x_state?unless=STATE&wait_ms=N answers once the state is another, at the latest after N.
+inline constexpr std::string_view x_wait = "x_wait";
 }  // namespace feature
 
 // The desktop session as a node sees it.

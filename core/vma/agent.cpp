@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 
@@ -31,6 +32,24 @@ HttpAnswer answer_of(const Result<std::string>& result) {
 
 HttpAnswer plain(int status, std::string_view sentence) {
     return {status, "text/plain", std::string(sentence) + "\r\n"};
+}
+
+constexpr std::int64_t longest_wait_ms = 10'000;
+
+struct Wait {
+    agent::XState unless;
+    Milliseconds limit;
+};
+
+// Of x_state: what its caller knows already and how long he would wait for news (feature x_wait).
+std::optional<Wait> wait_of(const agent::Parameters& parameters) {
+    const auto unless = parameters.find("unless");
+    const auto limit = parameters.find("wait_ms");
+    if (unless == parameters.end() || limit == parameters.end()) return std::nullopt;
+    const auto state = agent::parse_x_state(unless->second);
+    const auto milliseconds = text::to_integer(limit->second);
+    if (!state.ok() || !milliseconds || *milliseconds <= 0) return std::nullopt;
+    return Wait{*state, Milliseconds{std::min(*milliseconds, longest_wait_ms)}};
 }
 
 }  // namespace
@@ -96,11 +115,16 @@ Task<HttpAnswer> Agent::dispatch(agent::Request request) {
         const agent::Hello hello{
             agent::protocol_version,
             {std::string(agent::feature::x_reason), std::string(agent::feature::token),
-             std::string(agent::feature::adopt)}};
+             std::string(agent::feature::adopt), std::string(agent::feature::x_wait)}};
         co_return answer_of(agent::encode_hello(hello));
     }
-    if (name == method::x_state)
+    if (name == method::x_state) {
+        if (const auto wait = wait_of(request.parameters)) {
+            auto change = session_.change_from(wait->unless, wait->limit);
+            co_await change;
+        }
         co_return answer_of(agent::encode_text(agent::to_string(session_.state())));
+    }
     if (name == method::x_reason)
         co_return answer_of(session_.reason() ? agent::encode_text(*session_.reason())
                                               : agent::encode_null());

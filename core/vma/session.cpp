@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <memory>
+#include <utility>
 
 namespace qvd::vma {
 
@@ -158,9 +160,28 @@ bool Session::apply(Event event) {
     return true;
 }
 
+void Session::await_change(std::coroutine_handle<> waiter, Milliseconds limit) {
+    // The callback needs its own handle, which after() has yet to give.
+    const auto timer = std::make_shared<Loop::Handle>(0);
+    *timer = loop_.after(limit, [this, timer, waiter] {
+        waiters_.erase(*timer);
+        waiter.resume();
+    });
+    waiters_.emplace(*timer, waiter);
+}
+
+// Whoever waits goes on in the loop's next turn, not in the middle of what goes on here.
+void Session::tell_waiters() {
+    for (const auto& [timer, waiter] : std::exchange(waiters_, {})) {
+        loop_.remove(timer);
+        loop_.after(Milliseconds{0}, [waiter = waiter] { waiter.resume(); });
+    }
+}
+
 void Session::entered(Phase from) {
     set_limit();
     save();
+    tell_waiters();
     switch (phase()) {
         case Phase::connected:
             record_.was_connected = true;

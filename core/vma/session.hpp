@@ -7,6 +7,9 @@
 #include "vma/watched_process.hpp"
 #include "vma/x_life.hpp"
 
+#include <coroutine>
+#include <map>
+
 namespace qvd::vma {
 
 class Session {
@@ -18,6 +21,18 @@ public:
     void adopt();
 
     [[nodiscard]] agent::XState state() const { return shown_as(record_.phase); }
+    // Awaited, it lasts until the state is another than `unless`, at most `limit`.
+    struct Change {
+        Session& session;
+        agent::XState unless;
+        Milliseconds limit;
+        [[nodiscard]] bool await_ready() const { return session.state() != unless; }
+        void await_suspend(std::coroutine_handle<> waiter) const {
+            session.await_change(waiter, limit);
+        }
+        void await_resume() const noexcept {}
+    };
+    Change change_from(agent::XState unless, Milliseconds limit) { return {*this, unless, limit}; }
     // Why the last session ended or did not start, if it did not end as it should.
     [[nodiscard]] const std::optional<std::string>& reason() const { return reason_; }
 
@@ -37,6 +52,8 @@ private:
     // Goes where the table says; false if it says nothing.
     bool apply(Event event);
     void entered(Phase from);
+    void await_change(std::coroutine_handle<> waiter, Milliseconds limit);
+    void tell_waiters();
     void set_limit();
     // The second half of adopt(): the processes are there.
     void go_on();
@@ -75,6 +92,7 @@ private:
     std::optional<std::string> reason_;
     std::string last_complaint_;  // the last line that looks like an error, until a client came
     Loop::Handle limit_ = 0;
+    std::map<Loop::Handle, std::coroutine_handle<>> waiters_;  // by the timer that ends the wait
     bool watching_port_ = false;
     bool seen_waiting_ = false;  // "Resuming" since the last HUP
     bool seen_ending_ = false;
