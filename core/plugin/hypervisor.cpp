@@ -23,6 +23,25 @@ std::shared_ptr<std::vector<T>> collect_into(CallOptions& options, qvd_kind kind
     return found;
 }
 
+// Texts as a plugin sees them. Not a local class of the coroutine that lends them: g++ 12 destroys
+// a variable of such a type twice.
+class LentTexts {
+public:
+    explicit LentTexts(std::vector<std::string> texts) : texts_(std::move(texts)) {
+        for (const std::string& text : texts_) raw_.push_back(plugin::raw(text));
+        array_ = {raw_.data(), raw_.size(), sizeof(qvd_str)};
+    }
+    LentTexts(const LentTexts&) = delete;
+    LentTexts& operator=(const LentTexts&) = delete;
+
+    [[nodiscard]] const qvd_array* raw() const { return &array_; }
+
+private:
+    std::vector<std::string> texts_;
+    std::vector<qvd_str> raw_;
+    qvd_array array_{};
+};
+
 Error unsupported(const std::string& name) {
     return {ErrorKind::unsupported, "backend.unsupported",
             "the hypervisor " + name + " does not do that"};
@@ -87,20 +106,12 @@ Hypervisor::Async<void> Hypervisor::vm_call(VmFunction function, VmSpec vm, Call
 Hypervisor::Async<void> Hypervisor::collect(std::vector<std::string> keep_uuids,
                                             Milliseconds limit) {
     if (!instance_->has(&qvd_hypervisor::collect)) co_return Result<void>{};
-    struct Keep {
-        std::vector<std::string> uuids;
-        std::vector<qvd_str> raw;
-        qvd_array array{};
-    };
-    const auto keep = std::make_shared<Keep>();
-    keep->uuids = std::move(keep_uuids);
-    for (const std::string& uuid : keep->uuids) keep->raw.push_back(raw(uuid));
-    keep->array = {keep->raw.data(), keep->raw.size(), sizeof(qvd_str)};
+    const auto keep = std::make_shared<const LentTexts>(std::move(keep_uuids));
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
     CallOptions options = within(limit);
     Call::Function body = [table, self, keep](qvd_call* call) {
-        return table->collect(self, &keep->array, call);
+        return table->collect(self, keep->raw(), call);
     };
     const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.collect", name());
