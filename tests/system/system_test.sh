@@ -1,0 +1,365 @@
+#!/bin/bash
+# The whole product, as its people meet it: a node that begins with nothing, administrators, users
+# at their screens, and everything dying under them.
+#   system_test.sh
+# QVD_BIN, QVD_PLUGINS: the built programs and plugins. QVD_TEST_IMAGE: an archive that
+# qvd-image-build made of etc/images/debian-minimal.yaml. RIG_KEEP=1 keeps the folders.
+#
+# It runs in a world of its own (network, processes, mounts), so that the node's bridge, firewall
+# and port are nobody else's, and nothing survives it.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/display/rig.sh"
+. "$here/node.sh"
+
+skip() { echo "skipped: $*"; exit 77; }
+needs() {
+    local program
+    [ "$(id -u)" = 0 ] || skip "only root can start containers here"
+    [ -x "${QVD_BIN:-}/qvd-node" ] || skip "QVD_BIN names no folder with a built qvd-node"
+    [ -d "${QVD_PLUGINS:-}" ] || skip "QVD_PLUGINS names no folder of built plugins"
+    [ -r "${QVD_TEST_IMAGE:-}" ] || skip "QVD_TEST_IMAGE names no image (qvd-image-build makes one)"
+    [ -z "$(rig_missing)" ] || skip "not installed: $(rig_missing)"
+    for program in lxc-start nft ip curl openssl nsenter unshare busybox; do
+        command -v "$program" >/dev/null || skip "not installed: $program"
+    done
+    for program in qvd-l7r qvd-broker qvd-db; do
+        id "$program" >/dev/null 2>&1 || skip "there is no user $program (tests/run makes it)"
+    done
+}
+if [ -z "${QVD_SYSTEM_TEST_INSIDE:-}" ]; then
+    needs
+    apart=(unshare -n -m -p --fork --kill-child --mount-proc --propagation private)
+    "${apart[@]}" ip link set lo up || skip "no network, process and mount namespaces can be made"
+    # Not exec: the test proper is process 1 of its world.
+    QVD_SYSTEM_TEST_INSIDE=1 "${apart[@]}" bash "$0"
+    exit
+fi
+ip link set lo up
+
+passed=0
+failures=()
+check() {
+    if "${@:2}"; then
+        passed=$((passed + 1))
+        printf 'ok      %4ss  %s\n' "$SECONDS" "$1"
+    else
+        failures+=("$1")
+        printf 'FAILED  %4ss  %s\n' "$SECONDS" "$1"
+        echo "  | $(tail -n 2 "$NODE_DIR/qa.err" 2>/dev/null)"
+        log_tail 40 | sed 's/^/  | /'
+        return 1
+    fi
+}
+not() { ! "$@"; }
+finish() {
+    rig_stop
+    node_remove
+}
+trap finish EXIT
+give_up() {
+    echo "nothing after this makes sense without it"
+    summary
+}
+summary() {
+    echo "$passed passed, ${#failures[@]} failed, $SECONDS s"
+    ((${#failures[@]} == 0)) || printf '  failed: %s\n' "${failures[@]}"
+    exit $((${#failures[@]} > 0))
+}
+
+alice=alice:wonder-1
+bob=bob:builder-2
+# The terminal's background: at first as the image has it, then as was typed last.
+colour='#1c2b3a'
+desktop='#2e6e8e'
+ours=()       # processes that the test killed
+
+# ---- what users do ---------------------------------------------------------------------------
+
+# shows NAME: alice's desktop comes up on the screen, in a client of that name; sets session_client.
+shows() {
+    rig_client "$1" "$QVD_BIN/qvdclient" -h localhost -p "$NODE_PORT" -u alice -o --json
+    session_client=$RIG_CLIENT_PID
+    rig_wait_pixels "$colour" 30000 120 && return
+    cat "$RIG_DIR/$1.out" "$RIG_DIR/$1.err" | tail -n 10
+    return 1
+}
+# takes NEW_COLOUR: what is typed reaches the terminal, and what that does comes back as pixels.
+takes() {
+    rig_type "c ${1#\#}"
+    rig_wait_pixels "$1" 30000 45 && colour=$1
+}
+# The session of the client that is there now still goes both ways.
+lives() { kill -0 "$session_client" 2>/dev/null && takes "$1"; }
+
+# Each story begins with a session, even after one that lost it.
+with_session() {
+    if rig_is_gone "${session_client:-0}" || ! rig_has_pixels "$colour" 30000 "$RIG_DIR/now.png"; then
+        node_kill "${session_client:-}"
+        within 20 vm_session_is 1 disconnected
+        # A new session, should the old one be gone, has the image's colour.
+        vm_x_state_is 1 suspended || colour='#1c2b3a'
+        check "alice is back at her desktop" shows "again$SECONDS" || return 1
+        rig_click_pixel "$colour"
+        define_colours
+    fi
+}
+define_colours() { rig_type 'c() { printf "\033]11;#$1\007"; }'; }
+
+# ---- the stories -----------------------------------------------------------------------------
+
+a_new_node_says_what_it_needs() {
+    node_start
+    check "a new node starts, with a database of its own" within 40 node_status_answers || give_up
+    check "and says that it is unconfigured" within 20 log_has unconfigured
+    check "without a certificate nobody is served" not ping_is 200
+    check "its status says so, too" bash -c "grep -q unconfigured <<<'$(node_status)'"
+    check "qa config ssl is accepted" qa config ssl cert="$NODE_DIR/cert.pem" key="$NODE_DIR/key.pem"
+    check "and used at once" within 15 ping_is 200 || give_up
+    check "the node runs" within 15 node_is running || give_up
+}
+node_status_answers() { node_status | grep -q '"role":"hkd".*"state":"ready"' || node_is unconfigured; }
+
+an_administrator_furnishes_it() {
+    check "an OSF is added" qa osf add name=desk memory=256
+    check "an image is added" qa di add osf=desk path="$QVD_TEST_IMAGE" || give_up
+    check "alice is added" qa user add login=alice password="${alice#*:}"
+    check "bob is added" qa user add login=bob password="${bob#*:}"
+    check "the first VM is alice's" qa vm add name=one user=alice osf=desk
+    check "the second VM is bob's" qa vm add name=two user=bob osf=desk
+    check "both start" qa vm start --force
+}
+
+says() { # says STATUS USER:PASSWORD PATH [CURL OPTION...]
+    local got
+    got=$(fetch "${@:2}")
+    [ "$got" = "$1" ] || { echo "  got $got: $(head -c 200 "$NODE_DIR/body")"; return 1; }
+}
+list_is_in_integers() {
+    says 200 "$alice" /qvd/list_of_vm && tr -d ' \n' <"$NODE_DIR/body" >"$NODE_DIR/list" &&
+        grep -q '"id":1[,}]' "$NODE_DIR/list" && grep -q '"blocked":0[,}]' "$NODE_DIR/list" &&
+        ! grep -qE '"(id|blocked)":["tfn]' "$NODE_DIR/list"
+}
+the_door_is_kept() {
+    local connect='/qvd/connect_to_vm'
+    check "a wrong password is refused (401)" says 401 alice:guess /qvd/list_of_vm
+    check "so is an unknown user (401)" says 401 nobody:guess /qvd/list_of_vm
+    check "and an empty password (401)" says 401 alice: /qvd/list_of_vm
+    check "an unknown page is not found (404)" says 404 "$alice" /qvd/nothing
+    check "the list of VMs has integers where clients want integers" list_is_in_integers
+    check "it names only alice's" not grep -q '"two"' "$NODE_DIR/list"
+    check "bob's VM is not alice's to connect to (403)" says 403 "$alice" "$connect?id=2" "${UPGRADE[@]}"
+    check "nor hers bob's (403)" says 403 "$bob" "$connect?id=1" "${UPGRADE[@]}"
+    check "nor hers to stop (403)" says 403 "$alice" "/qvd/stop_vm?id=2"
+    check "a VM that does not exist is not found (404)" says 404 "$alice" "$connect?id=99" "${UPGRADE[@]}"
+    check "a connection needs a VM (422)" says 422 "$alice" "$connect" "${UPGRADE[@]}"
+    check "and an upgrade (426)" says 426 "$alice" "$connect?id=1"
+    check "a parameter of nobody's is refused (403)" says 403 "$alice" "$connect?id=1&evil=1" "${UPGRADE[@]}"
+}
+
+alice_works() {
+    check "alice's VM runs" within 30 vm_is 1 running
+    rig_start 900x640 || give_up
+    mkdir -p "$RIG_DIR/home/.qvd/certs" && cp "$NODE_DIR/cert.pem" "$RIG_DIR/home/.qvd/certs/"
+    RIG_ENV=(QVDPASSWORD="${alice#*:}")
+    check "alice logs in and sees her desktop" shows first || give_up
+    check "the window manager's background, too" rig_wait_pixels "$desktop" 1000 30
+    check "its terminal can be clicked" rig_click_pixel "$colour"
+    define_colours
+    rig_type 'MARKER=kept-$$'
+    check "what she types shows" takes '#20c080'
+    check "the database knows of her session" vm_session_is 1 connected
+    check "her password is in no command line" bash -c "! ps -eo args | grep -v grep | grep -q '${alice#*:}'"
+    check "nor in the log" not log_has "${alice#*:}"
+}
+
+marker_is() { grep -qx "kept-[0-9]*" "$(vm_root 1)/tmp/marker" 2>/dev/null; }
+she_leaves_and_comes_back() {
+    with_session || return
+    kill -KILL "$session_client"
+    check "a client that dies leaves a suspended session" within 25 vm_x_state_is 1 suspended
+    check "the database knows that, too" within 10 vm_session_is 1 disconnected
+    check "nothing of it stays on the screen" rig_wait_no_pixels "$colour" 45
+    check "she finds the same application again" shows second || return
+    rig_click_pixel "$colour"
+    rig_type 'echo $MARKER >/tmp/marker'
+    check "with what she had told it" within 10 marker_is
+    check "and works on" lives '#3050c0'
+}
+
+she_moves_to_another_screen() {
+    with_session || return
+    local before=$session_client
+    check "a second client takes the session over" shows third
+    check "while the first ends" rig_client_ends "$before" 60
+    check "that one ends well" test "${RIG_STATUS:-none}" = 0
+    check "the desktop is on the second's screen" rig_wait_pixels "$colour" 30000 60 || return
+    rig_click_pixel "$colour"
+    check "and takes what she types" lives '#c05030'
+}
+
+# kills WHAT PID
+kills() {
+    ours+=("$2")
+    check "$1 is there to be killed" test -n "$2" && kill -KILL "$2"
+}
+
+the_vms_node_dies() {
+    with_session || return
+    local hkd init
+    hkd=$(node_role hkd) init=$(vm_init 1)
+    kills hkd "$hkd" || return
+    check "hkd killed: the session lives on" lives '#20a0a0'
+    check "another hkd comes" within 20 node_role_is_new hkd "$hkd"
+    check "the container is the same" test "$(vm_init 1)" = "$init"
+    check "and running" within 20 vm_is 1 running
+    check "the new hkd adopted it" bash -c "sed -n '/pid=$hkd: killed/,\$p' '$NODE_LOG' | grep -q 'vm=1\b'"
+    check "the session lives on after the adoption" lives '#a0a020'
+}
+
+the_broker_dies() {
+    with_session || return
+    local broker
+    broker=$(node_role broker)
+    kills broker "$broker" || return
+    check "broker killed: the session lives on" lives '#7030a0'
+    check "logins work again within seconds" within 5 login_works "$alice"
+    check "the new broker knows the old session" vm_session_is 1 connected
+    check "a take-over by the new broker works" takes_over_after_broker
+}
+takes_over_after_broker() {
+    local before=$session_client
+    shows "broker$SECONDS" && rig_client_ends "$before" 60 && rig_wait_pixels "$colour" 30000 60 || return 1
+    rig_click_pixel "$colour"
+    lives '#40b060'
+}
+
+a_worker_dies() {
+    with_session || return
+    local worker
+    within 10 has_free_worker
+    worker=$(node_free_worker)
+    kills "the l7r process without sessions" "$worker" || return
+    check "the session, in the other one, lives on" lives '#b04090'
+    check "logins work again within seconds" within 5 login_works "$bob"
+    check "there are two again" within 10 has_workers 2
+}
+has_free_worker() { [ -n "$(node_free_worker)" ]; }
+has_workers() { [ "$(node_role l7r | wc -l)" = "$1" ]; }
+
+the_database_dies() {
+    with_session || return
+    local postmaster
+    postmaster=$(head -n 1 "$NODE_DIR/memory/database/postmaster.pid")
+    kills "the database server" "$postmaster" || return
+    check "database killed: the session lives on" lives '#3090d0'
+    check "logins work again" within 20 login_works "$alice"
+    check "the VMs are still known to run" within 20 vm_is 1 running
+    check "the session outlived the database" lives '#d09030'
+}
+
+the_agent_dies() {
+    with_session || return
+    local agent
+    agent=$(in_vm 1 pgrep -o -x qvd-vma)
+    check "the agent in the VM is killed" in_vm 1 kill -KILL "${agent:-none}" || return
+    check "agent killed: the session lives on" lives '#508020'
+    check "another agent comes" within 20 agent_is_new "$agent"
+    check "which knows the session" within 20 vm_x_state_is 1 connected
+    check "the VM is still running" vm_is 1 running
+}
+agent_is_new() { [ -n "$(in_vm 1 pgrep -o -x qvd-vma)" ] && [ "$(in_vm 1 pgrep -o -x qvd-vma)" != "$1" ]; }
+
+the_node_takes_news() {
+    with_session || return
+    local broker hkd
+    broker=$(node_role broker) hkd=$(node_role hkd)
+    check "qvd-node reload succeeds" qvd_node reload
+    check "the node's process is the same" kill -0 "$NODE_PID"
+    check "its pid file, too" test "$(<"$NODE_DIR/run/qvd-node.pid")" = "$NODE_PID"
+    check "the broker is a new one" within 20 node_role_is_new broker "$broker"
+    check "so is hkd" within 20 node_role_is_new hkd "$hkd"
+    check "the session lives on" lives '#808080'
+    check "logins work" within 5 login_works "$bob"
+    check "the VM is still running" within 10 vm_is 1 running
+}
+
+the_supervisor_dies() {
+    with_session || return
+    local init
+    init=$(vm_init 1)
+    kills "the supervisor" "$NODE_PID" || return
+    wait "$NODE_PID" 2>/dev/null
+    check "supervisor killed: the session lives on" lives '#604020'
+    node_start
+    check "a new node starts beside it" within 40 node_is running
+    check "logins work again" within 15 login_works "$alice"
+    check "the container is the same" test "$(vm_init 1)" = "$init"
+    check "and adopted" within 20 vm_is 1 running
+    check "the session lives on under the new node" lives '#206040'
+    check "bob can log in to the adopted VM's neighbour" within 20 vm_is 2 running
+}
+
+# Whether a TCP connection from inside a VM succeeds; the target is proved to listen from outside.
+vm_reaches() { in_vm "$1" bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null; }
+vm_cannot_reach() { ! timeout 3 nsenter -t "$(vm_init "$1")" -n bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null; }
+here_reaches() { timeout 3 bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
+users_are_apart() {
+    check "bob's VM runs" within 60 vm_is 2 running || return
+    local one two
+    one=$(vm_field 1 address) two=$(vm_field 2 address)
+    check "the node reaches bob's agent" here_reaches "$two" 3030
+    check "the node's own port is open here" here_reaches "$NODE_NET.1" "$NODE_PORT"
+    check "alice's VM reaches itself" not vm_cannot_reach 1 "$one" 3030
+    check "alice's VM cannot reach bob's agent" vm_cannot_reach 1 "$two" 3030
+    check "nor bob's hers" vm_cannot_reach 2 "$one" 3030
+    check "nor his display" vm_cannot_reach 1 "$two" 4100
+    check "nor the node's port" vm_cannot_reach 1 "$NODE_NET.1" "$NODE_PORT"
+    check "nor anything of the node by ping" not in_vm 1 ping -q -c 1 -W 2 "$NODE_NET.1" >/dev/null
+    check "nor bob's VM by ping" not in_vm 1 ping -q -c 1 -W 2 "$two" >/dev/null
+    check "bob's processes are not to be seen from alice's VM" test "$(in_vm 1 pgrep -c -x qvd-vma)" = 1
+}
+
+a_vm_stops() {
+    with_session
+    check "qa vm stop is accepted" qa vm stop -f id=1 --force
+    check "alice's VM stops" within 40 vm_is 1 stopped
+    check "her client ends" rig_client_ends "${session_client:-0}" 60
+    check "nothing of the VM is left" within 10 vm_left_nothing 1 || vm_leftovers 1
+    check "bob's VM runs on" vm_is 2 running
+    check "it is not blocked" test "$(vm_field 1 blocked)" = false
+}
+
+everything_ends() {
+    check "qvd-node stop --vms succeeds" qvd_node stop --vms
+    check "the node has ended" within 20 rig_is_gone "$NODE_PID"
+    check "nothing of it is left" within 15 node_left_nothing || node_leftovers
+    check "no program died but those that the test killed" no_other_died
+}
+no_other_died() {
+    local line pid good=0
+    while read -r line; do
+        pid=$(sed 's/.* pid=\([0-9]*\):.*/\1/' <<<"$line")
+        [[ " ${ours[*]:-} " == *" $pid "* ]] || { echo "  $line"; good=1; }
+    done < <(grep 'event=role.died' "$NODE_LOG")
+    return $good
+}
+
+node_make || exit 1
+a_new_node_says_what_it_needs
+an_administrator_furnishes_it
+the_door_is_kept
+alice_works
+she_leaves_and_comes_back
+she_moves_to_another_screen
+users_are_apart
+a_worker_dies
+the_broker_dies
+the_vms_node_dies
+the_agent_dies
+the_node_takes_news
+the_database_dies
+the_supervisor_dies
+a_vm_stops
+everything_ends
+summary
