@@ -204,7 +204,10 @@ void Supervisor::tell_systemd() {
     if (!up_told_ && (crew_.complete() || now >= begun_ + up_at_latest)) {
         up_told_ = true;
         systemd_.send("READY=1");
-        if (options_.started) (void)::write(options_.started.get(), "1", 1);
+        if (options_.started) {
+            // Who waits for it may be gone.
+            [[maybe_unused]] const ssize_t ignored = ::write(options_.started.get(), "1", 1);
+        }
         options_.started.reset();
     }
     std::string status = "STATUS=" + std::string(phase());

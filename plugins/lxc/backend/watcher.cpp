@@ -26,7 +26,7 @@ Watcher::~Watcher() {
 
 void Watcher::wake() {
     const std::uint64_t one = 1;
-    static_cast<void>(::write(wake_.get(), &one, sizeof one));
+    [[maybe_unused]] const ssize_t ignored = ::write(wake_.get(), &one, sizeof one);
 }
 
 void Watcher::watch(std::uint64_t vm_id, UniqueFd socket) {
@@ -61,7 +61,7 @@ void Watcher::run() {
         }
         if (::poll(polled.data(), polled.size(), -1) < 0) continue;
         std::uint64_t woken = 0;
-        static_cast<void>(::read(wake_.get(), &woken, sizeof woken));
+        [[maybe_unused]] const ssize_t ignored = ::read(wake_.get(), &woken, sizeof woken);
         for (std::size_t i = 0; i < vms.size(); ++i)
             if (polled[i + 1].revents != 0) serve(vms[i], polled[i + 1].fd);
     }

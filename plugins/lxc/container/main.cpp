@@ -25,7 +25,7 @@ void report(std::string_view key, std::string_view value) {
     Fields fields;
     fields.add(key, value);
     const std::string text = fields.text();
-    static_cast<void>(::write(report_fd, text.data(), text.size()));
+    [[maybe_unused]] const ssize_t ignored = ::write(report_fd, text.data(), text.size());
 }
 
 // What liblxc wrote of its first trouble: the others follow from it.

@@ -92,7 +92,8 @@ void Console::from_client(int fd) {
     char bytes[chunk];
     const ssize_t n = ::recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (n > 0) {
-        static_cast<void>(::write(master_.get(), bytes, static_cast<std::size_t>(n)));
+        [[maybe_unused]] const ssize_t ignored =
+            ::write(master_.get(), bytes, static_cast<std::size_t>(n));
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         clients_.erase(mine);
     }

@@ -79,7 +79,7 @@ Launched launch_container(const Fields& order) {
 
 void complain(std::string_view sentence) {
     const std::string line = "qvd-lxc-keeper: " + std::string(sentence) + "\n";
-    static_cast<void>(::write(2, line.data(), line.size()));
+    [[maybe_unused]] const ssize_t ignored = ::write(2, line.data(), line.size());
 }
 
 }  // namespace qvd::lxc

@@ -24,7 +24,7 @@ using qvd::lxc::UnpackResult;
 constexpr std::uint64_t memory_bytes = std::uint64_t{1} << 30U;
 
 void say(const std::string& line) {
-    static_cast<void>(::write(1, line.data(), line.size()));
+    [[maybe_unused]] const ssize_t ignored = ::write(1, line.data(), line.size());
 }
 
 int end_with(const std::string& code, const std::string& sentence) {
