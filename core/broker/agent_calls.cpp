@@ -1,10 +1,7 @@
 #include "broker/agent_calls.hpp"
 
 #include "base/log.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/this_coro.hpp>
+#include "broker/spawn.hpp"
 
 #include <algorithm>
 
@@ -36,12 +33,19 @@ asio::awaitable<net::AgentAnswer> make_call(Context& context, net::AgentCall cal
     net::AgentAnswer answer;
     answer.call = call.call;
     const auto access = co_await context.store.agent_access(VmId{call.vm});
-    if (!access.ok() || access->incarnation != call.incarnation) {
-        answer.outcome = access.ok() || access.error().kind() != ErrorKind::unavailable
-                             ? net::AgentAnswer::Outcome::stale
-                             : net::AgentAnswer::Outcome::unreachable;
-        answer.text = access.ok() ? "another incarnation of the VM runs"
-                                  : printable(access.error().sentence());
+    if (!access.ok()) {
+        // "vm.no_agent" and "vm.not_found": it does not run. Anything else says nothing about it.
+        const std::string& code = access.error().code();
+        const bool ended = code == "vm.no_agent" || code == "vm.not_found";
+        answer.outcome =
+            ended ? net::AgentAnswer::Outcome::stale : net::AgentAnswer::Outcome::unreachable;
+        answer.text =
+            printable((ended ? "" : "the database cannot be asked: ") + access.error().sentence());
+        co_return answer;
+    }
+    if (access->incarnation != call.incarnation) {
+        answer.outcome = net::AgentAnswer::Outcome::stale;
+        answer.text = "another incarnation of the VM runs";
         co_return answer;
     }
     agent::Peer peer{access->address, static_cast<std::uint16_t>(access->agent_port),
@@ -78,7 +82,7 @@ asio::awaitable<void> serve_agent_calls(Context& context, std::shared_ptr<net::F
             log::error("hkd.malformed", {}, "it sent a frame that only others send");
             break;
         }
-        asio::co_spawn(hkd->executor(), serve_call(context, hkd, std::move(*call)), asio::detached);
+        spawn(hkd->executor(), serve_call(context, hkd, std::move(*call)));
     }
     hkd->close();
 }

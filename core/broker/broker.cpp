@@ -4,12 +4,12 @@
 #include "base/text.hpp"
 #include "broker/agent_calls.hpp"
 #include "broker/keys.hpp"
+#include "broker/spawn.hpp"
 #include "config/keys.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 namespace qvd::broker {
@@ -30,6 +30,14 @@ std::string node_name_of(const config::View& view) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
     return host.data();
+}
+
+constexpr std::chrono::hours ticket_secret_age{24};
+
+// At least one, so that no worker refuses everybody.
+std::uint32_t part_of(std::uint32_t all, std::size_t workers) {
+    const auto parts = static_cast<std::uint32_t>(std::max<std::size_t>(1, workers));
+    return std::max<std::uint32_t>(1, (all + parts - 1) / parts);
 }
 
 std::uint32_t ms(Milliseconds time) {
@@ -62,16 +70,18 @@ Broker::~Broker() = default;
 
 asio::awaitable<void> Broker::run() {
     listening_ = store_->listen([this](const store::Announcement& what) { hear(what); });
-    asio::co_spawn(loop_, keep_inventory(), asio::detached);
+    spawn(loop_.get_executor(), keep_inventory());
     co_await refresh();
     if (stopping_) co_return;
-    asio::co_spawn(loop_, reconcile_sessions(), asio::detached);
+    spawn(loop_.get_executor(), reconcile_sessions());
     // From here on only changes of the configuration matter.
     while (!stopping_) {
-        if (outdated_)
+        if (outdated_) {
             co_await refresh();
-        else
-            co_await changed_.wait(reconcile_every);
+            continue;
+        }
+        co_await changed_.wait(reconcile_every);
+        share_configuration();  // the secret of the tickets grows old
     }
 }
 
@@ -95,6 +105,12 @@ asio::awaitable<void> Broker::refresh() {
 
 Async<void> Broker::load_configuration() {
     QVD_CO_TRY(const auto values, co_await store_->configuration());
+    if (configuration_ && values == loaded_) {
+        // A new certificate is announced the same way.
+        QVD_CO_TRY(configuration_, co_await worker_configuration());
+        share_configuration();
+        co_return Result<void>{};
+    }
     const config::View::Values database(values.begin(), values.end());
     QVD_CO_TRY(config::View view, with_plugin_keys(registry_, file_view_.with_database(database)));
     for (const config::Finding& finding : view.findings())
@@ -105,8 +121,8 @@ Async<void> Broker::load_configuration() {
     context_.authenticators = std::move(plugins.authenticators);
     context_.balancer = std::move(plugins.balancer);
     QVD_CO_TRY(configuration_, co_await worker_configuration());
-    for (const auto& known : workers_)
-        if (const auto worker = known.lock()) worker->configure(*configuration_);
+    loaded_ = values;
+    share_configuration();
     log::info("broker.configured", {{"node", context_.node_name}}, "");
     co_return Result<void>{};
 }
@@ -134,6 +150,32 @@ Async<net::Configure> Broker::worker_configuration() {
     configure.client_ca = material->ca;
     configure.client_crl = material->crl;
     co_return configure;
+}
+
+// To each linked worker what it does not have yet. The limits are the node's: each worker gets its
+// part, and the parts change with the number of workers.
+void Broker::share_configuration() {
+    std::erase_if(workers_, [](const Linked& known) { return known.worker.expired(); });
+    if (!configuration_ || stopping_) return;
+    renew_ticket_secret();
+    net::Configure part = *configuration_;
+    part.ticket_secret = ticket_secret_;
+    part.connections = part_of(part.connections, workers_.size());
+    part.connections_per_address = part_of(part.connections_per_address, workers_.size());
+    const auto packet = net::encode(part);
+    for (Linked& known : workers_) {
+        const auto worker = known.worker.lock();
+        if (!worker || (packet.ok() && known.configured.equals(*packet))) continue;
+        worker->configure(part);
+        if (packet.ok()) known.configured = Secret{*packet};
+    }
+}
+
+// A ticket that was stolen with the secret is worth nothing a day later.
+void Broker::renew_ticket_secret() {
+    if (!ticket_secret_.empty() && clock_.now() - ticket_secret_made_ < ticket_secret_age) return;
+    ticket_secret_ = random_token(32);
+    ticket_secret_made_ = clock_.now();
 }
 
 void Broker::hear(const store::Announcement& what) {
@@ -185,8 +227,8 @@ Async<void> Broker::reconcile_once() {
     QVD_CO_TRY(const auto node, co_await this_node_as_it_is(context_));
     QVD_CO_TRY(const auto rows, co_await store_->sessions_on(node.node.id));
     std::set<std::string> alive;
-    for (const auto& known : workers_) {
-        const auto worker = known.lock();
+    for (const Linked& known : workers_) {
+        const auto worker = known.worker.lock();
         if (!worker) continue;
         for (const std::string& holder : worker->holders()) alive.insert(holder);
         for (const Session& row : rows) {
@@ -203,22 +245,22 @@ Async<void> Broker::reconcile_once() {
 }
 
 void Broker::add_worker(UniqueFd socket) {
-    std::erase_if(workers_, [](const auto& known) { return known.expired(); });
     auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
     auto worker = std::make_shared<WorkerLink>(context_, std::move(channel));
-    workers_.push_back(worker);
-    if (configuration_) worker->configure(*configuration_);
-    asio::co_spawn(
-        loop_,
-        [](std::shared_ptr<WorkerLink> held) -> asio::awaitable<void> {
-            co_await held->run();
-        }(worker),
-        asio::detached);
+    workers_.push_back({worker, {}});
+    share_configuration();
+    spawn(loop_.get_executor(), keep_worker(std::move(worker)));
+}
+
+asio::awaitable<void> Broker::keep_worker(std::shared_ptr<WorkerLink> worker) {
+    co_await worker->run();
+    worker.reset();
+    share_configuration();
 }
 
 void Broker::add_hkd(UniqueFd socket) {
     auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
-    asio::co_spawn(loop_, serve_agent_calls(context_, std::move(channel)), asio::detached);
+    spawn(loop_.get_executor(), serve_agent_calls(context_, std::move(channel)));
 }
 
 void Broker::report_status(const std::string& text) {
@@ -243,8 +285,8 @@ void Broker::stop() {
     stopping_ = true;
     changed_.notify();
     stopped_.notify();
-    for (const auto& known : workers_)
-        if (const auto worker = known.lock()) worker->close();
+    for (const Linked& known : workers_)
+        if (const auto worker = known.worker.lock()) worker->close();
 }
 
 }  // namespace qvd::broker

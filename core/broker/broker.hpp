@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -35,8 +36,16 @@ public:
     [[nodiscard]] std::size_t load() const { return sessions_.size(); }
 
 private:
+    struct Linked {
+        std::weak_ptr<WorkerLink> worker;
+        Secret configured;  // the packet that it got last
+    };
+
     Async<void> load_configuration();
     Async<net::Configure> worker_configuration();
+    void share_configuration();
+    void renew_ticket_secret();
+    boost::asio::awaitable<void> keep_worker(std::shared_ptr<WorkerLink> worker);
     boost::asio::awaitable<void> refresh();
     boost::asio::awaitable<void> keep_inventory();
     boost::asio::awaitable<void> reconcile_sessions();
@@ -56,7 +65,10 @@ private:
     plugin::Registry registry_;
     Context context_;
     std::optional<net::Configure> configuration_;
-    std::list<std::weak_ptr<WorkerLink>> workers_;
+    std::list<Linked> workers_;
+    std::map<std::string, std::string> loaded_;  // what the database said when it was used last
+    Secret ticket_secret_;                       // the same for all workers
+    Clock::time_point ticket_secret_made_;
     store::Store::Token listening_;
     Wakeup changed_;  // configuration announced, or stop
     Wakeup stopped_;

@@ -43,10 +43,19 @@ inline constexpr Key<std::chrono::milliseconds> idle_timeout{
     0,
     Range{1000, 86'400'000}};
 inline constexpr Key<std::int64_t> connection_limit{
-    "l7r.limit.connections", "4096", "", "connections of one l7r process", 0, Range{1, 1'000'000}};
+    "l7r.limit.connections",
+    "4096",
+    "",
+    "connections of this node, shared out among its l7r processes",
+    0,
+    Range{1, 1'000'000}};
 inline constexpr Key<std::int64_t> connection_limit_per_address{
-    "l7r.limit.connections.address",     "256", "",
-    "connections of one client address", 0,     Range{1, 1'000'000}};
+    "l7r.limit.connections.address",
+    "256",
+    "",
+    "connections of one client address to this node, shared out among its l7r processes",
+    0,
+    Range{1, 1'000'000}};
 inline constexpr Key<std::int64_t> failed_login_limit{
     "l7r.limit.failed_logins",
     "20",

@@ -2,11 +2,10 @@
 
 #include "base/log.hpp"
 #include "broker/broker.hpp"
+#include "broker/spawn.hpp"
 #include "store/postgres.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -19,6 +18,14 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Milliseconds beat = net::RoleLink::beat;
+
+// What still waits when the role ends refers to the broker, its store and its plugins.
+class Loop : public asio::io_context {
+public:
+    Loop() : asio::io_context(1) {}
+    // Destroys what waits, while all of that is still there.
+    void end_all() { shutdown(); }
+};
 
 void beat_now(net::RoleLink& link, Broker& broker) {
     net::report::Alive alive;
@@ -73,7 +80,7 @@ asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
 }  // namespace
 
 int run(net::RoleLink link, config::View view) {
-    asio::io_context loop(1);
+    Loop loop;
     auto store = store::open_postgres(loop.get_executor(), view, store::Role::broker);
     if (!store.ok()) {
         log::error("broker.store", {{"code", store.error().code()}}, store.error().sentence());
@@ -81,11 +88,12 @@ int run(net::RoleLink link, config::View view) {
         return 1;
     }
     Broker broker(loop, link, std::move(view), std::move(store).value());
-    asio::co_spawn(loop, keep_beating(link, broker, loop), asio::detached);
-    asio::co_spawn(loop, listen_to_supervisor(link, broker, loop), asio::detached);
-    asio::co_spawn(loop, broker.run(), asio::detached);
+    spawn(loop.get_executor(), keep_beating(link, broker, loop));
+    spawn(loop.get_executor(), listen_to_supervisor(link, broker, loop));
+    spawn(loop.get_executor(), broker.run());
     log::info("broker.started", {{"instance", link.instance()}}, "");
     loop.run();
+    loop.end_all();
     log::info("broker.ended", {{"instance", link.instance()}}, "");
     return 0;
 }

@@ -36,7 +36,11 @@ Async<void> ask_to_start(Context& context, std::shared_ptr<Conversation> client,
     }
 }
 
-Async<agent::XState> ask_state(Context& context, agent::Peer peer, agent::XState unless) {
+Async<agent::XState> ask_state(Context& context, agent::Peer peer, agent::XState unless,
+                               bool waits) {
+    if (!waits) {
+        co_return co_await context.agents.x_state(std::move(peer), context.view.get(agent_timeout));
+    }
     const Milliseconds limit = context.view.get(agent_timeout) + long_poll;
     agent::Parameters parameters{{"unless", std::string(agent::to_string(unless))},
                                  {"wait_ms", std::to_string(long_poll.count())}};
@@ -55,12 +59,14 @@ Async<void> failed(Context& context, agent::Peer peer, std::string sentence) {
 
 Async<void> await_listening(Context& context, std::shared_ptr<Conversation> client,
                             agent::Peer peer) {
+    const auto hello = co_await context.agents.hello(peer, context.view.get(agent_timeout));
+    const bool waits = hello.ok() && hello->has(agent::feature::x_wait);
     Deadline deadline = Deadline::in(context.clock, context.view.get(x_start_timeout));
     Milliseconds delay = ask_again_first;
     agent::XState last = agent::XState::starting;
     for (;;) {
         const auto asked_at = context.clock.now();
-        const auto state = co_await ask_state(context, peer, last);
+        const auto state = co_await ask_state(context, peer, last, waits);
         if (state.ok()) {
             switch (*state) {
                 case agent::XState::listening:

@@ -3,10 +3,7 @@
 #include "base/log.hpp"
 #include "broker/front.hpp"
 #include "broker/sessions.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/this_coro.hpp>
+#include "broker/spawn.hpp"
 
 namespace qvd::broker {
 
@@ -48,8 +45,15 @@ std::shared_ptr<Conversation> WorkerLink::conversation(std::uint64_t request) co
 
 void WorkerLink::handle(net::Frame frame) {
     if (auto* hello = std::get_if<net::Hello>(&frame)) {
+        if (greeted() && hello->worker != worker_) {
+            log::error("worker.malformed", {{"worker", worker_}}, "it changed its name");
+            channel_->close();
+            return;
+        }
         worker_ = hello->worker;
-        inherited_ = {hello->relays.begin(), hello->relays.end()};
+        // A hello that comes again tells more of them; what was taken up already stays taken up.
+        for (const std::uint64_t relay : hello->relays)
+            if (!conversations_.contains(relay)) inherited_.insert(relay);
         log::info("worker.hello", {{"worker", worker_}, {"relays", inherited_.size()}}, "");
     } else if (auto* request = std::get_if<net::Request>(&frame)) {
         begin(std::move(*request));
@@ -86,14 +90,14 @@ void WorkerLink::begin(net::Request request) {
                "");
     auto client = std::make_shared<Conversation>(std::move(request), worker_, channel_);
     conversations_[id] = client;
-    asio::co_spawn(
-        channel_->executor(),
-        [](std::shared_ptr<WorkerLink> self, std::shared_ptr<Conversation> who,
-           std::uint64_t number) -> asio::awaitable<void> {
-            co_await answer(self->context_, self->gate_, who);
-            self->conversations_.erase(number);
-        }(shared_from_this(), std::move(client), id),
-        asio::detached);
+    spawn(channel_->executor(), serve(shared_from_this(), std::move(client), id));
+}
+
+asio::awaitable<void> WorkerLink::serve(std::shared_ptr<WorkerLink> self,
+                                        std::shared_ptr<Conversation> client,
+                                        std::uint64_t request) {
+    co_await answer(self->context_, self->gate_, client);
+    self->conversations_.erase(request);
 }
 
 std::set<std::string> WorkerLink::holders() const {
@@ -114,18 +118,18 @@ void WorkerLink::resume(const Session& session, std::uint64_t request) {
     context_.sessions.add(session.vm, client);
     log::info("session.resumed", {{"session", session.id}, {"vm", session.vm}},
               "its relay ran on while the broker was away");
-    asio::co_spawn(
-        channel_->executor(),
-        [](std::shared_ptr<WorkerLink> self, std::shared_ptr<Conversation> who, VmId vm,
-           SessionId id, std::uint64_t number) -> asio::awaitable<void> {
-            const net::Ended ended = co_await who->relayed();
-            self->context_.sessions.remove(vm, *who);
-            const auto done = co_await self->context_.store.end_session(id, ended.reason);
-            if (!done.ok())
-                log::error("session.not_ended", {{"session", id}}, done.error().sentence());
-            self->conversations_.erase(number);
-        }(shared_from_this(), std::move(client), session.vm, session.id, request),
-        asio::detached);
+    spawn(channel_->executor(), watch_over(shared_from_this(), std::move(client), session));
+}
+
+asio::awaitable<void> WorkerLink::watch_over(std::shared_ptr<WorkerLink> self,
+                                             std::shared_ptr<Conversation> client,
+                                             Session session) {
+    const net::Ended ended = co_await client->relayed();
+    self->context_.sessions.remove(session.vm, *client);
+    const auto done = co_await self->context_.store.end_session(session.id, ended.reason);
+    if (!done.ok())
+        log::error("session.not_ended", {{"session", session.id}}, done.error().sentence());
+    self->conversations_.erase(client->request().request);
 }
 
 }  // namespace qvd::broker

@@ -29,13 +29,19 @@ public:
 private:
     void handle(net::Frame frame);
     void begin(net::Request request);
+    static boost::asio::awaitable<void> serve(std::shared_ptr<WorkerLink> self,
+                                              std::shared_ptr<Conversation> client,
+                                              std::uint64_t request);
+    static boost::asio::awaitable<void> watch_over(std::shared_ptr<WorkerLink> self,
+                                                   std::shared_ptr<Conversation> client,
+                                                   Session session);
     std::shared_ptr<Conversation> conversation(std::uint64_t request) const;
 
     Context& context_;
     std::shared_ptr<net::FrameChannel> channel_;
     Gate gate_;
     std::string worker_;
-    std::set<std::uint64_t> inherited_;  // relays of its hello that nobody took up yet
+    std::set<std::uint64_t> inherited_;  // relays of its hellos that nobody took up yet
     std::map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
 };
 
