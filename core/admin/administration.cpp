@@ -146,8 +146,11 @@ Async<DiId> Administration::find_di(std::string id) {
 
 Result<std::int64_t> parse_size_mib(std::string_view text) {
     std::string_view digits = text::trim(text);
-    if (!digits.empty() && (digits.back() == 'B' || digits.back() == 'b')) digits.remove_suffix(1);
-    if (!digits.empty() && (digits.back() == 'i')) digits.remove_suffix(1);
+    // "2GB", "2GiB"; a B behind a digit would be bytes and is refused.
+    for (const char end : {'B', 'i'})
+        if (digits.size() > 1 && (digits.back() == end || (end == 'B' && digits.back() == 'b')) &&
+            (digits[digits.size() - 2] < '0' || digits[digits.size() - 2] > '9'))
+            digits.remove_suffix(1);
     const char suffix = digits.empty() ? '\0' : digits.back();
     std::int64_t kib = 1024;
     if (suffix == 'K' || suffix == 'k') kib = 1;
@@ -161,7 +164,7 @@ Result<std::int64_t> parse_size_mib(std::string_view text) {
     if (!number || !known_suffix || *number < 0 || *number > most * 1024)
         return Error{ErrorKind::invalid, "size.syntax",
                      text::quoted(text, 64) + " is not a size: give MiB, or a number with K, M, G"};
-    return *number * kib / 1024;
+    return (*number * kib + 1023) / 1024;
 }
 
 Result<bool> parse_boolean(std::string_view text) {

@@ -23,6 +23,12 @@ using Parameters = std::map<std::string, std::string>;
 // Bytes done and in all; called some times a second.
 using CopyProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
+// How far an operation on several things came: what was left alone is named, with the reason.
+struct Done {
+    int count = 0;
+    std::vector<std::string> skipped;  // "vm desk-7: it is running"
+};
+
 class Administration {
 public:
     // `file_view`: the node's file with the keys of every room. `who` is named in the audit.
@@ -31,6 +37,8 @@ public:
     // Must succeed before anything else: reads the configuration that the database holds.
     Async<void> load();
     [[nodiscard]] const config::View& view() const { return view_; }
+    // What somebody should know of what was done so far, one sentence each.
+    [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
     // ---- configuration ----
     // Effective values; without keys all but internal ones.
@@ -44,7 +52,7 @@ public:
 
     // ---- hosts ----
     Async<NodeId> add_host(std::string name, std::string address);
-    Async<int> delete_hosts(Filter filter);
+    Async<Done> delete_hosts(Filter filter);
     Async<std::vector<Row>> hosts(Filter filter);
     Async<int> block_hosts(Filter filter, bool blocked);
 
@@ -56,7 +64,7 @@ public:
         std::string user_storage_size = "";  // MiB, or with a suffix; empty: no home
     };
     Async<OsfId> add_osf(NewOsf osf);
-    Async<int> delete_osfs(Filter filter);
+    Async<Done> delete_osfs(Filter filter);
     Async<std::vector<Row>> osfs(Filter filter);
 
     struct NewDi {
@@ -66,14 +74,14 @@ public:
         std::string version;
     };
     Async<DiId> add_di(NewDi di, CopyProgress progress);
-    Async<int> delete_dis(Filter filter);
+    Async<Done> delete_dis(Filter filter);
     Async<std::vector<Row>> dis(Filter filter);
     Async<void> tag_di(std::string di_id, std::string tag);
     Async<void> untag_di(std::string di_id, std::string tag);
 
     // ---- users ----
     Async<UserId> add_user(std::string login, Secret password);
-    Async<int> delete_users(Filter filter);
+    Async<Done> delete_users(Filter filter);
     Async<std::vector<Row>> users(Filter filter);
     Async<void> set_password(std::string login, Secret password);
 
@@ -86,14 +94,14 @@ public:
         std::string di_tag = "default";
     };
     Async<VmId> add_vm(NewVm vm);
-    Async<int> delete_vms(Filter filter);
+    Async<Done> delete_vms(Filter filter);
     Async<std::vector<Row>> vms(Filter filter);
     Async<int> edit_vms(Filter filter, Parameters changes);
     // Orders only; the nodes do the rest.
-    Async<int> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
-    Async<int> stop_vms(Filter filter);
+    Async<Done> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
+    Async<Done> stop_vms(Filter filter);
     Async<int> block_vms(Filter filter, bool blocked);
-    Async<int> disconnect_users(Filter filter);
+    Async<Done> disconnect_users(Filter filter);
 
 private:
     template <class Record>
@@ -110,12 +118,14 @@ private:
     Async<OsfId> find_osf(std::string name, std::string id);
     Async<UserId> find_user(std::string login, std::string id);
     Async<DiId> find_di(std::string id);
+    Async<void> warn_without_di(OsfId osf, std::string tag);
     boost::asio::awaitable<void> audit(std::string operation, std::string subject);
 
     store::Store& store_;
     config::View file_view_;
     config::View view_;
     std::string who_;
+    std::vector<std::string> warnings_;
 };
 
 // "512", "512M", "2G", "2GB" as MiB; a bare number is MiB. invalid "size.syntax".

@@ -106,6 +106,8 @@ Async<void> Administration::set_configuration(Parameters values) {
         // and every role warns of it if nobody declares it.
         const auto change = view_.check_change(key, value);
         if (!change.ok() && change.error().code() != "config.unknown") co_return change.error();
+        if (!change.ok())
+            warnings_.push_back(change.error().sentence() + "; it was set all the same");
     }
     std::vector<std::string> names;
     for (const auto& [key, value] : values) names.push_back(key);

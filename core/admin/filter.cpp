@@ -54,6 +54,12 @@ bool Filter::needs_properties() const {
 }
 
 Result<bool> Filter::matches(const Row& row, const Properties& properties) const {
+    for (const auto& [key, pattern] : terms_)
+        if (!key.starts_with(property_prefix) && key != "tag" && row.find(key) == nullptr &&
+            row.find(canonical(key)) == nullptr)
+            return Error{ErrorKind::invalid, "filter.key",
+                         "there is no filter key " + text::quoted(key) +
+                             " here (known: " + known_keys(row) + ", property.NAME)"};
     for (const auto& [key, pattern] : terms_) {
         if (key.starts_with(property_prefix)) {
             const auto found = properties.find(key.substr(property_prefix.size()));
@@ -62,10 +68,6 @@ Result<bool> Filter::matches(const Row& row, const Properties& properties) const
             continue;
         }
         const std::string name = row.find(key) != nullptr ? key : canonical(key);
-        if (row.find(name) == nullptr && name != "tag")
-            return Error{ErrorKind::invalid, "filter.key",
-                         "there is no filter key " + text::quoted(key) +
-                             " here (known: " + known_keys(row) + ", property.NAME)"};
         const bool any = std::ranges::any_of(row.cells(), [&](const Cell& cell) {
             return cell.key == name && value_matches(pattern, cell);
         });

@@ -15,15 +15,17 @@ Async<NodeId> Administration::add_host(std::string name, std::string address) {
     co_return id;
 }
 
-Async<int> Administration::delete_hosts(Filter filter) {
+Async<Done> Administration::delete_hosts(Filter filter) {
     QVD_CO_TRY(const auto selected, co_await select_hosts(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& host : selected) {
-        QVD_CO_CHECK(co_await store_.delete_node(host.record.node.id));
+        const auto deleted = co_await store_.delete_node(host.record.node.id);
+        if (skipped(done, "host " + host.record.node.name, deleted)) continue;
+        QVD_CO_CHECK(deleted);
         co_await audit("host del", host.record.node.name);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
 Async<std::vector<Row>> Administration::hosts(Filter filter) {

@@ -32,16 +32,17 @@ Async<OsfId> Administration::add_osf(NewOsf osf) {
     co_return id;
 }
 
-Async<int> Administration::delete_osfs(Filter filter) {
+Async<Done> Administration::delete_osfs(Filter filter) {
     QVD_CO_TRY(const auto selected, co_await select_osfs(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& osf : selected) {
-        if (osf.record.vms > 0 || osf.record.dis > 0) continue;
-        QVD_CO_CHECK(co_await store_.delete_osf(osf.record.osf.id));
+        const auto deleted = co_await store_.delete_osf(osf.record.osf.id);
+        if (skipped(done, "osf " + osf.record.osf.name, deleted)) continue;
+        QVD_CO_CHECK(deleted);
         co_await audit("osf del", osf.record.osf.name);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
 Async<std::vector<Row>> Administration::osfs(Filter filter) {
@@ -75,16 +76,17 @@ Async<DiId> Administration::add_di(NewDi di, CopyProgress progress) {
     co_return added->id;
 }
 
-Async<int> Administration::delete_dis(Filter filter) {
+Async<Done> Administration::delete_dis(Filter filter) {
     QVD_CO_TRY(const auto selected, co_await select_dis(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& di : selected) {
-        if (di.record.vms_running > 0) continue;
-        QVD_CO_CHECK(co_await store_.delete_di(di.record.di.id));
+        const auto deleted = co_await store_.delete_di(di.record.di.id);
+        if (skipped(done, "di " + di.record.di.id.text(), deleted)) continue;
+        QVD_CO_CHECK(deleted);
         co_await audit("di del", di.record.di.path);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
 Async<std::vector<Row>> Administration::dis(Filter filter) {

@@ -12,6 +12,14 @@ inline Async<Properties> properties_for(store::Store& store, const Filter filter
     co_return co_await store.properties(owner, id);
 }
 
+// What the state of the thing forbids is left alone and told; any other failure ends the operation.
+template <class T>
+bool skipped(Done& done, const std::string& name, const Result<T>& outcome) {
+    if (outcome.ok() || outcome.error().kind() != ErrorKind::conflict) return false;
+    done.skipped.push_back(name + ": " + outcome.error().sentence());
+    return true;
+}
+
 // Of a selection only the rows.
 template <class Selected>
 std::vector<Row> rows_of(std::vector<Selected> selected) {

@@ -21,16 +21,17 @@ Async<UserId> Administration::add_user(std::string login, Secret password) {
     co_return id;
 }
 
-Async<int> Administration::delete_users(Filter filter) {
+Async<Done> Administration::delete_users(Filter filter) {
     QVD_CO_TRY(const auto selected, co_await select_users(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& user : selected) {
-        const auto done = co_await store_.delete_user(user.record.id);
-        if (!done.ok()) co_return done.error().within("user " + user.record.login);
+        const auto deleted = co_await store_.delete_user(user.record.id);
+        if (skipped(done, "user " + user.record.login, deleted)) continue;
+        QVD_CO_CHECK(deleted);
         co_await audit("user del", user.record.login);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
 Async<std::vector<Row>> Administration::users(Filter filter) {

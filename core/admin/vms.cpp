@@ -29,20 +29,33 @@ Async<VmId> Administration::add_vm(NewVm vm) {
     }
     QVD_CO_TRY(const VmId id, co_await store_.add_vm(wanted));
     co_await audit("vm add", wanted.name);
+    QVD_CO_CHECK(co_await warn_without_di(wanted.osf, wanted.di_tag));
     co_return id;
 }
 
-Async<int> Administration::delete_vms(Filter filter) {
+// The VM is made all the same: its image may come later.
+Async<void> Administration::warn_without_di(OsfId osf, std::string tag) {
+    QVD_CO_TRY(const auto records, co_await store_.dis());
+    for (const store::DiRecord& record : records)
+        if (record.di.osf == osf)
+            for (const DiTag& own : record.di.tags)
+                if (own.tag == tag) co_return Result<void>{};
+    warnings_.push_back("no image of the osf has the tag " + text::quoted(tag, 128) +
+                        ": the VM cannot start before one has");
+    co_return Result<void>{};
+}
+
+Async<Done> Administration::delete_vms(Filter filter) {
     QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& vm : selected) {
         const auto deleted = co_await store_.delete_vm(vm.record.vm.id);
-        if (!deleted.ok() && deleted.error().code() == "vm.not_stopped") continue;
+        if (skipped(done, "vm " + vm.record.vm.name, deleted)) continue;
         QVD_CO_CHECK(deleted);
         co_await audit("vm del", vm.record.vm.name);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
 Async<std::vector<Row>> Administration::vms(Filter filter) {
@@ -87,37 +100,46 @@ Async<int> Administration::edit_vms(Filter filter, Parameters changes) {
     for (const auto& vm : selected) {
         QVD_CO_CHECK(co_await store_.edit_vm(vm.record.vm.id, edit));
         co_await audit("vm edit", vm.record.vm.name);
+        if (edit.di_tag) QVD_CO_CHECK(co_await warn_without_di(vm.record.vm.osf, *edit.di_tag));
         ++count;
     }
     co_return count;
 }
 
-Async<int> Administration::start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer) {
+Async<Done> Administration::start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer) {
     QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& vm : selected) {
         const VmState state = vm.record.runtime.state;
-        const bool down = state == VmState::stopped || state == VmState::failed;
-        if (!down || vm.record.runtime.command) continue;
+        const std::string name = "vm " + vm.record.vm.name;
+        if (state != VmState::stopped && state != VmState::failed) {
+            done.skipped.push_back(name + ": it is " + std::string(to_string(state)));
+            continue;
+        }
+        if (vm.record.runtime.command) {
+            done.skipped.push_back(name + ": its start is ordered already");
+            continue;
+        }
         const auto ordered = co_await broker::order_start(store_, balancer, vm.record);
-        if (!ordered.ok()) co_return ordered.error().within("vm " + vm.record.vm.name);
+        if (skipped(done, name, ordered)) continue;
+        if (!ordered.ok()) co_return ordered.error().within(name);
         co_await audit("vm start", vm.record.vm.name);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
-Async<int> Administration::stop_vms(Filter filter) {
+Async<Done> Administration::stop_vms(Filter filter) {
     QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& vm : selected) {
         const auto ordered = co_await store_.order_stop(vm.record.vm.id);
-        if (!ordered.ok() && ordered.error().code() == "vm.not_running") continue;
+        if (skipped(done, "vm " + vm.record.vm.name, ordered)) continue;
         QVD_CO_CHECK(ordered);
         co_await audit("vm stop", vm.record.vm.name);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
 Async<int> Administration::block_vms(Filter filter, bool blocked) {
@@ -131,16 +153,19 @@ Async<int> Administration::block_vms(Filter filter, bool blocked) {
     co_return count;
 }
 
-Async<int> Administration::disconnect_users(Filter filter) {
+Async<Done> Administration::disconnect_users(Filter filter) {
     QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
-    int count = 0;
+    Done done;
     for (const auto& vm : selected) {
-        if (!vm.record.session) continue;
+        if (!vm.record.session) {
+            done.skipped.push_back("vm " + vm.record.vm.name + ": nobody is connected");
+            continue;
+        }
         QVD_CO_CHECK(co_await store_.request_abort(vm.record.vm.id));
         co_await audit("vm disconnect_user", vm.record.vm.name);
-        ++count;
+        ++done.count;
     }
-    co_return count;
+    co_return done;
 }
 
 }  // namespace qvd::admin

@@ -83,6 +83,23 @@ Output counted(int count, std::string_view what) {
                 {{"count", std::to_string(count), admin::Cell::Kind::number}});
 }
 
+Output counted(const admin::Done& done, std::string_view what) {
+    Output output = counted(done.count, what);
+    for (const std::string& one : done.skipped) output.line += "\nleft alone: " + one;
+    output.facts.push_back(
+        {"skipped", std::to_string(done.skipped.size()), admin::Cell::Kind::number});
+    const std::string why = text::join(done.skipped, "; ");
+    output.facts.push_back(
+        {"why", why, why.empty() ? admin::Cell::Kind::missing : admin::Cell::Kind::text});
+    return output;
+}
+
+Output deleted(const admin::Done& done, std::string_view what) {
+    Output output = counted(done, what);
+    output.refused = done.count == 0 && !done.skipped.empty();
+    return output;
+}
+
 Output added(std::int64_t id) {
     return said(std::to_string(id), {{"id", std::to_string(id), admin::Cell::Kind::number}});
 }

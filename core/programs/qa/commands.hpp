@@ -58,6 +58,9 @@ std::vector<Command> vm_commands();
 
 // Shared by them.
 Output counted(int count, std::string_view what);
+Output counted(const admin::Done& done, std::string_view what);
+// The same; refused if everything there was had to be left alone.
+Output deleted(const admin::Done& done, std::string_view what);
 Output added(std::int64_t id);
 Output listed(std::vector<admin::Row> rows, std::vector<Column> columns);
 std::string parameter(const CommandLine& line, const std::string& key,

@@ -31,8 +31,8 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().delete_dis(filter));
-    co_return counted(count, "images deleted (their files stay)");
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(filter));
+    co_return deleted(done, "images deleted (their files stay)");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {

@@ -12,8 +12,8 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().delete_hosts(filter));
-    co_return counted(count, "hosts deleted");
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_hosts(filter));
+    co_return deleted(done, "hosts deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -27,7 +27,8 @@ admin::Async<Output> list(Farm& farm, CommandLine line) {
                                        {"Usable CPU", "usable_cpu"},
                                        {"VMs assigned", "vms"},
                                        {"Blocked", "blocked"},
-                                       {"State", "state"}});
+                                       {"State", "state"},
+                                       {"Reason", "reason"}});
 }
 
 admin::Async<Output> counters(Farm& farm, CommandLine line) {

@@ -3,14 +3,19 @@
 #include "base/text.hpp"
 #include "command_line.hpp"
 #include "commands.hpp"
+#include "doctor.hpp"
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <unistd.h>
 
 #include <iostream>
+#include <string_view>
 
 namespace {
 
 using namespace qvd;
+using namespace std::string_view_literals;
 
 // The exit codes, as --help lists them.
 enum Exit : int {
@@ -40,8 +45,9 @@ int exit_code(const Error& error) {
 
 int report(const Error& error, const qa::CommandLine& line) {
     if (line.json)
-        std::cout << "{\"error\": " << text::quoted(error.code())
-                  << ", \"sentence\": " << text::quoted(error.sentence(), 4096) << "}\n";
+        std::cout << boost::json::serialize(boost::json::object{{"error", error.code()},
+                                                                {"sentence", error.sentence()}})
+                  << "\n";
     if (!line.quiet) std::cerr << "Error: " << error.sentence() << "\n";
     return exit_code(error);
 }
@@ -64,18 +70,28 @@ void print_help() {
            "4 refused in this state, 5 the database or a node cannot be reached\n";
 }
 
-// "Are you sure?" for what would touch everything; a person who says no has not failed.
-bool wants_it(const qa::Command& command, const qa::CommandLine& line) {
+// "Are you sure?" for what would touch everything; a person who says no has not failed, a script
+// that says nothing has.
+Result<bool> wants_it(const qa::Command& command, const qa::CommandLine& line) {
     const bool asks = (command.takes & qa::confirmation) != 0U;
     if (!asks || line.force || !line.filters.empty() || !line.words.empty()) return true;
     std::cerr << "Are you sure that you want to " << command.name << " all of " << command.object
               << "? [y/N] " << std::flush;
     std::string answer;
-    if (!std::getline(std::cin, answer)) std::cerr << "\n";
+    if (!std::getline(std::cin, answer)) {
+        std::cerr << "\n";
+        if (::isatty(STDIN_FILENO) == 0)
+            return Error{ErrorKind::invalid, "usage",
+                         "nobody answered; nothing was done (--force does not ask)"};
+    }
     return !answer.empty() && (answer.front() == 'y' || answer.front() == 'Y');
 }
 
 int unknown_command(const qa::CommandLine& line) {
+    if (line.json)
+        return report({ErrorKind::invalid, "usage",
+                       "there is no command " + line.object + " " + line.command},
+                      line);
     const std::string list = qa::overview(line.object);
     std::cerr << "Error: "
               << (line.command.empty() ? "Valid command expected"
@@ -87,7 +103,11 @@ int unknown_command(const qa::CommandLine& line) {
 
 int run(int count, char** arguments) {
     const auto parsed = qa::parse_command_line(count, arguments);
-    if (!parsed.ok()) return report(parsed.error(), {});
+    if (!parsed.ok()) {
+        qa::CommandLine wrong;
+        for (int i = 1; i < count; ++i) wrong.json = wrong.json || arguments[i] == "--json"sv;
+        return report(parsed.error(), wrong);
+    }
     const qa::CommandLine& line = *parsed;
     if (line.version) {
         std::cout << "qa " QVD_VERSION "\n";
@@ -97,7 +117,13 @@ int run(int count, char** arguments) {
         print_help();
         return line.help ? done : wrong_usage;
     }
+    if (line.object == "doctor") return qa::doctor(line);
     const qa::Command* command = qa::find_command(line.object, line.command);
+    if (command == nullptr && line.help && line.command.empty() &&
+        !qa::overview(line.object).empty()) {
+        std::cout << qa::overview(line.object);
+        return done;
+    }
     if (command == nullptr) return unknown_command(line);
     if (line.help) {
         std::cout << qa::help_of(*command);
@@ -108,13 +134,18 @@ int run(int count, char** arguments) {
         if (!line.quiet) std::cerr << qa::help_of(*command);
         return code;
     }
-    if (!wants_it(*command, line)) return done;
+    const auto wanted = wants_it(*command, line);
+    if (!wanted.ok()) return report(wanted.error(), line);
+    if (!*wanted) return done;
     auto farm = qa::Farm::open(line.config_file);
     if (!farm.ok()) return report(farm.error(), line);
     const auto output = (*farm)->run(command->run(**farm, line));
     if (!output.ok()) return report(output.error(), line);
     std::cout << (line.json ? qa::as_json(*output) : qa::as_table(*output, line.quiet));
-    return done;
+    if (!line.quiet)
+        for (const std::string& warning : (*farm)->administration().warnings())
+            std::cerr << "Warning: " << warning << "\n";
+    return output->refused ? refused : done;
 }
 
 }  // namespace

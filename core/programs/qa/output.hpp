@@ -19,6 +19,7 @@ struct Output {
     std::string line;                // instead of rows: "1 vm started"
     std::vector<admin::Cell> facts;  // the same for --json
     bool is_list = false;
+    bool refused = false;  // nothing was done, because of the things' state
 };
 
 // One line, with facts for --json.

@@ -52,7 +52,13 @@ Secret ask(const char* question) {
 
 Result<Secret> new_password(const CommandLine& line) {
     if (line.has_password && !line.password.equals("-")) return line.password;
-    if (::isatty(STDIN_FILENO) == 0) return read_line();
+    if (::isatty(STDIN_FILENO) == 0) {
+        Secret given = read_line();
+        if (given.empty())
+            return Error{ErrorKind::invalid, "password.empty",
+                         "no password came from standard input; nothing was changed"};
+        return given;
+    }
     Secret first = ask("New password: ");
     const Secret second = ask("Again: ");
     if (!first.equals(second.reveal()))

@@ -13,8 +13,8 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().delete_users(filter));
-    co_return counted(count, "users deleted");
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_users(filter));
+    co_return deleted(done, "users deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {

@@ -19,8 +19,8 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().delete_vms(filter));
-    co_return counted(count, "VMs deleted");
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_vms(filter));
+    co_return deleted(done, "VMs deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -57,15 +57,15 @@ admin::Async<Output> edit(Farm& farm, CommandLine line) {
 admin::Async<Output> start(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(auto balancer, co_await farm.balancer());
-    QVD_CO_TRY(const int count,
+    QVD_CO_TRY(const auto done,
                co_await farm.administration().start_vms(filter, std::move(balancer)));
-    co_return counted(count, "VMs ordered to start");
+    co_return counted(done, "VMs ordered to start");
 }
 
 admin::Async<Output> stop(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().stop_vms(filter));
-    co_return counted(count, "VMs ordered to stop");
+    QVD_CO_TRY(const auto done, co_await farm.administration().stop_vms(filter));
+    co_return counted(done, "VMs ordered to stop");
 }
 
 template <bool blocked>
@@ -77,8 +77,8 @@ admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
 
 admin::Async<Output> disconnect_user(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().disconnect_users(filter));
-    co_return counted(count, "users disconnected");
+    QVD_CO_TRY(const auto done, co_await farm.administration().disconnect_users(filter));
+    co_return counted(done, "users disconnected");
 }
 
 }  // namespace

@@ -1,0 +1,33 @@
+// The checks of `qa doctor`. None starts or changes anything that outlives it; each works whatever
+// else is broken, and says so where it needs root. Blocking.
+#pragma once
+
+#include "admin/doctor/diagnosis.hpp"
+#include "config/view.hpp"
+
+#include <optional>
+#include <string>
+
+namespace qvd::admin::doctor {
+
+// The findings of the node's file: wrong values, unknown keys, required keys that are missing.
+Diagnoses check_configuration(const config::View& view, const std::string& file);
+
+// OS users and groups, and the programs that a node starts.
+Diagnoses check_users(const config::View& view, bool embedded);
+Diagnoses check_programs(const config::View& view, bool embedded);
+
+Diagnoses check_kernel();
+
+// The folders of path.storage.*: there, writable, with room, fit for overlays.
+Diagnoses check_storage(const config::View& view);
+
+// The bridge and the node's address, if it is known; the port of l7r.
+Diagnoses check_bridge(const config::View& view, const std::optional<std::string>& node_address,
+                       bool embedded);
+Diagnoses check_port(const config::View& view);
+
+// Opens every plugin that the configuration names, which runs its code: call it in_child().
+Diagnoses check_plugins(const config::View& view);
+
+}  // namespace qvd::admin::doctor
