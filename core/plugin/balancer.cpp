@@ -82,6 +82,34 @@ std::size_t built_in_choice(const qvd_placement* placement) {
     return qvd_weighted_choice(placement, {1, 1, 0}, nullptr, nullptr);
 }
 
+// What the plugin chose, if it did; shared with a call that may outlast who asked.
+using Chosen = std::shared_ptr<std::optional<std::uint64_t>>;
+
+// Made outside the coroutine: g++ 12 releases what a closure made inside captures once too often.
+decltype(CallOptions::collect) collects_into(const Chosen& chosen) {
+    return [chosen](qvd_kind kind, const void* record) {
+        if (kind != QVD_KIND_CHOICE) return false;
+        const auto choice = copy_record<qvd_choice>(record, QVD_LEAST(qvd_choice, index));
+        if (choice) *chosen = choice->index;
+        return choice.has_value();
+    };
+}
+
+Call::Function asks(const qvd_load_balancer* table, void* self,
+                    const std::shared_ptr<const LentPlacement>& lent) {
+    return [table, self, lent](qvd_call* call) { return table->choose(self, lent->raw(), call); };
+}
+
+std::string misbehaviour(const std::string& name, const Outcome& outcome, const Chosen& chosen,
+                         std::size_t count) {
+    const std::string who = "balancer \"" + name + "\" ";
+    if (outcome.status != QVD_OK)
+        return who + "answered \"" + std::string(status_name(outcome.status)) +
+               "\": " + outcome.sentence;
+    if (!*chosen) return who + "chose no node";
+    return who + "chose node " + std::to_string(**chosen) + " of " + std::to_string(count);
+}
+
 }  // namespace
 
 asio::awaitable<Result<void>> Balancer::init(std::shared_ptr<const Inventory> inventory) {
@@ -103,34 +131,17 @@ asio::awaitable<Result<std::size_t>> Balancer::choose(PlacementQuestion question
     CallOptions options;
     options.limit = choose_limit;
     options.trace = question.trace;
-    auto chosen = std::make_shared<std::optional<std::uint64_t>>();
-    options.collect = [chosen](qvd_kind kind, const void* record) {
-        if (kind != QVD_KIND_CHOICE) return false;
-        const auto choice = copy_record<qvd_choice>(record, QVD_LEAST(qvd_choice, index));
-        if (choice) *chosen = choice->index;
-        return choice.has_value();
-    };
+    const Chosen chosen = std::make_shared<std::optional<std::uint64_t>>();
+    options.collect = collects_into(chosen);
     const auto lent = std::make_shared<const LentPlacement>(std::move(question),
                                                             std::chrono::system_clock::now());
-    const auto* table = instance_->table<qvd_load_balancer>();
-    void* self = instance_->self();
-    Call::Function body = [table, self, lent](qvd_call* call) {
-        return table->choose(self, lent->raw(), call);
-    };
+    Call::Function body = asks(instance_->table<qvd_load_balancer>(), instance_->self(), lent);
     const Outcome outcome = co_await instance_->call_quick(std::move(options), std::move(body));
     if (outcome.status == QVD_UNAVAILABLE) co_return to_error(outcome, "placement.refused", name());
     if (outcome.status == QVD_OK && *chosen && **chosen < count)
         co_return static_cast<std::size_t>(**chosen);
-    std::string what = "balancer \"" + name() + "\" ";
-    if (outcome.status != QVD_OK)
-        what +=
-            "answered \"" + std::string(status_name(outcome.status)) + "\": " + outcome.sentence;
-    else if (*chosen)
-        what += "chose node " + std::to_string(**chosen) + " of " + std::to_string(count);
-    else
-        what += "chose no node";
     log::warn("plugin.misbehaves", {{"plugin", name()}, {"vm", vm}},
-              what + "; the built-in choice is used");
+              misbehaviour(name(), outcome, chosen, count) + "; the built-in choice is used");
     co_return built_in_choice(lent->raw());
 }
 
