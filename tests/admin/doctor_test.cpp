@@ -1,0 +1,108 @@
+#include "admin/doctor/checks.hpp"
+#include "admin/doctor/farm.hpp"
+#include "config/keys.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+using namespace qvd;
+using namespace qvd::admin::doctor;
+
+namespace {
+
+const Diagnosis* named(const Diagnoses& diagnoses, const std::string& name) {
+    const auto found = std::ranges::find(diagnoses, name, &Diagnosis::name);
+    return found == diagnoses.end() ? nullptr : &*found;
+}
+
+config::View view_of(const std::string& text) {
+    auto keys = std::make_shared<config::KeySet>();
+    config::declare(*keys);
+    return {keys, config::Properties::parse(text, "node.conf").value()};
+}
+
+FarmFacts farm_with_node(NodeState state, Timestamp seen) {
+    FarmFacts farm;
+    store::NodeRecord record;
+    record.node.name = "n1";
+    record.node.address = "10.3.15.1";
+    record.runtime.state = state;
+    record.runtime.seen = seen;
+    farm.nodes.push_back(record);
+    return farm;
+}
+
+}  // namespace
+
+TEST_CASE("a check that dies in its child is one more problem, and what it said before is lost") {
+    const auto died = in_child("plugins", []() -> Diagnoses {
+        ::raise(SIGKILL);
+        return {};
+    });
+    REQUIRE(died.size() == 1);
+    CHECK(died.front().level == Level::problem);
+    CHECK(died.front().sentence.find("signal 9") != std::string::npos);
+
+    const auto fine = in_child("x", [] { return Diagnoses{warning("a", "b", "c")}; });
+    REQUIRE(fine.size() == 1);
+    CHECK(fine.front().level == Level::warning);
+    CHECK(fine.front().advice == "c");
+}
+
+TEST_CASE("an unknown key is a warning with its line") {
+    const auto found = check_configuration(view_of("nodename = a\npath.runn = /x\n"), "node.conf");
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().level == Level::warning);
+    CHECK(found.front().sentence.find("node.conf:2") != std::string::npos);
+    CHECK(found.front().sentence.find("path.run") != std::string::npos);
+}
+
+TEST_CASE("a machine that is not registered is told the command") {
+    const Timestamp now{};
+    const auto found =
+        check_node(farm_with_node(NodeState::running, now), view_of("nodename = other\n"), now);
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().advice.find("qa host add name=other") != std::string::npos);
+}
+
+TEST_CASE("a node that was silent for a minute is a problem") {
+    const Timestamp now{std::chrono::hours(1000)};
+    const config::View view = view_of("nodename = n1\n");
+    CHECK(!has_problem(check_node(farm_with_node(NodeState::running, now), view, now)));
+    const auto silent =
+        check_node(farm_with_node(NodeState::running, now - std::chrono::minutes(1)), view, now);
+    REQUIRE(named(silent, "node.seen") != nullptr);
+    CHECK(named(silent, "node.seen")->level == Level::problem);
+    const auto stopped = check_node(farm_with_node(NodeState::stopped, now), view, now);
+    CHECK(named(stopped, "node.state")->level == Level::problem);
+}
+
+TEST_CASE("a missing certificate is a problem, one that is nonsense too") {
+    FarmFacts farm;
+    CHECK(has_problem(check_certificate(farm, true, Timestamp{})));
+    CHECK(!has_problem(check_certificate(farm, false, Timestamp{})));
+    farm.certificate.emplace();
+    farm.certificate->certificate = "nonsense";
+    CHECK(has_problem(check_certificate(farm, true, Timestamp{})));
+}
+
+TEST_CASE("an image without its file, an osf without default and a VM without image are named") {
+    FarmFacts farm;
+    CHECK(!has_problem(check_images(farm, "/nowhere")));
+    store::OsfRecord osf;
+    osf.osf.name = "office";
+    farm.osfs.push_back(osf);
+    store::DiRecord di;
+    di.di.path = "1-office.tar";
+    farm.dis.push_back(di);
+    store::VmRecord vm;
+    vm.vm.name = "desk";
+    farm.vms.push_back(vm);
+    const auto found = check_images(farm, "/nowhere");
+    CHECK(named(found, "image.file") != nullptr);
+    CHECK(named(found, "image.default") != nullptr);
+    CHECK(named(found, "image.vm") != nullptr);
+}

@@ -1,0 +1,149 @@
+#!/bin/sh
+# The real qa against an embedded database of its own: what it prints, its JSON, its exit codes.
+# qa_test.sh QA QVD-DEPLOY-DB PLUGINS
+set -u
+QA=$1 DEPLOY=$2 PLUGINS=$3
+skip() { echo "skipped: $1"; exit 77; }
+[ "$(id -u)" = 0 ] || skip "starting a database as another user needs root"
+user=
+for name in postgres qvd-db; do id $name >/dev/null 2>&1 && user=$name; done
+[ -n "$user" ] || skip "there is neither a user qvd-db nor postgres"
+[ -d /usr/lib/postgresql ] || skip "no PostgreSQL server is installed"
+command -v openssl >/dev/null || skip "openssl is not installed"
+
+root=$(mktemp -d /tmp/qvd-qa-XXXXXX)
+chmod 755 "$root"
+end() {
+    pid=$(find "$root/database" -name postmaster.pid -exec head -1 {} \; 2>/dev/null)
+    if [ -n "$pid" ]; then
+        kill -INT "$pid"
+        tail --pid="$pid" -f /dev/null
+    fi
+    rm -rf "$root"
+}
+trap end EXIT
+cat >"$root/node.conf" <<CONF
+nodename = n1
+path.run = $root/run
+path.log = $root/log
+path.database = $root/database
+path.storage.root = $root/storage
+path.plugins = $PLUGINS
+path.qvd.bin = $(dirname "$QA")
+internal.database.os_user = $user
+vm.hypervisor = lxc
+vm.network.ip.start = 10.3.15.50
+vm.network.netmask = 24
+l7r.port = 1
+CONF
+
+bad=0
+wrong() { echo "WRONG: $1" >&2; cat "$root/out" "$root/err" >&2; bad=1; }
+# expect CODE ARGUMENTS...: runs qa and checks its exit code.
+expect() {
+    code=$1
+    shift
+    "$QA" -c "$root/node.conf" "$@" >"$root/out" 2>"$root/err" </dev/null
+    got=$?
+    [ $got = "$code" ] || wrong "qa $*: exit code $got, not $code"
+}
+prints() { grep -q -e "$1" "$root/out" || wrong "there is no \"$1\""; }
+complains() { grep -q -e "$1" "$root/err" || wrong "there is no complaint \"$1\""; }
+# says PYTHON: an expression about `it`, the parsed JSON.
+says() {
+    python3 -c "import json,sys; it=json.load(open('$root/out')); sys.exit(not ($1))" ||
+        wrong "not so: $1"
+}
+
+# Without a database the doctor still speaks, and starts nothing.
+expect 1 doctor
+prints '^FAIL  database:'
+prints '^      → '
+[ ! -e "$root/database" ] || wrong "the doctor made a database"
+expect 1 doctor --json
+says "it['ok'] is False and any(c['check']=='l7r.port' and c['result']=='problem' for c in it['checks'])"
+expect 2 doctor everything
+"$QA" -c "$root/none.conf" doctor >"$root/out" 2>&1
+prints '^FAIL  configuration.file:'
+
+"$QA" -c "$root/node.conf" --version >"$root/out" || wrong "--version"
+"$DEPLOY" -c "$root/node.conf" >"$root/out" 2>"$root/err"
+expect 0 host add name=n1 address=10.3.15.1
+expect 4 host add name=n1 address=10.3.15.1
+expect 0 host list
+prints 'Usable RAM'
+expect 0 -q host list
+prints '^[0-9]* *n1 '
+
+expect 0 osf add name=office memory=1G
+expect 2 osf add memory=1G
+complains 'name= is missing'
+expect 2 osf add name=x color=red --json
+says "it['error']=='usage'"
+expect 2 osf
+expect 0 osf --help
+prints 'qa osf add'
+expect 1 osf list -f 'name=x,"col\our=1' --json
+says "it['error']=='filter.key' and 'col' in it['sentence']"
+
+expect 0 vm list
+expect 0 user add login=Bob password=secret
+expect 1 user add login=carl
+complains 'no password'
+printf 'geheim\n' | "$QA" -c "$root/node.conf" user passwd user=bob >"$root/out" 2>"$root/err" ||
+    wrong "user passwd from stdin"
+expect 3 user passwd user=nobody password=x
+
+expect 0 vm add name=desk user=bob osf=office
+complains 'Warning: no image'
+expect 0 vm show -f name=desk
+prints '^reason '
+expect 0 vm list --json
+says "it[0]['name']=='desk' and it[0]['ip']=='10.3.15.254' and it[0]['blocked'] is False"
+expect 3 vm show -f name=other
+echo image >"$root/image.tar"
+expect 0 di add path="$root/image.tar" osf=office
+expect 3 di add path="$root/none.tar" osf=office
+[ "$(ls -A "$root/storage/images" | wc -l)" = 1 ] || wrong "a failed di add left something"
+expect 0 vm block -f name=desk
+expect 0 vm list -f blocked=1 --json
+says "len(it)==1"
+
+# Deleting: asked for where nobody can answer, refused where it is in use, told either way.
+expect 2 user del
+complains 'force'
+expect 4 user del --force
+prints 'left alone: user bob'
+expect 4 osf del -f name=office --json
+says "it['count']==0 and it['skipped']==1"
+echo n | "$QA" -c "$root/node.conf" vm del >"$root/out" 2>"$root/err" || wrong "saying no failed"
+expect 0 vm list --json
+says "len(it)==1"
+
+expect 0 config set hkd.vm.starting.max=3
+expect 0 config get hkd.vm.starting.max
+prints '^hkd.vm.starting.max=3$'
+expect 1 config set nodename=x
+complains nodename
+expect 3 config get hkd.vm.starting.mux
+complains 'did you mean'
+expect 0 config list --json
+says "all('value' in row for row in it)"
+openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=n1 -keyout "$root/key.pem" \
+    -out "$root/cert.pem" 2>/dev/null
+expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem"
+expect 1 config ssl key="$root/cert.pem" cert="$root/cert.pem"
+
+expect 1 doctor --json
+says "any(c['check']=='certificate' and c['result']=='ok' for c in it['checks'])"
+says "any(c['check']=='database.schema' and c['result']=='ok' for c in it['checks'])"
+says "any(c['check']=='node.registered' and c['result']=='ok' for c in it['checks'])"
+says "any(c['check']=='images' for c in it['checks'])"
+
+expect 0 vm del --force
+expect 0 di del --force
+expect 0 osf del --force
+expect 0 user del --force
+expect 0 host del --force
+[ $bad = 0 ] && echo "all of qa's answers are right"
+exit $bad
