@@ -41,7 +41,8 @@ struct Farm {
         hkd::declare(*keys);
         broker::declare(*keys);
         const std::string text = "path.storage.root = " + folder.path +
-                                 "\nvm.network.ip.start = 10.3.15.50\nvm.network.netmask = 24\n";
+                                 "\nvm.network.ip.start = 10.3.15.50\nvm.network.netmask = 24\n"
+                                 "database.password = hunter2\n";
         return {keys, config::Properties::parse(text, "test.conf").value()};
     }
 
@@ -275,6 +276,8 @@ TEST_CASE("secrets of the configuration are masked") {
     Farm farm;
     const auto rows = farm.admin.configuration({"database.password"}, false);
     REQUIRE(rows.ok());
+    CHECK(value_of(rows->front(), "value").find("hunter2") == std::string::npos);
+    CHECK(!value_of(rows->front(), "value").empty());
     CHECK(farm.code(farm.admin.set_configuration({{"database.password", "x"}})) ==
           "config.file_only");
 }

@@ -93,6 +93,19 @@ complains 'no password'
 printf 'geheim\n' | "$QA" -c "$root/node.conf" user passwd user=bob >"$root/out" 2>"$root/err" ||
     wrong "user passwd from stdin"
 expect 3 user passwd user=nobody password=x
+# On a terminal it is asked for twice; two that differ change nothing.
+python3 - "$QA" "$root/node.conf" >"$root/out" 2>"$root/err" <<'PYTHON' || wrong "two passwords that differ"
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "-c", sys.argv[2], "user", "passwd", "user=bob"])
+said = b""
+for prompt, answer in ((b"New password: ", b"one\n"), (b"Again: ", b"two\n"), (b"differ", b"")):
+    while prompt not in said:
+        said += os.read(terminal, 4096)
+    os.write(terminal, answer)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 1 or b"one" in said)
+PYTHON
 
 expect 0 vm add name=desk user=bob osf=office
 complains 'Warning: no image'
