@@ -91,8 +91,9 @@ void Conversation::on_gone() {
 }
 
 void Conversation::on_worker_lost() {
-    if (!ended_) ended_ = net::Ended{request_.request, 0, 0, 0, "the worker ended"};
+    // In this order: what has ended cannot be interrupted any more.
     interrupt({ErrorKind::cancelled, "worker.lost", "the worker that held the client ended"});
+    if (!ended_) ended_ = net::Ended{request_.request, 0, 0, 0, "the worker ended"};
     changed_.notify();
 }
 

@@ -1,0 +1,102 @@
+// A broker for tests: its store in memory, its worker and its agent played by the test.
+#pragma once
+
+#include "base/log.hpp"
+#include "broker/broker.hpp"
+#include "store/memory_store.hpp"
+#include "tests/store/await.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace qvd::broker::test {
+
+// One l7r worker as the broker sees it. Frames that it got are read off one by one.
+class Worker {
+public:
+    Worker(Broker& broker, std::string name, std::vector<std::uint64_t> relays = {});
+
+    void say(const net::Frame& frame);
+    // The next frame, if there is one.
+    std::optional<net::Frame> heard();
+    void die() { socket_.reset(); }
+
+private:
+    UniqueFd socket_;
+};
+
+// Answers every call of a broker; `say` gives the answer's body by the method's name.
+class Agent : public std::enable_shared_from_this<Agent> {
+public:
+    using Say = std::function<std::string(const std::string& method)>;
+    Agent(boost::asio::io_context& loop, Say say);
+
+    void begin();
+    [[nodiscard]] int port() const { return acceptor_.local_endpoint().port(); }
+
+    std::vector<std::string> asked;  // methods, in order
+
+private:
+    boost::asio::awaitable<void> accept();
+    boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket socket);
+
+    boost::asio::io_context& loop_;
+    Say say_;
+    boost::asio::ip::tcp::acceptor acceptor_;
+};
+
+// A farm with one node, the user alice (password "secret") and her VM, which is stopped.
+class Farm {
+public:
+    explicit Farm(const std::string& settings = "");
+    ~Farm();
+    Farm(const Farm&) = delete;
+    Farm& operator=(const Farm&) = delete;
+
+    // Runs the loop until it is so; false if that takes too long.
+    bool until(const std::function<bool()>& so);
+    // The next frame of that kind to the worker; others are passed over.
+    template <class T>
+    T next(Worker& worker) {
+        std::optional<T> found;
+        (void)until([&] {
+            while (auto frame = worker.heard())
+                if (auto* wanted = std::get_if<T>(&*frame)) return found.emplace(*wanted), true;
+            return false;
+        });
+        return found.value();
+    }
+    // A request of alice's; `password` as she types it.
+    void ask(Worker& worker, std::uint64_t number, const std::string& target,
+             const std::string& password = "secret", bool upgrade = true);
+    // What the broker answers in the end.
+    net::Reply answer(Worker& worker) { return next<net::Reply>(worker); }
+
+    // The VM runs here, its agent and its NX port at these ports of 127.0.0.1.
+    void run_vm(int agent_port);
+    template <class T>
+    Result<T> run(store::Async<T> call) {
+        return store::test::run_on(loop, std::move(call));
+    }
+    [[nodiscard]] std::size_t rows();
+
+    boost::asio::io_context loop{1};
+    store::MemoryStore* store = nullptr;
+    std::unique_ptr<Broker> broker;
+    NodeId node;
+    UserId alice;
+    VmId vm;
+
+private:
+    std::unique_ptr<net::RoleLink> link_;
+    UniqueFd supervisor_;
+};
+
+}  // namespace qvd::broker::test

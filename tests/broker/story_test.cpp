@@ -1,0 +1,238 @@
+#include "agent/protocol.hpp"
+#include "tests/broker/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace qvd;
+using namespace qvd::broker::test;
+
+namespace {
+
+std::string path_of(VmId vm, const std::string& more = "") {
+    return "/qvd/connect_to_vm?id=" + vm.text() + more;
+}
+
+// An agent whose session listens at once.
+std::string willing(const std::string& method) {
+    if (method == "x_state") return agent::encode_text("listening");
+    if (method == "x_start") return agent::encode_text("starting");
+    return "";
+}
+
+}  // namespace
+
+TEST_CASE("Each refusal of a connection has its status, in the documented order, and no row") {
+    log::Capture log;
+    Farm farm;
+    Worker worker(*farm.broker, "l7r-0-x");
+    (void)farm.next<net::Configure>(worker);
+    std::uint16_t expected = 0;
+    std::string target = path_of(farm.vm);
+    std::string password = "secret";
+    bool upgrade = true;
+    SUBCASE("a wrong password") {
+        password = "wrong";
+        expected = 401;
+    }
+    SUBCASE("a blocked node, before anything else is looked at") {
+        (void)farm.run(farm.store->set_node_blocked(farm.node, true));
+        upgrade = false;
+        expected = 503;
+    }
+    SUBCASE("no upgrade, before the parameters") {
+        upgrade = false;
+        target = "/qvd/connect_to_vm";
+        expected = 426;
+    }
+    SUBCASE("no id") {
+        target = "/qvd/connect_to_vm";
+        expected = 422;
+    }
+    SUBCASE("a foreign parameter, before the VM") {
+        target = path_of(VmId{999}, "&foo=1");
+        expected = 403;
+    }
+    SUBCASE("no such VM") {
+        target = path_of(VmId{999});
+        expected = 404;
+    }
+    SUBCASE("a blocked VM") {
+        (void)farm.run(farm.store->set_vm_blocked(farm.vm, true));
+        expected = 403;
+    }
+    farm.ask(worker, 1, target, password, upgrade);
+    CHECK(farm.answer(worker).status == expected);
+    CHECK(farm.rows() == 0);
+    CHECK_FALSE(log.contains("secret"));
+}
+
+TEST_CASE("A session is linked, switched, and its row ends with its relay") {
+    Farm farm;
+    const auto agent = std::make_shared<Agent>(farm.loop, &willing);
+    agent->begin();
+    farm.run_vm(agent->port());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm, "&qvd.client.link=lan"));
+    const auto link = farm.next<net::Link>(worker);
+    CHECK(link.port == 4000);
+    CHECK(farm.rows() == 1);
+    SUBCASE("its client closes") {
+        worker.say(net::Linked{1});
+        CHECK(farm.next<net::Switch>(worker).slave_key.reveal().size() == 64);
+        worker.say(net::Ended{1, 10, 20, 30, "client closed"});
+        CHECK(farm.until([&] { return farm.rows() == 0; }));
+        const auto node = farm.run(farm.store->node("here")).value();
+        CHECK(node->counters.short_sessions == 1);
+    }
+    SUBCASE("the display is not there") {
+        worker.say(net::LinkFailed{1, "nobody listens"});
+        const net::Reply reply = farm.answer(worker);
+        CHECK(reply.status == 503);
+        CHECK(reply.upgrade_failed);
+        CHECK(farm.until([&] { return farm.rows() == 0; }));
+    }
+    SUBCASE("the client leaves") {
+        worker.say(net::Gone{1});
+        CHECK(farm.until([&] { return farm.rows() == 0; }));
+    }
+    SUBCASE("the worker dies") {
+        worker.die();
+        CHECK(farm.until([&] { return farm.rows() == 0; }));
+    }
+    SUBCASE("another client takes over") {
+        worker.say(net::Linked{1});
+        (void)farm.next<net::Switch>(worker);
+        farm.ask(worker, 2, path_of(farm.vm));
+        CHECK(farm.next<net::Abort>(worker).request == 1);
+        worker.say(net::Ended{1, 0, 0, 0, "aborted"});
+        CHECK(farm.next<net::Link>(worker).request == 2);
+        CHECK(farm.rows() == 1);
+    }
+}
+
+TEST_CASE("Who does not let go keeps the VM, and the newcomer is told") {
+    Farm farm("internal.l7r.timeout.takeover = 1\n");
+    const auto agent = std::make_shared<Agent>(farm.loop, &willing);
+    agent->begin();
+    farm.run_vm(agent->port());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    (void)farm.next<net::Link>(worker);
+    worker.say(net::Linked{1});
+    (void)farm.next<net::Switch>(worker);
+    farm.ask(worker, 2, path_of(farm.vm));
+    CHECK(farm.answer(worker).body == "Unable to acquire VM, close other clients\r\n");
+    CHECK(farm.rows() == 1);
+}
+
+TEST_CASE("A VM that fails to start tells its client why") {
+    Farm farm;
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    CHECK(farm.until(
+        [&] { return !farm.run(farm.store->pending_commands(farm.node)).value().empty(); }));
+    const auto order = farm.run(farm.store->take_start(farm.vm, farm.node)).value();
+    (void)farm.run(farm.store->clear_vm({farm.vm,
+                                         order.record.runtime.incarnation,
+                                         {VmState::starting},
+                                         VmState::failed,
+                                         0,
+                                         "the image is broken"}));
+    const net::Reply reply = farm.answer(worker);
+    CHECK(reply.status == 503);
+    CHECK(reply.body.find("the image is broken") != std::string::npos);
+    CHECK(farm.until([&] { return farm.rows() == 0; }));
+}
+
+TEST_CASE("A VM that does not start in time is a 504") {
+    Farm farm("internal.l7r.timeout.vm_start = 1\n");
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    CHECK(farm.answer(worker).status == 504);
+}
+
+TEST_CASE("A session that comes to nothing reaches the client with the agent's reason") {
+    Farm farm;
+    const auto agent = std::make_shared<Agent>(farm.loop, [](const std::string& method) {
+        if (method == "x_state") return agent::encode_text("stopped");
+        if (method == "x_reason") return agent::encode_text("no home");
+        return willing(method);
+    });
+    agent->begin();
+    farm.run_vm(agent->port());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    CHECK(farm.answer(worker).body.find("(no home)") != std::string::npos);
+}
+
+TEST_CASE("Relays that outlived a broker are taken up, rows of dead workers reset") {
+    Farm farm;
+    const auto held = farm.run(
+        farm.store->acquire_session({farm.vm, farm.alice, "192.0.2.1", farm.node, "l7r-0-x:9"}));
+    REQUIRE(held.value().session);
+    bool alive = true;
+    SUBCASE("the relay runs") {
+    }
+    SUBCASE("its worker is gone") {
+        alive = false;
+    }
+    Worker worker(*farm.broker, "l7r-0-x",
+                  alive ? std::vector<std::uint64_t>{9} : std::vector<std::uint64_t>{});
+    if (alive) {
+        CHECK(farm.until([&] { return farm.broker->load() == 1; }));
+        CHECK(farm.rows() == 1);
+        worker.say(net::Ended{9, 0, 0, 0, "client closed"});
+    }
+    CHECK(farm.until([&] { return farm.rows() == 0; }));
+}
+
+TEST_CASE("An address that guesses is refused without being asked") {
+    Farm farm("l7r.limit.failed_logins = 1\n");
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, "/qvd/list_of_vm", "wrong");
+    CHECK(farm.answer(worker).status == 401);
+    farm.ask(worker, 2, "/qvd/list_of_vm");
+    CHECK(farm.answer(worker).status == 429);
+}
+
+TEST_CASE("A kept connection is believed by its credentials alone, while they are the same") {
+    log::Capture log;
+    Farm farm;
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, "/qvd/list_of_vm");
+    CHECK(farm.answer(worker).status == 200);
+    const auto logins = [&log] {
+        return std::ranges::count_if(log.lines(), [](const std::string& line) {
+            return line.find("event=auth.ok") != std::string::npos;
+        });
+    };
+    CHECK(logins() == 1);
+    net::Request again;
+    again.request = 2;
+    again.connection = 1;
+    again.client_address = "192.0.2.1";
+    again.method = "GET";
+    again.target = "/qvd/list_of_vm";
+    again.headers = {{"Authorization", "Basic YWxpY2U6c2VjcmV0"}};
+    worker.say(again);
+    CHECK(farm.answer(worker).status == 200);
+    CHECK(logins() == 1);
+    again.request = 3;
+    again.headers = {{"Authorization", "Basic YWxpY2U6d3Jvbmc="}};
+    worker.say(again);
+    CHECK(farm.answer(worker).status == 401);
+}
+
+TEST_CASE("Workers share the node's limits and one secret for their tickets") {
+    Farm farm("l7r.limit.connections = 100\n");
+    Worker first(*farm.broker, "l7r-0-x");
+    Worker second(*farm.broker, "l7r-1-y");
+    const auto mine = farm.next<net::Configure>(first);
+    const auto other = farm.next<net::Configure>(second);
+    CHECK(mine.connections == 50);
+    CHECK(other.connections == 50);
+    CHECK(mine.ticket_secret.reveal().size() == 64);
+    CHECK(mine.ticket_secret.equals(other.ticket_secret.reveal()));
+}
