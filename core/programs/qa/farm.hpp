@@ -47,15 +47,20 @@ template <class T>
 Result<T> Farm::run(boost::asio::awaitable<Result<T>> operation) {
     std::optional<Result<T>> answer;
     std::exception_ptr broken;
+    bool finished = false;
     boost::asio::co_spawn(
         loop_,
         [](boost::asio::awaitable<Result<T>> asked,
            std::optional<Result<T>>& to) -> boost::asio::awaitable<void> {
             to.emplace(co_await std::move(asked));
         }(std::move(operation), answer),
-        [&broken](std::exception_ptr problem) { broken = std::move(problem); });
+        [&](std::exception_ptr problem) {
+            broken = std::move(problem);
+            finished = true;
+        });
     loop_.restart();
-    while (!answer && !broken) loop_.run_one();
+    // To the very end of the coroutine, not only to its answer: it refers to what is on this stack.
+    while (!finished) loop_.run_one();
     if (broken) std::rethrow_exception(broken);
     return std::move(*answer);
 }
