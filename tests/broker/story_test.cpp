@@ -2,6 +2,7 @@
 #include "tests/broker/fixture.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include <algorithm>
 
@@ -235,4 +236,65 @@ TEST_CASE("Workers share the node's limits and one secret for their tickets") {
     CHECK(other.connections == 50);
     CHECK(mine.ticket_secret.reveal().size() == 64);
     CHECK(mine.ticket_secret.equals(other.ticket_secret.reveal()));
+}
+
+TEST_CASE("An agent that is busy is asked again, and one that provisions is waited for") {
+    Farm farm("internal.l7r.timeout.x_start = 1\n");
+    int starts = 0;
+    int looks = 0;
+    const auto agent = std::make_shared<Agent>(farm.loop, [&](const std::string& method) {
+        if (method == "x_start" && ++starts == 1)
+            return agent::encode_failure(agent::busy_sentence);
+        if (method == "x_state" && ++looks < 4) return agent::encode_text("provisioning");
+        return willing(method);
+    });
+    agent->begin();
+    farm.run_vm(agent->port());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    CHECK(farm.next<net::Link>(worker).port == 4000);
+    CHECK(starts == 2);
+    CHECK(looks == 4);
+}
+
+TEST_CASE("Calls of hkd are made for the incarnation that runs, and for no other") {
+    Farm farm;
+    const auto agent = std::make_shared<Agent>(farm.loop, [](const std::string& method) {
+        return method == "ping" ? agent::encode_number(1) : std::string();
+    });
+    agent->begin();
+    farm.run_vm(agent->port());
+    auto ends = net::frame_sockets().value();
+    farm.broker->add_hkd(std::move(ends.second));
+    ::fcntl(ends.first.get(), F_SETFL, O_NONBLOCK);
+    net::AgentCall call;
+    call.call = 3;
+    call.vm = farm.vm.value();
+    call.incarnation = 1;
+    call.method = "ping";
+    auto expected = net::AgentAnswer::Outcome::ok;
+    SUBCASE("the one that runs") {
+    }
+    SUBCASE("another incarnation") {
+        call.incarnation = 2;
+        expected = net::AgentAnswer::Outcome::stale;
+    }
+    SUBCASE("a VM that does not run") {
+        call.vm = 999;
+        expected = net::AgentAnswer::Outcome::stale;
+    }
+    SUBCASE("without the database nobody knows") {
+        farm.store->fail_with_unavailable(true);
+        expected = net::AgentAnswer::Outcome::unreachable;
+    }
+    REQUIRE(net::send_frame(ends.first.get(), call).ok());
+    std::optional<net::AgentAnswer> answer;
+    CHECK(farm.until([&] {
+        auto frame = net::receive_frame(ends.first.get());
+        if (frame.ok()) answer = std::get<net::AgentAnswer>(*frame);
+        return answer.has_value();
+    }));
+    REQUIRE(answer);
+    CHECK(answer->call == 3);
+    CHECK(answer->outcome == expected);
 }
