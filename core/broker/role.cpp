@@ -79,7 +79,7 @@ asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
 
 }  // namespace
 
-int run(net::RoleLink link, config::View view) {
+int run(net::RoleLink link, config::View view, VmAddresses vm_addresses) {
     Loop loop;
     auto store = store::open_postgres(loop.get_executor(), view, store::Role::broker);
     if (!store.ok()) {
@@ -88,6 +88,9 @@ int run(net::RoleLink link, config::View view) {
         return 1;
     }
     Broker broker(loop, link, std::move(view), std::move(store).value());
+    broker.host().vm_addresses = [&broker, &vm_addresses] {
+        return vm_addresses(broker.host().view());
+    };
     spawn(loop.get_executor(), keep_beating(link, broker, loop));
     spawn(loop.get_executor(), listen_to_supervisor(link, broker, loop));
     spawn(loop.get_executor(), broker.run());

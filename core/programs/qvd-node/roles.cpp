@@ -4,6 +4,7 @@
 #include "config/logging.hpp"
 #include "configuration.hpp"
 #include "database.hpp"
+#include "hkd/network/addresses.hpp"
 #include "hkd/role.hpp"
 #include "l7r/role.hpp"
 #include "supervisor/confinement.hpp"
@@ -77,6 +78,12 @@ void log_warnings(const config::View& view) {
         log::warn("config.warning", {{"key", finding.key}}, finding.text());
 }
 
+Result<std::pair<std::string, std::string>> vm_addresses(const config::View& view) {
+    QVD_TRY(const auto addresses, hkd::network::addresses_of(view));
+    return std::pair(hkd::network::to_text(addresses.vm_first),
+                     hkd::network::to_text(addresses.vm_last));
+}
+
 int run_broker(net::RoleLink link, const config::Properties& file) {
     const std::string user = view_of(file).get(supervisor::broker_user);
     const auto confined = supervisor::confine({user, false, 0});
@@ -87,7 +94,7 @@ int run_broker(net::RoleLink link, const config::Properties& file) {
     log_warnings(view);
     if (const auto good = view.check(); !good.ok())
         return stay_unconfigured(std::move(link), good.error().sentence());
-    return broker::run(std::move(link), std::move(view));
+    return broker::run(std::move(link), std::move(view), vm_addresses);
 }
 
 int run_hkd(net::RoleLink link, const config::Properties& file) {
