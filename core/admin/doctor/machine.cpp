@@ -17,9 +17,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 namespace qvd::admin::doctor {
 
@@ -49,10 +51,10 @@ std::string make_device(const std::string& kind) {
         ifinfomsg info;
         rtattr nest;
         rtattr name;
-        char kind[8];
+        std::array<char, 8> kind;
     } request{};
     const std::size_t name_length = std::min(kind.size() + 1, sizeof request.kind);
-    std::memcpy(request.kind, kind.c_str(), name_length);
+    std::memcpy(request.kind.data(), kind.c_str(), name_length);
     request.head.nlmsg_len = sizeof request;
     request.head.nlmsg_type = RTM_NEWLINK;
     request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
@@ -60,14 +62,17 @@ std::string make_device(const std::string& kind) {
     request.nest.rta_len = sizeof request.nest + sizeof request.name + sizeof request.kind;
     request.name.rta_type = IFLA_INFO_KIND;
     request.name.rta_len = static_cast<unsigned short>(sizeof request.name + name_length);
-    if (::send(netlink.get(), &request, sizeof request, 0) < 0) return std::strerror(errno);
+    if (::send(netlink.get(), &request, sizeof request, 0) < 0)
+        return std::generic_category().message(errno);
     struct {
         nlmsghdr head;
         nlmsgerr error;
-        char rest[512];
+        std::array<char, 512> rest;
     } reply{};
-    if (::recv(netlink.get(), &reply, sizeof reply, 0) < 0) return std::strerror(errno);
-    return reply.error.error == 0 ? "" : std::strerror(-reply.error.error);
+    if (::recv(netlink.get(), &reply, sizeof reply, 0) < 0)
+        return std::generic_category().message(errno);
+    return reply.error.error == 0 ? std::string{}
+                                  : std::generic_category().message(-reply.error.error);
 }
 
 Diagnoses check_device(const std::string& kind) {
@@ -180,7 +185,7 @@ Diagnoses check_programs(const config::View& view, bool embedded) {
     if (embedded) diagnoses.push_back(check_postgres());
     const std::string folder = view.get(config::path_qvd_bin);
     for (const std::string program : {"qvd-lxc-keeper", "qvd-lxc-container", "qvd-unpack"}) {
-        const std::string path = folder + "/" + program;
+        const std::string path = (fs::path(folder) / program).string();
         if (is_program(path))
             diagnoses.push_back(good("program." + program, path + " is there"));
         else

@@ -8,8 +8,8 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 
 namespace qvd::admin::doctor {
 
@@ -30,11 +30,12 @@ Diagnosis check_folder(const std::string& key, const std::string& path) {
         return problem(name, path + " (" + key + ") is no folder", "move it out of the way");
     if (::geteuid() != 0) return needs_root(name, "whether " + path + " can be written");
     if (::access(path.c_str(), W_OK | X_OK) != 0)
-        return problem(name, path + " cannot be written: " + std::strerror(errno),
+        return problem(name, path + " cannot be written: " + std::generic_category().message(errno),
                        "mount it for writing");
     struct statvfs space {};
     if (::statvfs(path.c_str(), &space) != 0)
-        return problem(name, path + ": " + std::strerror(errno), "look at that file system");
+        return problem(name, path + ": " + std::generic_category().message(errno),
+                       "look at that file system");
     const std::uint64_t mib = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize >> 20U;
     const std::string room = path + " has " + std::to_string(mib) + " MiB left";
     if (mib < enough_mib)
@@ -57,7 +58,7 @@ std::string try_overlay(const std::string& folder) {
         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
         why = "no mount namespace can be made";
     else if (::mount("overlay", (made + "/merged").c_str(), "overlay", 0, options.c_str()) != 0)
-        why = std::strerror(errno);
+        why = std::generic_category().message(errno);
     else
         ::umount2((made + "/merged").c_str(), MNT_DETACH);
     std::error_code ignored;
