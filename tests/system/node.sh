@@ -113,7 +113,11 @@ in_vm() {
     timeout 20 nsenter -t "$init" -m -u -i -n -p -r -w "${@:2}"
 }
 vm_root() { echo "$NODE_DIR/storage/rootfs/$1-fs"; }
-vm_x_state() { curl -s -m 3 "http://$(vm_field "$1" address):3030/vma/x_state" | tr -d '"\r\n'; }
+# The agent speaks only to who has the token of this start.
+vm_x_state() {
+    curl -s -m 3 -H "Authorization: Bearer $(tr -d "\n" <"$NODE_DIR/run/vm/$1.token")" \
+        "http://$(vm_field "$1" address):3030/vma/x_state" | tr -d '"\r\n'
+}
 vm_x_state_is() { [ "$(vm_x_state "$1")" = "$2" ]; }
 
 fetch() {
@@ -128,7 +132,7 @@ ping_is() { [ "$(curl -s -m 5 --cacert "$NODE_DIR/cert.pem" -o "$NODE_DIR/body" 
 
 vm_leftovers() {
     grep -o " $NODE_DIR/storage/rootfs/$1-fs[^ ]*" /proc/mounts | sed 's/^/mount/'
-    find /sys/fs/cgroup -maxdepth 3 -name "lxc.*.$NODE_CONTAINER$1" | sed 's/^/cgroup /'
+    find /sys/fs/cgroup -maxdepth 6 -name "lxc.*.$NODE_CONTAINER$1" | sed 's/^/cgroup /'
     ip -o link show | grep -o "qsys$1@[^:]*" | sed 's/^/link /'
     ls -d "$NODE_DIR/run/vm/$1.sock" 2>/dev/null
 }
@@ -136,7 +140,7 @@ vm_left_nothing() { [ -z "$(vm_leftovers "$1")" ]; }
 
 node_leftovers() {
     grep -o " $NODE_DIR[^ ]*" /proc/mounts | grep -v "/memory$" | sed 's/^/mount/'
-    find /sys/fs/cgroup -maxdepth 3 -name "lxc.*.$NODE_CONTAINER*" | sed 's/^/cgroup /'
+    find /sys/fs/cgroup -maxdepth 6 -name "lxc.*.$NODE_CONTAINER*" | sed 's/^/cgroup /'
     ip -o link show | grep -o -e "qsys[0-9]*@[^:]*" -e "$NODE_BRIDGE:" | sed 's/^/link /'
     nft list tables | grep -w qvd
     # The test runs in a world of its own: whatever here is one of QVD's is the node's.
@@ -153,7 +157,7 @@ node_remove() {
     # shellcheck disable=SC2046  # one argument a process
     node_kill $(ps -eo pid,args | awk -v bin="$QVD_BIN/" 'index($2, bin) == 1 || $2 ~ /postgres$/ { print $1 }')
     rig_until 5 no_cgroup_is_busy
-    find /sys/fs/cgroup -maxdepth 4 -depth -type d -path "*lxc.*.$NODE_CONTAINER*" -exec rmdir {} \; 2>/dev/null
+    find /sys/fs/cgroup -maxdepth 8 -depth -type d -path "*lxc.*.$NODE_CONTAINER*" -exec rmdir {} \; 2>/dev/null
     if [ -n "${RIG_KEEP:-}" ]; then
         rm -rf "$NODE_DIR/memory/database"
         echo "kept: $NODE_DIR"
