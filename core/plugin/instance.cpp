@@ -106,18 +106,23 @@ asio::awaitable<Outcome> Instance::call_quick(CallOptions options, Call::Functio
     co_return co_await finish(std::move(call));
 }
 
+// Leaves finish() by the outcome, by the deadline, or because who waited was cancelled. Not a class
+// of that function's own: g++ 12 destroys those of a coroutine twice.
+class Instance::Watch {
+public:
+    Watch(Instance& of, Call& watched) : instance_(of), call_(watched) {}
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    ~Watch() {
+        if (!call_.ended()) instance_.give_up(call_);
+    }
+
+private:
+    Instance& instance_;
+    Call& call_;
+};
+
 asio::awaitable<Outcome> Instance::finish(std::shared_ptr<Call> call) {
-    // Leaves by the outcome, by the deadline, or because who waited was cancelled.
-    struct Watch {
-        Instance& instance;
-        Call& call;
-        Watch(Instance& of, Call& watched) : instance(of), call(watched) {}
-        Watch(const Watch&) = delete;
-        Watch& operator=(const Watch&) = delete;
-        ~Watch() {
-            if (!call.ended()) instance.give_up(call);
-        }
-    };
     const auto alive = shared_from_this();
     const Watch watch(*this, *call);
     Outcome outcome = co_await call->outcome();

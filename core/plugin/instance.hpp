@@ -53,6 +53,8 @@ public:
     boost::asio::awaitable<Outcome> call_quick(CallOptions options, Call::Function function);
 
 private:
+    class Watch;
+
     Instance(Host& host, std::shared_ptr<const Library> library, const qvd_interface_head* table,
              std::string name, std::shared_ptr<Lane> lane);
 

@@ -75,18 +75,27 @@ Async<std::shared_ptr<Connection>> Pool::acquire(Instant deadline) {
     }
 }
 
+// A place taken; given back on every way out but the good one. Not a class of open()'s own: g++ 12
+// destroys those of a coroutine twice.
+class Pool::Place {
+public:
+    explicit Place(Pool& pool) : pool_(&pool) { ++pool.places_taken_; }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place() {
+        if (pool_ == nullptr) return;
+        --pool_->places_taken_;
+        pool_->wake_one();
+    }
+    void keep() { pool_ = nullptr; }
+
+private:
+    Pool* pool_;
+};
+
 Async<std::shared_ptr<Connection>> Pool::open(Instant deadline) {
     if (last_failure_ && std::chrono::steady_clock::now() < try_again_) co_return *last_failure_;
-    ++places_taken_;
-    // Gives the place back on every way out but the good one.
-    struct Place {
-        Pool* pool;
-        ~Place() {
-            if (pool == nullptr) return;
-            --pool->places_taken_;
-            pool->wake_one();
-        }
-    } place{this};
+    Place place(*this);
     auto opened = co_await Connection::open(executor_, access_, deadline);
     if (!opened.ok()) {
         if (!last_failure_)
@@ -100,7 +109,7 @@ Async<std::shared_ptr<Connection>> Pool::open(Instant deadline) {
         log::info("store.up", {{"database", access_.where()}}, "the database answers again");
     pause_ = Milliseconds{0};
     last_failure_.reset();
-    place.pool = nullptr;
+    place.keep();
     co_return opened;
 }
 

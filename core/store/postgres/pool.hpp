@@ -19,6 +19,8 @@ public:
     void close();
 
 private:
+    class Place;
+
     using Instant = Connection::Instant;
 
     // Gives the connection back, or its place if it is of no use any more.
