@@ -121,13 +121,13 @@ vm_x_state() {
 vm_x_state_is() { [ "$(vm_x_state "$1")" = "$2" ]; }
 
 fetch() {
-    curl -s -m 5 --cacert "$NODE_DIR/cert.pem" -u "$1" -o "$NODE_DIR/body" -w '%{http_code}' \
+    curl -s -m "${FETCH_SECONDS:-20}" --cacert "$NODE_DIR/cert.pem" -u "$1" -o "$NODE_DIR/body" -w '%{http_code}' \
         "${@:3}" "https://localhost:$NODE_PORT$2"
 }
 # What a client of QVD asks for to become its VM's.
 UPGRADE=(-H 'Connection: Upgrade' -H 'Upgrade: QVD/1.0')
 login_works() { [ "$(fetch "$1" /qvd/list_of_vm)" = 200 ]; }
-ping_is() { [ "$(curl -s -m 5 --cacert "$NODE_DIR/cert.pem" -o "$NODE_DIR/body" -w '%{http_code}' \
+ping_is() { [ "$(curl -s -m "${FETCH_SECONDS:-20}" --cacert "$NODE_DIR/cert.pem" -o "$NODE_DIR/body" -w '%{http_code}' \
     "https://localhost:$NODE_PORT/qvd/ping")" = "$1" ]; }
 
 vm_leftovers() {

@@ -146,6 +146,7 @@ list_is_in_integers() {
         grep -q '"id":1[,}]' "$NODE_DIR/list" && grep -q '"blocked":0[,}]' "$NODE_DIR/list" &&
         ! grep -qE '"(id|blocked)":["tfn]' "$NODE_DIR/list"
 }
+names_only_one() { grep -q '"one"' "$NODE_DIR/list" && ! grep -q '"two"' "$NODE_DIR/list"; }
 the_door_is_kept() {
     local connect='/qvd/connect_to_vm'
     check "a wrong password is refused (401)" says 401 alice:guess /qvd/list_of_vm
@@ -153,7 +154,7 @@ the_door_is_kept() {
     check "and an empty password (401)" says 401 alice: /qvd/list_of_vm
     check "an unknown page is not found (404)" says 404 "$alice" /qvd/nothing
     check "the list of VMs has integers where clients want integers" list_is_in_integers
-    check "it names only alice's" not grep -q '"two"' "$NODE_DIR/list"
+    check "it names only alice's" names_only_one
     check "bob's VM is not alice's to connect to (403)" says 403 "$alice" "$connect?id=2" "${UPGRADE[@]}"
     check "nor hers bob's (403)" says 403 "$bob" "$connect?id=1" "${UPGRADE[@]}"
     check "nor hers to stop (403)" says 403 "$alice" "/qvd/stop_vm?id=2"
@@ -317,6 +318,7 @@ users_are_apart() {
     check "the node reaches bob's agent" here_reaches "$two" 3030
     check "the node's own port is open here" here_reaches "$NODE_NET.1" "$NODE_PORT"
     check "alice's VM reaches itself" not vm_cannot_reach 1 "$one" 3030
+    check "bob's VM reaches itself" not vm_cannot_reach 2 "$two" 3030
     check "alice's VM cannot reach bob's agent" vm_cannot_reach 1 "$two" 3030
     check "nor bob's hers" vm_cannot_reach 2 "$one" 3030
     check "nor his display" vm_cannot_reach 1 "$two" 4100
