@@ -16,8 +16,11 @@ namespace qvd::plugin {
 class PropertyArray {
 public:
     explicit PropertyArray(Properties properties);
+    ~PropertyArray() = default;
     PropertyArray(const PropertyArray&) = delete;
+    PropertyArray(PropertyArray&&) = delete;
     PropertyArray& operator=(const PropertyArray&) = delete;
+    PropertyArray& operator=(PropertyArray&&) = delete;
     [[nodiscard]] qvd_array array() const;
 
 private:

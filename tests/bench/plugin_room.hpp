@@ -10,6 +10,7 @@
 
 #include <benchmark/benchmark.h>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <stdexcept>
@@ -34,7 +35,6 @@ public:
             done = true;
             if (problem) std::rethrow_exception(problem);
         });
-        const auto work = boost::asio::make_work_guard(loop_);
         while (!done) loop_.run_one();
     }
 
@@ -47,6 +47,8 @@ private:
     }
 
     boost::asio::io_context loop_;
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
+        boost::asio::make_work_guard(loop_)};
     plugin::Host host_;
     plugin::Registry registry_;
 };

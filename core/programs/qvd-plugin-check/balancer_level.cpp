@@ -2,6 +2,7 @@
 #include "levels.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <deque>
@@ -42,8 +43,11 @@ public:
             *array = {nullptr, 0, sizeof(qvd_property)};
         raw_.nodes = {bytes_.data(), count, stride_};
     }
+    ~RandomPlacement() = default;
     RandomPlacement(const RandomPlacement&) = delete;
+    RandomPlacement(RandomPlacement&&) = delete;
     RandomPlacement& operator=(const RandomPlacement&) = delete;
+    RandomPlacement& operator=(RandomPlacement&&) = delete;
 
     [[nodiscard]] const qvd_placement* raw() const { return &raw_; }
     [[nodiscard]] std::size_t count() const { return raw_.nodes.count; }
@@ -129,11 +133,11 @@ public:
 
     // One after the other, on one thread. False if something was wrong.
     bool ask_often(std::mt19937_64& random, Answers& answers) {
-        constexpr std::size_t counts[] = {1, 2, 3, 10, 100, 1000};
-        constexpr std::size_t extras[] = {0, 8, 64};
+        constexpr std::array<std::size_t, 6> counts{1, 2, 3, 10, 100, 1000};
+        constexpr std::array<std::size_t, 3> extras{0, 8, 64};
         for (int i = 0; i < placements; ++i) {
-            const std::size_t count = counts[static_cast<std::size_t>(i) % std::size(counts)];
-            const std::size_t extra = extras[random() % std::size(extras)];
+            const std::size_t count = counts.at(static_cast<std::size_t>(i) % counts.size());
+            const std::size_t extra = extras.at(random() % extras.size());
             const RandomPlacement placement(random, count, extra);
             if (i % 100 == 0) messenger_.step("choose() of the balancer");
             FakeCall& call = calls_.emplace_back(extra != 0);
@@ -151,6 +155,7 @@ public:
         messenger_.step("several choose() of the balancer at once");
         const RandomPlacement placement(random, 10, 0);
         std::vector<std::thread> askers;
+        askers.reserve(threads_at_once);
         std::vector<std::string> wrongs(threads_at_once);
         for (std::string& wrong : wrongs)
             askers.emplace_back([this, &placement, &wrong] {
@@ -161,24 +166,21 @@ public:
                 }
             });
         for (std::thread& asker : askers) asker.join();
-        for (const std::string& wrong : wrongs) {
-            if (wrong.empty()) continue;
-            messenger_.error("called by several threads at once, the balancer's " + wrong);
-            return false;
-        }
-        return true;
+        const auto wrong = std::ranges::find_if_not(wrongs, &std::string::empty);
+        if (wrong == wrongs.end()) return true;
+        messenger_.error("called by several threads at once, the balancer's " + *wrong);
+        return false;
     }
 
 private:
     bool ended_once() {
-        for (const FakeCall& call : calls_) {
-            if (call.completions() <= 1) continue;
+        const bool once = std::ranges::all_of(
+            calls_, [](const FakeCall& call) { return call.completions() <= 1; });
+        if (!once)
             messenger_.error(
-                "the balancer's choose() completes one call twice; complete() is the "
-                "last thing that a plugin does with a call");
-            return false;
-        }
-        return true;
+                "the balancer's choose() completes one call twice; complete() is the last thing "
+                "that a plugin does with a call");
+        return once;
     }
 
     const qvd_load_balancer& table_;
@@ -208,7 +210,7 @@ void judge_times(Answers& answers, qvd_threading threading, Messenger& messenger
 void check_balancer(const Subject& subject, const plugin::Library& library, Messenger& messenger) {
     const qvd_interface_head* const head =
         plugin::find_interface(library.plugin(), QVD_LOAD_BALANCER);
-    if (head == nullptr) return;
+    if (head == nullptr) return messenger.not_applicable();
     messenger.enter(Level::balancer);
     const auto& table = *reinterpret_cast<const qvd_load_balancer*>(head);  // NOLINT
     FakeCore core(settings_of(library.manifest(), subject.given), {}, false);
@@ -216,7 +218,8 @@ void check_balancer(const Subject& subject, const plugin::Library& library, Mess
     messenger.step("create() of the balancer");
     if (const std::string wrong = trial.create(); !wrong.empty())
         return messenger.error("the balancer's " + wrong);
-    std::mt19937_64 random{20'240'001};  // the same farms at each run
+    // The same farms at each run.
+    std::mt19937_64 random{20'240'001};  // NOLINT(cert-msc32-c,cert-msc51-cpp)
     BalancerTrial balancer(table, trial.self(), messenger);
     Answers answers;
     if (!balancer.init(RandomPlacement(random, 10, 0))) return;

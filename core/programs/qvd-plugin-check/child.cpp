@@ -28,6 +28,7 @@ constexpr char is_error = 'E';
 constexpr char is_warning = 'W';
 constexpr char is_skipped = 'K';
 constexpr char is_output = 'O';
+constexpr char is_not_applicable = 'N';
 
 constexpr std::size_t head_size = 1 + sizeof(std::uint32_t);
 
@@ -88,6 +89,9 @@ private:
                 break;
             case is_output:
                 into_.output += text;
+                break;
+            case is_not_applicable:
+                into_.applicable = false;
                 break;
             case is_error:
                 add(Finding::Severity::error, std::move(text));
@@ -173,6 +177,10 @@ void Messenger::warning(const std::string& sentence) {
 
 void Messenger::skipped(const std::string& sentence) {
     send(is_skipped, sentence);
+}
+
+void Messenger::not_applicable() {
+    send(is_not_applicable, {});
 }
 
 void Messenger::output(const std::string& text) {

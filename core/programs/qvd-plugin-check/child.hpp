@@ -22,13 +22,14 @@ public:
     void error(const std::string& sentence);
     void warning(const std::string& sentence);
     void skipped(const std::string& sentence);
+    // The level has nothing to do for this plugin.
+    void not_applicable();
     // Text for standard output.
     void output(const std::string& text);
 
     [[nodiscard]] bool failed() const { return failed_; }
 
 private:
-    friend struct Received;
     void send(char kind, const std::string& text) const;
 
     int fd_;
@@ -39,6 +40,7 @@ private:
 struct Received {
     std::vector<Finding> findings;
     std::string output;
+    bool applicable = true;
 };
 
 // Runs `work` in a child; `limit` is how long one step may take.

@@ -3,7 +3,6 @@
 #include "config/key.hpp"
 
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 namespace qvd::check {
@@ -77,7 +76,7 @@ qvd_status define_metric(const qvd_core* core, qvd_metric_type /*type*/, qvd_str
                          qvd_str /*meaning*/, std::uint32_t* metric) {
     static std::atomic<std::uint32_t> last{0};
     FakeCore& fake = FakeCore::of(core);
-    if (!fake.creating) {
+    if (!fake.creating()) {
         fake.complain("defines a metric after create()");
         return QVD_INVALID;
     }
@@ -166,7 +165,7 @@ const std::map<std::string, const void*, std::less<>>& tables() {
     return all;
 }
 
-constexpr int unlike_anything = 0xA5;
+constexpr char unlike_anything = '\xA5';
 
 }  // namespace
 
@@ -189,7 +188,7 @@ FakeCore::FakeCore(Settings settings, std::set<std::string> missing_services, bo
     if (!later) return;
     core.size += sizeof raw_.later;
     core.abi_minor += 5;
-    std::memset(raw_.later, unlike_anything, sizeof raw_.later);
+    raw_.later.fill(unlike_anything);
 }
 
 FakeCore& FakeCore::of(const qvd_core* core) {
@@ -236,7 +235,7 @@ FakeCall::FakeCall(bool later) {
     raw_.owner = this;
     qvd_call& call = raw_.call;
     call.size = sizeof call + (later ? sizeof raw_.later : 0);
-    std::memset(raw_.later, unlike_anything, sizeof raw_.later);
+    raw_.later.fill(unlike_anything);
     call.id = ++last;
     call.trace_id = {"check", 5};
     call.remaining_ms = [](const qvd_call*) -> std::int64_t { return 1000; };

@@ -6,7 +6,9 @@
 #include <qvd/load_balancer.h>
 #include <qvd/services.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -19,7 +21,7 @@
 namespace qvd::check {
 
 // The ids of all services.
-inline constexpr const char* all_services[] = {
+inline constexpr std::array all_services{
     QVD_CORE_LOG,          QVD_CORE_CONFIGURATION, QVD_CORE_TIMERS,     QVD_CORE_INVENTORY,
     QVD_CORE_PROVISIONING, QVD_CORE_ACCOUNTS,      QVD_CORE_PROPERTIES, QVD_CORE_METRICS,
     QVD_CORE_PROCESSES,    QVD_CORE_VM_EVENTS};
@@ -31,8 +33,11 @@ public:
     // `later`: as a core of a later release would be, with structs that go on behind what this one
     // knows.
     FakeCore(Settings settings, std::set<std::string> missing_services, bool later);
+    ~FakeCore() = default;
     FakeCore(const FakeCore&) = delete;
+    FakeCore(FakeCore&&) = delete;
     FakeCore& operator=(const FakeCore&) = delete;
+    FakeCore& operator=(FakeCore&&) = delete;
 
     [[nodiscard]] const qvd_core* raw() const { return &raw_.core; }
     static FakeCore& of(const qvd_core* core);
@@ -48,15 +53,18 @@ public:
     void give_back(const qvd_snapshot* snapshot);
     [[nodiscard]] int snapshots_out() const { return snapshots_out_; }
 
-    bool creating = true;
+    // While create() runs: only then may metrics be defined.
+    void set_creating(bool creating) { creating_ = creating; }
+    [[nodiscard]] bool creating() const { return creating_; }
 
 private:
     struct Raw {
         qvd_core core;
-        char later[64];  // unknown to the plugin
+        std::array<char, 64> later;  // unknown to the plugin
         FakeCore* owner;
     };
 
+    bool creating_ = true;
     Settings settings_;
     std::set<std::string> missing_;
     Raw raw_{};
@@ -70,8 +78,11 @@ private:
 class FakeCall {
 public:
     explicit FakeCall(bool later = false);
+    ~FakeCall() = default;
     FakeCall(const FakeCall&) = delete;
+    FakeCall(FakeCall&&) = delete;
     FakeCall& operator=(const FakeCall&) = delete;
+    FakeCall& operator=(FakeCall&&) = delete;
 
     [[nodiscard]] qvd_call* raw() { return &raw_.call; }
 
@@ -85,7 +96,7 @@ public:
 private:
     struct Raw {
         qvd_call call;
-        char later[64];
+        std::array<char, 64> later;
         FakeCall* owner;
     };
     static FakeCall& of(const qvd_call* call);

@@ -1,5 +1,7 @@
 #include "levels.hpp"
 
+#include "config/keys.hpp"
+#include "config/view.hpp"
 #include "plugin/exports.hpp"
 #include "plugin/registry.hpp"
 
@@ -37,11 +39,17 @@ std::string word_of(std::string_view interface) {
 }
 
 Settings settings_of(const plugin::Manifest& manifest, const Settings& given) {
+    const auto keys = std::make_shared<config::KeySet>();
+    config::declare(*keys);
+    // One that the core has too, and declares otherwise, is the core's.
+    for (const config::Declaration& key : manifest.keys) (void)keys->declare(key);
+    std::string file;
+    for (const auto& [key, value] : given) file.append(key).append(" = ").append(value) += '\n';
+    const auto properties = config::Properties::parse(file, "--set");
+    const config::View view(keys, properties.ok() ? *properties : config::Properties{});
     Settings settings;
-    for (const config::Declaration& key : manifest.keys) {
-        const auto value = given.find(key.name);
-        settings[key.name] = value == given.end() ? key.fallback.value_or("") : value->second;
-    }
+    for (const config::Declaration& key : manifest.keys)
+        settings[key.name] = view.text(key.name).value_or(key.fallback.value_or(""));
     return settings;
 }
 
@@ -95,9 +103,9 @@ std::string Trial::create() {
     static char untouched = 0;
     self_ = &untouched;
     call_ = std::make_unique<FakeCall>();
-    core_.creating = true;
+    core_.set_creating(true);
     const qvd_status status = table_.create(core_.raw(), call_->raw(), &self_);
-    core_.creating = false;
+    core_.set_creating(false);
     if (status == QVD_PENDING)
         return "create() answers QVD_PENDING; it must make the instance before it returns, and "
                "begin slow work afterwards";

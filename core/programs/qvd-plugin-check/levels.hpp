@@ -34,7 +34,9 @@ public:
     Trial(const qvd_interface_head& table, FakeCore& core) : table_(table), core_(core) {}
     ~Trial();
     Trial(const Trial&) = delete;
+    Trial(Trial&&) = delete;
     Trial& operator=(const Trial&) = delete;
+    Trial& operator=(Trial&&) = delete;
 
     // What is wrong about how it was created; empty if nothing is. `refused` says whether the
     // plugin merely said no, with a sentence.

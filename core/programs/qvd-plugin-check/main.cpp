@@ -138,6 +138,7 @@ Checked run_levels(const Wishes& wishes) {
         if (level > wishes.last) break;
         Received received = run_level(wishes, level);
         checked.description += received.output;
+        if (!received.applicable) break;
         checked.report.run.push_back(level);
         checked.report.add(std::move(received.findings));
         if (checked.report.has(Finding::Severity::error) ||

@@ -1,6 +1,7 @@
 // What the check finds, level by level.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,7 +10,7 @@ namespace qvd::check {
 
 // In the order in which they are run; each needs those before it.
 enum class Level { file, load, manifest, life, core, balancer };
-inline constexpr Level all_levels[] = {Level::file, Level::load, Level::manifest,
+inline constexpr std::array all_levels{Level::file, Level::load, Level::manifest,
                                        Level::life, Level::core, Level::balancer};
 
 std::string_view name_of(Level level);
