@@ -32,7 +32,7 @@ if [ -z "${QVD_SYSTEM_TEST_INSIDE:-}" ]; then
     apart=(unshare -n -m -p --fork --kill-child --mount-proc --propagation private)
     "${apart[@]}" ip link set lo up || skip "no network, process and mount namespaces can be made"
     # Not exec: the test proper is process 1 of its world.
-    QVD_SYSTEM_TEST_INSIDE=1 "${apart[@]}" bash "$0"
+    QVD_SYSTEM_TEST_INSIDE=1 "${apart[@]}" bash "$0" "$@"
     exit
 fi
 # liblxc looks for bridges in sysfs, which shows the network of who mounted it.
@@ -353,21 +353,14 @@ no_other_died() {
     return $good
 }
 
+# The stories in their order; arguments pick some of them.
+stories=(
+    a_new_node_says_what_it_needs an_administrator_furnishes_it the_door_is_kept alice_works
+    she_leaves_and_comes_back she_moves_to_another_screen users_are_apart a_worker_dies
+    the_broker_dies the_vms_node_dies the_agent_dies the_node_takes_news the_database_dies
+    the_supervisor_dies a_vm_stops everything_ends
+)
+[ $# -eq 0 ] || stories=("$@")
 node_make || exit 1
-a_new_node_says_what_it_needs
-an_administrator_furnishes_it
-the_door_is_kept
-alice_works
-she_leaves_and_comes_back
-she_moves_to_another_screen
-users_are_apart
-a_worker_dies
-the_broker_dies
-the_vms_node_dies
-the_agent_dies
-the_node_takes_news
-the_database_dies
-the_supervisor_dies
-a_vm_stops
-everything_ends
+for story in "${stories[@]}"; do "$story"; done
 summary
