@@ -100,6 +100,13 @@ Call::Function asks(const qvd_load_balancer* table, void* self,
     return [table, self, lent](qvd_call* call) { return table->choose(self, lent->raw(), call); };
 }
 
+Call::Function shows(const qvd_load_balancer* table, void* self,
+                     const std::shared_ptr<const Inventory>& inventory) {
+    return [table, self, inventory](qvd_call* call) {
+        return table->init(self, &inventory->snapshot(), call);
+    };
+}
+
 std::string misbehaviour(const std::string& name, const Outcome& outcome, const Chosen& chosen,
                          std::size_t count) {
     const std::string who = "balancer \"" + name + "\" ";
@@ -117,9 +124,7 @@ asio::awaitable<Result<void>> Balancer::init(std::shared_ptr<const Inventory> in
     const auto* table = instance_->table<qvd_load_balancer>();
     void* self = instance_->self();
     CallOptions options;
-    Call::Function body = [table, self, inventory = std::move(inventory)](qvd_call* call) {
-        return table->init(self, &inventory->snapshot(), call);
-    };
+    Call::Function body = shows(table, self, inventory);
     const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "plugin.init", name());
     co_return Result<void>{};
