@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int placements = 3000;
 constexpr int placements_at_once = 500;
 constexpr int threads_at_once = 4;
-constexpr std::chrono::milliseconds patience{2000};
+constexpr std::chrono::milliseconds patience{1000};
 constexpr std::chrono::microseconds allowed{1000};  // of a [loop] function
 constexpr unsigned char unlike_anything = 0xA5;
 
