@@ -38,7 +38,8 @@ Async<plugin::PlacementQuestion> question_of(store::Store& store, store::VmRecor
     plugin::PlacementQuestion question;
     question.needed_memory_mib = static_cast<double>(record.osf.memory_mib);
     using store::Owner;
-    QVD_CO_TRY(question.candidates, co_await candidates(store, question.needed_memory_mib));
+    QVD_CO_TRY(auto nodes, co_await candidates(store, question.needed_memory_mib));
+    question.candidates = std::make_shared<const std::vector<store::NodeRecord>>(std::move(nodes));
     QVD_CO_TRY(question.vm_properties, co_await store.properties(Owner::vm, record.vm.id.value()));
     QVD_CO_TRY(question.user_properties,
                co_await store.properties(Owner::user, record.vm.user.value()));
@@ -59,9 +60,9 @@ Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> b
     const VmId vm = record.vm.id;
     for (int attempt = 1;; ++attempt) {
         QVD_CO_TRY(plugin::PlacementQuestion question, co_await question_of(store, record));
-        const std::vector<store::NodeRecord> nodes = question.candidates;
+        const auto nodes = question.candidates;
         QVD_CO_TRY(const std::size_t chosen, co_await balancer->choose(std::move(question)));
-        const store::NodeRecord& node = nodes.at(chosen);
+        const store::NodeRecord& node = nodes->at(chosen);
         const auto ordered = co_await store.order_start(vm, node.node.id);
         if (ordered.ok()) {
             log::info("vm.placed", {{"vm", vm}, {"node", node.node.name}},

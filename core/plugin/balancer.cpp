@@ -33,12 +33,12 @@ public:
 private:
     void add_nodes(Timestamp now) {
         std::size_t properties = 0;
-        for (const store::NodeRecord& node : question_.candidates)
+        for (const store::NodeRecord& node : *question_.candidates)
             properties += node.properties.size();
         // Enough at once: pointers into it must last.
         node_properties_.reserve(properties);
-        nodes_.reserve(question_.candidates.size());
-        for (const store::NodeRecord& node : question_.candidates) {
+        nodes_.reserve(question_.candidates->size());
+        for (const store::NodeRecord& node : *question_.candidates) {
             const qvd_property* const first = node_properties_.data() + node_properties_.size();
             for (const auto& [key, value] : node.properties)
                 node_properties_.push_back(
@@ -131,7 +131,7 @@ asio::awaitable<Result<void>> Balancer::init(std::shared_ptr<const Inventory> in
 }
 
 asio::awaitable<Result<std::size_t>> Balancer::choose(PlacementQuestion question) {
-    const std::size_t count = question.candidates.size();
+    const std::size_t count = question.candidates->size();
     const std::string vm = question.vm.vm.id.text();
     CallOptions options;
     options.limit = choose_limit;

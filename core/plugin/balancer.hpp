@@ -9,7 +9,8 @@ namespace qvd::plugin {
 struct PlacementQuestion {
     store::VmRecord vm;
     double needed_memory_mib = 0;
-    std::vector<store::NodeRecord> candidates;
+    // Shared, so that neither who asks nor who answers copies the farm.
+    std::shared_ptr<const std::vector<store::NodeRecord>> candidates;
     Properties vm_properties;
     Properties user_properties;
     Properties osf_properties;

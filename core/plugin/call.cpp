@@ -136,6 +136,12 @@ Call& Call::self(qvd_call* raw) {
 
 void Call::run() {
     const auto alive = shared_from_this();
+    if (abandoned_) {
+        // It waited for its turn longer than anybody waited for it: the plugin never hears of it.
+        end(QVD_CANCELLED);
+        returned();
+        return;
+    }
     {
         const std::scoped_lock lock(mutex_);
         kept_ = alive;

@@ -12,6 +12,7 @@ plugin::PlacementQuestion question(std::size_t nodes) {
     plugin::PlacementQuestion asked;
     asked.vm.vm.id = VmId{42};
     asked.needed_memory_mib = 512;
+    std::vector<store::NodeRecord> candidates;
     for (std::size_t i = 0; i < nodes; ++i) {
         store::NodeRecord node;
         node.node.id = NodeId{static_cast<std::int64_t>(i + 1)};
@@ -23,12 +24,13 @@ plugin::PlacementQuestion question(std::size_t nodes) {
         node.runtime.load = {65536, 65536 * part, 16, 1 - part, 64000};
         for (const char* key : {"rack", "zone", "gpu", "owner", "room", "generation"})
             node.properties[key] = "value";
-        asked.candidates.push_back(std::move(node));
+        candidates.push_back(std::move(node));
     }
+    asked.candidates =
+        std::make_shared<const std::vector<store::NodeRecord>>(std::move(candidates));
     return asked;
 }
 
-// The copy of the question that each round needs is not counted: the broker moves its own.
 void decision(benchmark::State& state) {
     PluginRoom room;
     plugin::Balancer balancer(room.make("weighted"));

@@ -28,7 +28,8 @@ PlacementQuestion question() {
     asked.vm.user.login = "bob";
     asked.needed_memory_mib = 512;
     // The second is what the built-in choice takes.
-    asked.candidates = {node(1, 1000, 0.1), node(2, 8000, 0.9), node(3, 2000, 0.2)};
+    asked.candidates = std::make_shared<const std::vector<store::NodeRecord>>(
+        std::vector{node(1, 1000, 0.1), node(2, 8000, 0.9), node(3, 2000, 0.2)});
     asked.vm_properties = {{"vip", "1"}};
     return asked;
 }

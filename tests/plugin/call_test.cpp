@@ -131,28 +131,48 @@ TEST_CASE("completing twice, or with a status that there is not, is misbehaviour
 
 TEST_CASE("at the deadline the waiting ends, the plugin hears cancel(), and no time remains") {
     Bench bench;
-    qvd_call* pending = nullptr;
     std::uint64_t cancelled = 0;
     bench.puppet.cancel = [&](std::uint64_t id) { cancelled = id; };
     const log::Capture log;
-    const Outcome outcome = bench.call(
-        [&](qvd_call* call) -> qvd_status {
-            pending = call;
-            return QVD_PENDING;
-        },
-        within(Milliseconds{5}));
-    CHECK(outcome.timed_out);
-    CHECK(outcome.status == QVD_TIMEOUT);
-    CHECK(outcome.sentence == "the plugin puppet gave no answer within 5 ms");
+    qvd_call* const pending = qvd::testing::left_pending(bench.room, *bench.instance);
     CHECK(cancelled == pending->id);
     CHECK(pending->remaining_ms(pending) == 0);
-    CHECK(log.contains("event=plugin.late"));
+    CHECK(log.contains("event=plugin.late plugin=puppet"));
+    CHECK(log.contains("the plugin puppet gave no answer within "));
     bench.room.turn_until([&] { return bench.room.host.longest_overdue() > Milliseconds{0}; });
     // The answer that comes too late goes nowhere, and is no misbehaviour.
     pending->put(pending, lend("a"), lend("b"));
     pending->complete(pending, QVD_OK);
     CHECK_FALSE(log.contains("plugin.misbehaves"));
     CHECK(bench.room.host.longest_overdue() == Milliseconds{0});
+}
+
+TEST_CASE("a call whose time is up before its turn comes never reaches the plugin") {
+    Bench bench;
+    Signal inside;
+    Signal leave;
+    int done = 0;
+    bool reached = false;
+    const auto count = [&](const std::exception_ptr&, const Outcome&) { ++done; };
+    boost::asio::co_spawn(bench.room.loop,
+                          bench.instance->call({},
+                                               [&](qvd_call*) -> qvd_status {
+                                                   inside.set();
+                                                   return leave.wait() ? QVD_OK : QVD_INTERNAL;
+                                               }),
+                          count);
+    bench.room.turn_until([&] { return inside.is_set(); });
+    const Outcome late = bench.call(
+        [&](qvd_call*) -> qvd_status {
+            reached = true;
+            return QVD_OK;
+        },
+        within(Milliseconds{5}));
+    CHECK(late.timed_out);
+    leave.set();
+    bench.room.turn_until([&] { return done == 1; });
+    CHECK(bench.call([](qvd_call*) -> qvd_status { return QVD_OK; }).status == QVD_OK);
+    CHECK_FALSE(reached);
 }
 
 TEST_CASE("a call that nobody awaits any more is cancelled") {

@@ -124,17 +124,7 @@ TEST_CASE("destroy() comes once the last call has ended, and not on the event lo
     };
     Room room;
     auto instance = room.make(QVD_LOAD_BALANCER, puppet);
-    qvd_call* pending = nullptr;
-    CallOptions options;
-    options.limit = Milliseconds{1};
-    const Outcome outcome = room.call(
-        *instance,
-        [&](qvd_call* call) -> qvd_status {
-            pending = call;
-            return QVD_PENDING;
-        },
-        options);
-    CHECK(outcome.timed_out);
+    qvd_call* const pending = qvd::testing::left_pending(room, *instance);
     instance.reset();
     CHECK_FALSE(destroyed.wait(Milliseconds{50}));
     pending->complete(pending, QVD_OK);
@@ -154,17 +144,7 @@ TEST_CASE("what a plugin throws from create(), destroy() or cancel() goes no fur
     {
         Room room;
         auto instance = room.make(QVD_LOAD_BALANCER, puppet);
-        CallOptions options;
-        options.limit = Milliseconds{1};
-        qvd_call* pending = nullptr;
-        CHECK(room.call(
-                      *instance,
-                      [&](qvd_call* call) -> qvd_status {
-                          pending = call;
-                          return QVD_PENDING;
-                      },
-                      options)
-                  .timed_out);
+        qvd_call* const pending = qvd::testing::left_pending(room, *instance);
         pending->complete(pending, QVD_CANCELLED);
         instance.reset();
         CHECK(destroyed.wait());

@@ -17,6 +17,7 @@
 #include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <optional>
@@ -125,6 +126,25 @@ public:
         return run(instance.call(std::move(options), std::move(function)));
     }
 };
+
+// A call that the instance has begun, that is pending, and for which nobody waits any more.
+inline qvd_call* left_pending(Room& room, plugin::Instance& instance) {
+    for (Milliseconds limit{10};; limit *= 2) {
+        auto begun = std::make_shared<std::atomic<qvd_call*>>(nullptr);
+        plugin::CallOptions options;
+        options.limit = limit;
+        const plugin::Outcome outcome = room.call(
+            instance,
+            [begun](qvd_call* call) -> qvd_status {
+                *begun = call;
+                return QVD_PENDING;
+            },
+            options);
+        REQUIRE(outcome.timed_out);
+        // On a busy machine the time may be up before its turn came: then it never began.
+        if (qvd_call* const pending = *begun) return pending;
+    }
+}
 
 inline std::string text(qvd_str raw) {
     return std::string(raw.data, raw.length);

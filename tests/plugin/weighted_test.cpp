@@ -30,7 +30,7 @@ std::array<int, 3> choices(const std::string& weights, std::vector<store::NodeRe
     std::array<int, 3> counts{};
     for (int i = 0; i < times; ++i) {
         PlacementQuestion asked;
-        asked.candidates = nodes;
+        asked.candidates = std::make_shared<const std::vector<store::NodeRecord>>(nodes);
         ++counts.at(room.run(balancer.choose(std::move(asked))).value());
     }
     return counts;
