@@ -68,8 +68,8 @@ Result<bool> Filter::matches(const Row& row, const Properties& properties) const
             continue;
         }
         const std::string name = row.find(key) != nullptr ? key : canonical(key);
-        const bool any = std::ranges::any_of(row.cells(), [&](const Cell& cell) {
-            return cell.key == name && value_matches(pattern, cell);
+        const bool any = std::ranges::any_of(row.cells(), [&, &wanted = pattern](const Cell& cell) {
+            return cell.key == name && value_matches(wanted, cell);
         });
         if (!any) return false;
     }

@@ -262,8 +262,8 @@ TEST_CASE("the keys that all programs share are declared without contradiction")
     CHECK(all.get(path_storage_images) == "/x/images");
     CHECK(all.get(log_filename) == "/var/log/qvd.log");
     CHECK(all.setting("database.password")->shown() == "********");
-    for (const auto& [key, declaration] : set->all())
-        CHECK_MESSAGE(!declaration.meaning.empty(), key);
+    for (const auto& declared : set->all())
+        CHECK_MESSAGE(!declared.second.meaning.empty(), declared.first);
 }
 
 TEST_CASE("log4perl's two keys select syslog and level") {

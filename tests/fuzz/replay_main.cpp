@@ -39,7 +39,8 @@ std::string vary(std::string bytes, const std::string& other, std::mt19937& gene
                 break;
             default:
                 if (!bytes.empty())
-                    bytes[at] = static_cast<char>(bytes[at] ^ (1U << generator() % 8));
+                    bytes[at] = static_cast<char>(static_cast<unsigned char>(bytes[at]) ^
+                                                  (1U << generator() % 8));
         }
     }
     return bytes;

@@ -74,10 +74,11 @@ TEST_CASE("a concurrent plugin gets several calls at once in one instance") {
 }
 
 TEST_CASE("a [loop] function runs on the event loop's thread, and on a worker's if it may block") {
-    for (const auto& [file, on_loop] : {std::pair{"puppet", true},
+    for (const auto& [name, on_loop] : {std::pair{"puppet", true},
                                         {"puppet-concurrent", true},
                                         {"puppet-instance", true},
                                         {"puppet-blocking", false}}) {
+        const std::string file = name;
         CAPTURE(file);
         Room room;
         const auto instance = room.registry.make(QVD_LOAD_BALANCER, file).value();

@@ -43,7 +43,8 @@ TEST_CASE("every key of the sample exists, and every value would do") {
 TEST_CASE("the sample shows the defaults") {
     const auto set = keys();
     const config::Properties sample = all_settings();
-    for (const auto& [key, entry] : sample.entries()) {
+    for (const auto& [name, entry] : sample.entries()) {
+        const std::string& key = name;
         const config::Declaration* const declared = set->find(key);
         REQUIRE_MESSAGE(declared != nullptr, key);
         // Without a default there is nothing to show; this one is an example.

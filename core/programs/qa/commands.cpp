@@ -64,7 +64,8 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
             return wrong("the parameter " + std::string(parameter.name) + "= is missing");
     for (const auto& [key, value] : line.parameters) {
         const bool known = std::ranges::any_of(
-            command.parameters, [&](const Parameter& parameter) { return parameter.name == key; });
+            command.parameters,
+            [&name = key](const Parameter& parameter) { return parameter.name == name; });
         if (!known && (command.takes & any_parameters) == 0U)
             return wrong("there is no parameter " + text::quoted(key, 64) + " here");
     }
