@@ -1,5 +1,6 @@
 #include "broker/role.hpp"
 
+#include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "broker/broker.hpp"
 #include "broker/spawn.hpp"
@@ -18,14 +19,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Milliseconds beat = net::RoleLink::beat;
-
-// What still waits when the role ends refers to the broker, its store and its plugins.
-class Loop : public asio::io_context {
-public:
-    Loop() : asio::io_context(1) {}
-    // Destroys what waits, while all of that is still there.
-    void end_all() { shutdown(); }
-};
 
 void beat_now(net::RoleLink& link, Broker& broker) {
     net::report::Alive alive;
@@ -80,7 +73,7 @@ asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
 }  // namespace
 
 int run(net::RoleLink link, config::View view, VmAddresses vm_addresses) {
-    Loop loop;
+    EventLoop loop;
     auto store = store::open_postgres(loop.get_executor(), view, store::Role::broker);
     if (!store.ok()) {
         log::error("broker.store", {{"code", store.error().code()}}, store.error().sentence());
@@ -96,6 +89,7 @@ int run(net::RoleLink link, config::View view, VmAddresses vm_addresses) {
     spawn(loop.get_executor(), broker.run());
     log::info("broker.started", {{"instance", link.instance()}}, "");
     loop.run();
+    // What still waits refers to the broker, its store and its plugins.
     loop.end_all();
     log::info("broker.ended", {{"instance", link.instance()}}, "");
     return 0;

@@ -7,6 +7,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -44,6 +45,11 @@ using Response = http::response<http::string_body>;
 long group_id(const std::string& name) {
     const group* const found = ::getgrnam(name.c_str());  // NOLINT(concurrency-mt-unsafe): one loop
     return found == nullptr ? -1 : static_cast<long>(found->gr_gid);
+}
+
+ino_t inode_of(const std::string& path) {
+    struct stat there {};
+    return ::lstat(path.c_str(), &there) == 0 ? there.st_ino : 0;
 }
 
 std::vector<unsigned> groups_of(int socket, const ucred& peer) {
@@ -118,13 +124,22 @@ struct Control::Server : std::enable_shared_from_this<Control::Server> {
     ControlSource source;
     Protocol::acceptor acceptor;
     std::string path;
+    // Of the socket at `path`; 0: none has been bound.
+    ino_t inode = 0;
     long group = -1;
 };
 
 asio::awaitable<void> Control::Server::accept() {
     while (acceptor.is_open()) {
         auto [problem, socket] = co_await acceptor.async_accept(as_pair);
-        if (problem) co_return;
+        if (problem == asio::error::operation_aborted) co_return;
+        if (problem) {
+            // Out of descriptors or memory: that passes.
+            log::warn("control.accept", {}, problem.message());
+            asio::steady_timer pause(executor, std::chrono::seconds(1));
+            (void)co_await pause.async_wait(as_pair);
+            continue;
+        }
         if (!is_allowed(socket.native_handle(), group)) {
             log::warn("control.refused", {}, "only root and the group qvd-admin may ask");
             continue;
@@ -209,6 +224,9 @@ Control::Control(asio::any_io_executor executor, ControlSource source)
 Control::~Control() {
     boost::system::error_code ignored;
     server_->acceptor.close(ignored);
+    // Another hkd may have put its own there since.
+    if (server_->inode != 0 && inode_of(server_->path) == server_->inode)
+        ::unlink(server_->path.c_str());
 }
 
 Result<void> Control::open(const std::string& path, const std::string& group) {
@@ -227,6 +245,7 @@ Result<void> Control::open(const std::string& path, const std::string& group) {
     server_->acceptor.bind(Protocol::endpoint(path), problem);
     ::umask(before);
     if (problem) return failed(problem);
+    server_->inode = inode_of(path);
     if (server_->group >= 0 && ::chown(path.c_str(), 0, static_cast<gid_t>(server_->group)) != 0)
         return errno_error("control.socket", "cannot give " + path + " to the group " + group);
     if (::chmod(path.c_str(), 0660) != 0)

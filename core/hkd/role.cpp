@@ -1,5 +1,6 @@
 #include "hkd/role.hpp"
 
+#include "base/event_loop.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -15,7 +16,6 @@
 #include "store/postgres.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <unistd.h>
@@ -207,7 +207,7 @@ void Role::obey(net::Order order) {
 }  // namespace
 
 int run(net::RoleLink link, config::View view) {
-    asio::io_context loop(1);
+    EventLoop loop;
     auto store = store::open_postgres(loop.get_executor(), view, store::Role::hkd);
     if (!store.ok()) {
         log::error("hkd.store", {{"code", store.error().code()}}, store.error().sentence());
@@ -218,6 +218,8 @@ int run(net::RoleLink link, config::View view) {
     role.begin();
     log::info("hkd.started", {{"instance", link.instance()}}, "");
     loop.run();
+    // What still waits refers to the role, its store and its plugins.
+    loop.end_all();
     log::info("hkd.ended", {{"instance", link.instance()}}, "");
     return role.exit_status();
 }

@@ -4,6 +4,8 @@
 #
 #   node_make                   folders, certificate and node.conf below NODE_DIR, nothing runs yet
 #   node_start                  starts it; sets NODE_PID
+#   node_upgrade                puts another build of its program in place, as a package would
+#   node_runs_upgrade PID       whether that process is of the file that is there now
 #   node_is STATE               whether `qvd-node status` says so
 #   node_role ROLE [READY]      prints the pids of the processes of that role
 #   node_free_worker            prints the pid of an l7r process without sessions
@@ -23,7 +25,9 @@ NODE_BRIDGE=qvdsys0
 node_make() {
     NODE_DIR=$(mktemp -d "${TMPDIR:-/tmp}/qvd-system-XXXXXX") || return 1
     chmod 755 "$NODE_DIR"
-    mkdir "$NODE_DIR/log" "$NODE_DIR/staging" "$NODE_DIR/memory"
+    mkdir "$NODE_DIR/log" "$NODE_DIR/staging" "$NODE_DIR/memory" "$NODE_DIR/bin"
+    # Of its own, so that a package upgrade can be played; what it starts beside itself is the build's.
+    cp "$QVD_BIN/qvd-node" "$NODE_DIR/bin/" || return 1
     # Its database needs no disk; a busy one would make each commit wait.
     mount -t tmpfs -o size=512m,mode=755 qvd-test "$NODE_DIR/memory" || return 1
     NODE_PORT=8443
@@ -56,12 +60,20 @@ CONF
 }
 
 node_start() {
-    "$QVD_BIN/qvd-node" -c "$NODE_DIR/node.conf" >>"$NODE_DIR/node.out" 2>&1 </dev/null &
+    "$NODE_DIR/bin/qvd-node" -c "$NODE_DIR/node.conf" >>"$NODE_DIR/node.out" 2>&1 </dev/null &
     NODE_PID=$!
 }
 
+# The same code, but not the same bytes: what follows the sections of an ELF file is nobody's.
+node_upgrade() {
+    cp "$NODE_DIR/bin/qvd-node" "$NODE_DIR/bin/qvd-node.new" &&
+        echo upgraded >>"$NODE_DIR/bin/qvd-node.new" &&
+        mv "$NODE_DIR/bin/qvd-node.new" "$NODE_DIR/bin/qvd-node"
+}
+node_runs_upgrade() { [ -n "$1" ] && [ "/proc/$1/exe" -ef "$NODE_DIR/bin/qvd-node" ]; }
+
 qa() { timeout 60 "$QVD_BIN/qa" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>"$NODE_DIR/qa.err"; }
-qvd_node() { timeout 90 "$QVD_BIN/qvd-node" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>>"$NODE_DIR/node.out"; }
+qvd_node() { timeout 90 "$NODE_DIR/bin/qvd-node" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>>"$NODE_DIR/node.out"; }
 
 node_status() { qvd_node status --json; }
 node_is() { node_status | grep -q "\"state\":\"$1\""; }
@@ -95,16 +107,18 @@ vm_field() {
 vm_is() { [ "$(vm_field "$1" state)" = "$2" ]; }
 vm_session_is() { [ "$(vm_field "$1" user_state)" = "$2" ]; }
 
+# Of all hierarchies, and with the cgroups below.
+cgroup_processes() {
+    find /sys/fs/cgroup -path "*/$1*/cgroup.procs" -exec cat {} + 2>/dev/null | sort -nu
+}
 vm_cgroup() { echo "lxc.payload.$NODE_CONTAINER$1"; }
 vm_init() {
-    local pid file
-    for file in /sys/fs/cgroup{,/unified,/systemd}/"$(vm_cgroup "$1")"/cgroup.procs; do
-        [ -r "$file" ] || continue
-        while read -r pid; do
-            # It alone has the number 1 in the container.
-            grep -q '^NSpid:.*[[:space:]]1$' "/proc/$pid/status" 2>/dev/null && echo "$pid" && return
-        done <"$file"
-    done
+    local pid
+    # It alone has the number 1 in the container; it may have moved to a cgroup of its own below.
+    while read -r pid; do
+        grep -q '^NSpid:.*[[:space:]]1$' "/proc/$pid/status" 2>/dev/null && echo "$pid" && return
+    done < <(cgroup_processes "$(vm_cgroup "$1")")
+    echo "no process 1 of VM $1 is there" >&2
     return 1
 }
 in_vm() {
@@ -144,7 +158,7 @@ node_leftovers() {
     ip -o link show | grep -o -e "qsys[0-9]*@[^:]*" -e "$NODE_BRIDGE:" | sed 's/^/link /'
     nft list tables | grep -w qvd
     # The test runs in a world of its own: whatever here is one of QVD's is the node's.
-    ps -eo pid,user,args | grep -E "^ *[0-9]+ +(qvd-[^ ]*|[^ ]+ +$QVD_BIN/(qvd-node|qvd-lxc))|postgres" | grep -v grep
+    ps -eo pid,user,args | grep -E "^ *[0-9]+ +(qvd-[^ ]*|[^ ]+ +($NODE_DIR/bin/qvd-node|$QVD_BIN/qvd-lxc))|postgres" | grep -v grep
     ls "$NODE_DIR"/run/*.sock "$NODE_DIR"/run/qvd-node.pid 2>/dev/null
 }
 node_left_nothing() { [ -z "$(node_leftovers)" ]; }
@@ -153,9 +167,9 @@ node_left_nothing() { [ -z "$(node_leftovers)" ]; }
 node_remove() {
     local at
     [ -n "${NODE_DIR:-}" ] || return
-    node_kill "${NODE_PID:-}" "$(vm_init 1)" "$(vm_init 2)"
+    node_kill "${NODE_PID:-}" "$(vm_init 1 2>/dev/null)" "$(vm_init 2 2>/dev/null)"
     # shellcheck disable=SC2046  # one argument a process
-    node_kill $(ps -eo pid,args | awk -v bin="$QVD_BIN/" 'index($2, bin) == 1 || $2 ~ /postgres$/ { print $1 }')
+    node_kill $(ps -eo pid,args | awk -v build="$QVD_BIN/" -v own="$NODE_DIR/" 'index($2, build) == 1 || index($2, own) == 1 || $2 ~ /postgres$/ { print $1 }')
     rig_until 5 no_cgroup_is_busy
     find /sys/fs/cgroup -maxdepth 8 -depth -type d -path "*lxc.*.$NODE_CONTAINER*" -exec rmdir {} \; 2>/dev/null
     if [ -n "${RIG_KEEP:-}" ]; then
@@ -172,4 +186,4 @@ node_kill() {
         [ "${pid:-0}" -gt 1 ] && kill -KILL "$pid" 2>/dev/null
     done
 }
-no_cgroup_is_busy() { [ -z "$(cat /sys/fs/cgroup/*/lxc.*."$NODE_CONTAINER"*/cgroup.procs 2>/dev/null)" ]; }
+no_cgroup_is_busy() { [ -z "$(cgroup_processes "lxc.*.$NODE_CONTAINER")" ]; }

@@ -118,7 +118,7 @@ a_new_node_says_what_it_needs() {
     node_start
     check "a new node starts, with a database of its own" within 40 node_status_answers || give_up
     check "and says that it is unconfigured" within 20 log_has unconfigured
-    check "without a certificate nobody is served" not ping_is 200
+    FETCH_SECONDS=3 check "without a certificate nobody is served" not ping_is 200
     check "its status says so, too" bash -c "grep -q unconfigured <<<'$(node_status)'"
     check "qa config ssl is accepted" qa config ssl cert="$NODE_DIR/cert.pem" key="$NODE_DIR/key.pem"
     check "and used at once" within 15 ping_is 200 || give_up
@@ -281,11 +281,17 @@ the_node_takes_news() {
     with_session || return
     local broker hkd
     broker=$(node_role broker) hkd=$(node_role hkd)
+    check "a package upgrade replaces the program" node_upgrade
+    check "which changes nothing yet" not node_runs_upgrade "$NODE_PID"
     check "qvd-node reload succeeds" qvd_node reload
     check "the node's process is the same" kill -0 "$NODE_PID"
     check "its pid file, too" test "$(<"$NODE_DIR/run/qvd-node.pid")" = "$NODE_PID"
     check "the broker is a new one" within 20 node_role_is_new broker "$broker"
     check "so is hkd" within 20 node_role_is_new hkd "$hkd"
+    check "the supervisor is of the new program" node_runs_upgrade "$NODE_PID"
+    check "so is the broker" node_runs_upgrade "$(node_role broker)"
+    check "and hkd" node_runs_upgrade "$(node_role hkd)"
+    check "and whoever takes new connections" within 10 node_runs_upgrade "$(node_role l7r | head -n 1)"
     check "the session lives on" lives '#808080'
     check "logins work" within 5 login_works "$bob"
     check "the VM is still running" within 10 vm_is 1 running
@@ -308,8 +314,15 @@ the_supervisor_dies() {
 }
 
 # Whether a TCP connection from inside a VM succeeds; the target is proved to listen from outside.
-vm_reaches() { in_vm "$1" bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null; }
-vm_cannot_reach() { ! timeout 3 nsenter -t "$(vm_init "$1")" -n bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null; }
+vm_reaches() {
+    local init
+    init=$(vm_init "$1") && timeout 3 nsenter -t "$init" -n bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null
+}
+vm_cannot_reach() { vm_init "$1" >/dev/null && ! vm_reaches "$@"; }
+vm_cannot_ping() {
+    local init
+    init=$(vm_init "$1") && ! nsenter -t "$init" -n ping -q -c 1 -W 2 "$2" >/dev/null
+}
 here_reaches() { timeout 3 bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
 users_are_apart() {
     check "bob's VM runs" within 60 vm_is 2 running || return
@@ -317,14 +330,18 @@ users_are_apart() {
     one=$(vm_field 1 address) two=$(vm_field 2 address)
     check "the node reaches bob's agent" here_reaches "$two" 3030
     check "the node's own port is open here" here_reaches "$NODE_NET.1" "$NODE_PORT"
-    check "alice's VM reaches itself" not vm_cannot_reach 1 "$one" 3030
-    check "bob's VM reaches itself" not vm_cannot_reach 2 "$two" 3030
+    check "alice's VM reaches itself" vm_reaches 1 "$one" 3030
+    check "bob's VM reaches itself" vm_reaches 2 "$two" 3030
     check "alice's VM cannot reach bob's agent" vm_cannot_reach 1 "$two" 3030
     check "nor bob's hers" vm_cannot_reach 2 "$one" 3030
-    check "nor his display" vm_cannot_reach 1 "$two" 4100
+    nsenter -t "$(vm_init 2)" -n python3 -m http.server 4100 >/dev/null 2>&1 &
+    local listener=$!
+    check "a program of bob's listens where his display would" within 10 here_reaches "$two" 4100
+    check "which alice's VM cannot reach" vm_cannot_reach 1 "$two" 4100
+    kill "$listener" && wait "$listener" 2>/dev/null
     check "nor the node's port" vm_cannot_reach 1 "$NODE_NET.1" "$NODE_PORT"
-    check "nor anything of the node by ping" not in_vm 1 ping -q -c 1 -W 2 "$NODE_NET.1" >/dev/null
-    check "nor bob's VM by ping" not in_vm 1 ping -q -c 1 -W 2 "$two" >/dev/null
+    check "nor anything of the node by ping" vm_cannot_ping 1 "$NODE_NET.1"
+    check "nor bob's VM by ping" vm_cannot_ping 1 "$two"
     check "bob's processes are not to be seen from alice's VM" test "$(in_vm 1 pgrep -c -x qvd-vma)" = 1
 }
 
