@@ -159,7 +159,7 @@ Result<Value> decode_body(std::string_view body) {
     const auto sentence = reader.raw();
     if (!sentence) return no_answer(body);
     const std::string said = scalar(*sentence).text;
-    const bool busy = said.starts_with("Can't connect to X session in state connected");
+    const bool busy = said == busy_sentence || said.starts_with(passing_sentence);
     return Error{ErrorKind::conflict, busy ? "agent.session_busy" : "agent.refused",
                  said.empty() ? "the agent refuses without saying why" : said};
 }

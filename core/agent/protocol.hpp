@@ -93,9 +93,9 @@ std::string encode_null();
 // The method failed; goes out with status 200, too.
 std::string encode_failure(std::string_view sentence);
 
-// Errors: agent.refused with the agent's own sentence (agent.session_busy if it says that another
-// client still holds the session and that trying again soon will do); agent.answer for anything
-// that is no SimpleRPC answer.
+// Errors: agent.refused with the agent's own sentence (agent.session_busy if it says that the session
+// is on its way from one state to another and that trying again soon will do); agent.answer for
+// anything that is no SimpleRPC answer.
 Result<Value> decode_body(std::string_view body);
 
 struct Hello {
@@ -110,5 +110,7 @@ Result<Hello> decode_hello(std::string_view body);
 // What x_start says, here and upstream, while another client is still connected.
 inline constexpr std::string_view busy_sentence =
     "Can't connect to X session in state connected, suspending it, retry later";
+// And how it begins to say that the session is starting, or on its way out; the state follows.
+inline constexpr std::string_view passing_sentence = "Unable to start/resume X session in state ";
 
 }  // namespace qvd::agent

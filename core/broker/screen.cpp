@@ -21,18 +21,18 @@ Error not_available(const std::string& why) {
 
 Async<void> ask_to_start(Context& context, std::shared_ptr<Conversation> client, agent::Peer peer,
                          agent::Parameters parameters) {
-    const std::int64_t retries = context.view.get(x_start_retries);
     // Hooks run before the agent answers; they have their own limit inside the VM.
     const Milliseconds limit = context.view.get(x_start_timeout) + std::chrono::seconds(60);
-    for (std::int64_t attempt = 0;; ++attempt) {
+    const Deadline deadline =
+        Deadline::in(context.clock, busy_retry * context.view.get(x_start_retries));
+    for (;;) {
         const auto started = co_await context.agents.x_start(peer, parameters, limit);
         if (started.ok()) co_return Result<void>{};
         const Error& why = started.error();
-        const bool worth_retrying =
-            why.code() == "agent.session_busy" || why.code() == "agent.unreachable";
-        if (!worth_retrying || attempt >= retries) co_return not_available(why.sentence());
-        QVD_CO_CHECK(co_await client->pause(why.code() == "agent.session_busy" ? busy_retry / 4
-                                                                               : busy_retry));
+        const bool busy = why.code() == "agent.session_busy";
+        if ((!busy && why.code() != "agent.unreachable") || deadline.passed())
+            co_return not_available(why.sentence());
+        QVD_CO_CHECK(co_await client->pause(busy ? busy_retry / 4 : busy_retry));
     }
 }
 

@@ -32,11 +32,13 @@ Async<void> SessionStory::run() {
     request_.trace = client_->holder();
     request_.parameters = target_.parameters;
     QVD_CO_TRY(login_, co_await gate_.identify(client_, request_));
+    times_.done("login_us");
     QVD_CO_CHECK(co_await check_request());
     QVD_CO_CHECK(co_await find_vm(context_, wanted_.vm, login_, request_));
     store::NewSession wanted{wanted_.vm, login_->user, client_->request().client_address, node_,
                              client_->holder()};
     QVD_CO_TRY(const Session session, co_await take_over(context_, client_, std::move(wanted)));
+    times_.done("takeover_us");
     co_return co_await serve(session);
 }
 
@@ -71,10 +73,12 @@ Async<void> SessionStory::connect(Session session) {
     const Deadline deadline = Deadline::in(context_.clock, context_.view.get(vm_start_timeout));
     QVD_CO_CHECK(co_await place(context_, client_, vm, deadline));
     QVD_CO_TRY(const auto record, co_await await_running(context_, client_, vm, deadline));
+    times_.done("vm_us");
     auto chain = context_.authenticators;
     QVD_CO_CHECK(co_await chain->before_connect(login_, request_, record));
     Secret slave_key = random_alphanumeric(slave_key_length);
     QVD_CO_TRY(Properties parameters, co_await session_parameters(slave_key));
+    times_.done("before_connect_us");
     QVD_CO_TRY(Screen screen, co_await start_session(context_, client_, vm, std::move(parameters)));
     co_return co_await hand_over(session, std::move(screen), std::move(slave_key));
 }
@@ -90,19 +94,15 @@ Async<Properties> SessionStory::session_parameters(const Secret& slave_key) {
 }
 
 Async<void> SessionStory::hand_over(Session session, Screen screen, Secret slave_key) {
+    times_.done("agent_us");
     client_->progress("Connecting X session for VM_ID: " + session.vm.text());
     (void)co_await context_.store.count(node_, NodeCounter::nx_attempts, 1);
     QVD_CO_CHECK(co_await client_->link(screen.address, screen.port, link_limit));
     (void)co_await context_.store.count(node_, NodeCounter::nx_ok, 1);
     QVD_CO_CHECK(co_await context_.store.session_connected(session.id));
     client_->progress("Connection established");
-    log::info("session.connected",
-              {{"session", session.id},
-               {"vm", session.vm},
-               {"user", login_->name},
-               {"client", client_->request().client_address},
-               {"trace", request_.trace}},
-              "");
+    times_.done("link_us");
+    log_connected(session);
     const net::Ended ended = co_await client_->relay(std::move(slave_key));
     log::info("session.ended",
               {{"session", session.id},
@@ -113,6 +113,16 @@ Async<void> SessionStory::hand_over(Session session, Screen screen, Secret slave
                {"trace", request_.trace}},
               ended.reason);
     co_return co_await account(ended);
+}
+
+void SessionStory::log_connected(const Session& session) const {
+    log::Fields fields{{"session", session.id},
+                       {"vm", session.vm},
+                       {"user", login_->name},
+                       {"client", client_->request().client_address},
+                       {"trace", request_.trace}};
+    fields.insert(fields.end(), times_.fields().begin(), times_.fields().end());
+    log::info("session.connected", fields, "");
 }
 
 Async<void> SessionStory::account(net::Ended ended) {

@@ -6,13 +6,18 @@
 #include "broker/gate.hpp"
 #include "broker/request.hpp"
 #include "broker/screen.hpp"
+#include "broker/step_times.hpp"
 
 namespace qvd::broker {
 
 class SessionStory {
 public:
     SessionStory(Context& context, Gate& gate, std::shared_ptr<Conversation> client, Target target)
-        : context_(context), gate_(gate), client_(std::move(client)), target_(std::move(target)) {}
+        : context_(context),
+          gate_(gate),
+          client_(std::move(client)),
+          target_(std::move(target)),
+          times_(context.clock) {}
 
     // Returns when the relay is over, or with the Error that the client is to be told.
     Async<void> run();
@@ -23,6 +28,7 @@ private:
     Async<void> connect(Session session);
     Async<Properties> session_parameters(const Secret& slave_key);
     Async<void> hand_over(Session session, Screen screen, Secret slave_key);
+    void log_connected(const Session& session) const;
     Async<void> account(net::Ended ended);
 
     Context& context_;
@@ -33,6 +39,7 @@ private:
     ConnectParameters wanted_;
     std::shared_ptr<plugin::Login> login_;
     plugin::LoginRequest request_;
+    StepTimes times_;
 };
 
 }  // namespace qvd::broker

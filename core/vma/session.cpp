@@ -18,7 +18,7 @@ namespace {
 
 Error wrong_state(agent::XState state) {
     return {ErrorKind::conflict, "vma.session.state",
-            "Unable to start/resume X session in state " + std::string(agent::to_string(state)) +
+            std::string(agent::passing_sentence) + std::string(agent::to_string(state)) +
                 ", try again in a few minutes"};
 }
 

@@ -56,6 +56,8 @@ TEST_CASE("a failed method gives the agent's own sentence") {
     CHECK(refused.error().code() == "agent.refused");
     CHECK(refused.error().sentence() == "the home is full");
     CHECK(decode_body(encode_failure(busy_sentence)).error().code() == "agent.session_busy");
+    const std::string passing = std::string(passing_sentence) + "stopping, try again";
+    CHECK(decode_body(encode_failure(passing)).error().code() == "agent.session_busy");
 }
 
 TEST_CASE("what is no answer is called so and not guessed at") {

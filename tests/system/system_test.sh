@@ -4,44 +4,11 @@
 #   system_test.sh
 # QVD_BIN, QVD_PLUGINS: the built programs and plugins. QVD_TEST_IMAGE: an archive that
 # qvd-image-build made of etc/images/debian-minimal.yaml. RIG_KEEP=1 keeps the folders.
-#
-# It runs in a world of its own (network, processes, mounts), so that the node's bridge, firewall
-# and port are nobody else's, and nothing survives it.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/display/rig.sh"
-. "$here/node.sh"
+. "$here/world.sh"
 
-skip() { echo "skipped: $*"; exit 77; }
-needs() {
-    local program
-    [ "$(id -u)" = 0 ] || skip "only root can start containers here"
-    [ -x "${QVD_BIN:-}/qvd-node" ] || skip "QVD_BIN names no folder with a built qvd-node"
-    [ -d "${QVD_PLUGINS:-}" ] || skip "QVD_PLUGINS names no folder of built plugins"
-    [ -r "${QVD_TEST_IMAGE:-}" ] || skip "QVD_TEST_IMAGE names no image (qvd-image-build makes one)"
-    [ -z "$(rig_missing)" ] || skip "not installed: $(rig_missing)"
-    for program in lxc-start nft ip curl openssl nsenter unshare busybox; do
-        command -v "$program" >/dev/null || skip "not installed: $program"
-    done
-    for program in qvd-l7r qvd-broker qvd-db; do
-        id "$program" >/dev/null 2>&1 || skip "there is no user $program (tests/run makes it)"
-    done
-}
-if [ -z "${QVD_SYSTEM_TEST_INSIDE:-}" ]; then
-    needs
-    apart=(unshare -n -m -p --fork --kill-child --mount-proc --propagation private)
-    "${apart[@]}" ip link set lo up || skip "no network, process and mount namespaces can be made"
-    # Not exec: the test proper is process 1 of its world.
-    QVD_SYSTEM_TEST_INSIDE=1 "${apart[@]}" bash "$0" "$@"
-    exit
-fi
-# liblxc looks for bridges in sysfs, which shows the network of who mounted it.
-own_sysfs() {
-    local kept
-    kept=$(mktemp -d) && mount --rbind /sys/fs/cgroup "$kept" && mount -t sysfs sysfs /sys &&
-        mount --rbind "$kept" /sys/fs/cgroup && umount -l "$kept" && rmdir "$kept"
-}
-ip link set lo up && own_sysfs || skip "no network with its sysfs can be made"
+enter_world "$0" "$@"
 
 passed=0
 failures=()
