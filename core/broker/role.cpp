@@ -23,7 +23,9 @@ constexpr Milliseconds beat = net::RoleLink::beat;
 void beat_now(net::RoleLink& link, Broker& broker) {
     net::report::Alive alive;
     alive.load = static_cast<std::uint32_t>(broker.load());
-    alive.overdue_ms = static_cast<std::uint32_t>(broker.host().longest_overdue().count());
+    const plugin::Overdue overdue = broker.host().longest_overdue();
+    alive.overdue_ms = static_cast<std::uint32_t>(overdue.by.count());
+    alive.overdue_call = overdue.call;
     (void)link.send(alive);
 }
 

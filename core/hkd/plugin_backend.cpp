@@ -74,7 +74,7 @@ Async<void> PluginBackend::collect(std::vector<std::string> keep_uuids) {
         std::vector<std::string> keep = keep_uuids;
         const Result<void> collected = co_await one->collect(std::move(keep), survey_limit);
         // What cannot be cleaned up now is in the way of one VM at most, not of the node.
-        if (!collected.ok() && collected.error().kind() != ErrorKind::unsupported)
+        if (!collected.ok())
             log::warn("hypervisor.not_collected", {{"plugin", name}}, collected.error().sentence());
     }
     co_return Result<void>{};
@@ -98,9 +98,7 @@ Async<void> PluginBackend::prepare_image(ImagePlan image, Deadline deadline, Pro
     };
     const auto prepared =
         co_await one->prepare_image(std::move(spec), std::move(tell), deadline.remaining());
-    // Optional: a backend without it has nothing to prepare.
-    if (!prepared.ok() && prepared.error().kind() != ErrorKind::unsupported)
-        co_return prepared.error();
+    if (!prepared.ok()) co_return prepared.error();
     co_return Result<void>{};
 }
 

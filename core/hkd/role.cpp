@@ -165,7 +165,9 @@ asio::awaitable<void> Role::beat() {
         net::report::Alive alive;
         if (const Vms* const vms = node_.vms())
             alive.load = static_cast<std::uint32_t>(vms->size());
-        alive.overdue_ms = static_cast<std::uint32_t>(host_.longest_overdue().count());
+        const plugin::Overdue overdue = host_.longest_overdue();
+        alive.overdue_ms = static_cast<std::uint32_t>(overdue.by.count());
+        alive.overdue_call = overdue.call;
         (void)link_.send(alive);
         co_await schedule_.sleep(net::RoleLink::beat / 2);
     }

@@ -106,9 +106,11 @@ Authenticators::Async<std::shared_ptr<const LentVmEntry>> Authenticators::lend(s
 asio::awaitable<Authenticators::Answer> Authenticators::ask(std::shared_ptr<Instance> plugin,
                                                             std::shared_ptr<Login> login,
                                                             LoginRequest request,
-                                                            unsigned may_answer, Body body) {
+                                                            unsigned may_answer,
+                                                            std::string_view function, Body body) {
     const auto collected = std::make_shared<Collected>();
     CallOptions options;
+    options.function = function;
     options.limit = call_limit;
     options.trace = request.trace;
     options.collect = [collected, may_answer](qvd_kind kind, const void* record) {
@@ -118,10 +120,10 @@ asio::awaitable<Authenticators::Answer> Authenticators::ask(std::shared_ptr<Inst
     const auto* table = plugin->table<qvd_authenticator>();
     void* self = plugin->self();
     Answer answer;
-    Call::Function function = [table, self, lent, body = std::move(body)](qvd_call* call) {
+    Call::Function asked = [table, self, lent, body = std::move(body)](qvd_call* call) {
         return body(table, self, lent->raw(), call);
     };
-    answer.outcome = co_await plugin->call(std::move(options), std::move(function));
+    answer.outcome = co_await plugin->call(std::move(options), std::move(asked));
     if (answer.outcome.status != QVD_OK) co_return answer;
     if (collected->user) login->user = *collected->user;
     if (collected->name) login->name = *collected->name;
@@ -138,7 +140,8 @@ Authenticators::Async<void> Authenticators::normalise(std::shared_ptr<Login> log
         if (!plugin->has(&qvd_authenticator::normalise_login)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* lent,
                        qvd_call* call) { return table->normalise_login(self, lent, call); };
-        const Answer answer = co_await ask(plugin, login, request, identities, std::move(body));
+        const Answer answer =
+            co_await ask(plugin, login, request, identities, "normalise_login", std::move(body));
         if (!goes_on(answer.outcome.status)) co_return refusal(answer.outcome, plugin->name());
     }
     co_return Result<void>{};
@@ -153,7 +156,8 @@ Authenticators::Async<Secret> Authenticators::split(std::shared_ptr<Login> login
                            qvd_call* call) {
             return table->split(self, who, {lent->reveal().data(), lent->reveal().size()}, call);
         };
-        const Answer answer = co_await ask(plugin, login, request, two_factors, std::move(body));
+        const Answer answer =
+            co_await ask(plugin, login, request, two_factors, "split", std::move(body));
         // Who cannot tell whether there is a second factor must not be passed over.
         if (!goes_on(answer.outcome.status)) co_return refusal(answer.outcome, plugin->name());
         if (answer.outcome.status != QVD_OK) continue;
@@ -189,7 +193,9 @@ Authenticators::Async<void> Authenticators::until_one_says_yes(std::shared_ptr<L
             return second ? table->second_factor(self, who, credentials->secret, call)
                           : table->authenticate(self, who, credentials.get(), call);
         };
-        const Answer answer = co_await ask(plugin, login, request, identities, std::move(body));
+        const Answer answer =
+            co_await ask(plugin, login, request, identities,
+                         second ? "second_factor" : "authenticate", std::move(body));
         const qvd_status status = answer.outcome.status;
         if (status == QVD_OK) co_return Result<void>{};
         if (!answer.outcome.sentence.empty())
@@ -230,7 +236,8 @@ Authenticators::Async<void> Authenticators::after_login(std::shared_ptr<Login> l
         if (!plugin->has(&qvd_authenticator::after_login)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* who,
                        qvd_call* call) { return table->after_login(self, who, call); };
-        const Answer answer = co_await ask(plugin, login, request, identities, std::move(body));
+        const Answer answer =
+            co_await ask(plugin, login, request, identities, "after_login", std::move(body));
         if (!goes_on(answer.outcome.status)) co_return refusal(answer.outcome, plugin->name());
     }
     co_return Result<void>{};
@@ -242,7 +249,8 @@ Authenticators::Async<std::optional<std::vector<ListedVm>>> Authenticators::list
         if (!plugin->has(&qvd_authenticator::before_list_vms)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* who,
                        qvd_call* call) { return table->before_list_vms(self, who, call); };
-        const Answer answer = co_await ask(plugin, login, request, no_record, std::move(body));
+        const Answer answer =
+            co_await ask(plugin, login, request, no_record, "before_list_vms", std::move(body));
         if (!goes_on(answer.outcome.status))
             co_return to_error(answer.outcome, "vm.list_refused", plugin->name());
     }
@@ -250,7 +258,8 @@ Authenticators::Async<std::optional<std::vector<ListedVm>>> Authenticators::list
         if (!plugin->has(&qvd_authenticator::list_vms)) continue;
         Body body = [](const qvd_authenticator* table, void* self, const qvd_login* who,
                        qvd_call* call) { return table->list_vms(self, who, call); };
-        Answer answer = co_await ask(plugin, login, request, vm_entries, std::move(body));
+        Answer answer =
+            co_await ask(plugin, login, request, vm_entries, "list_vms", std::move(body));
         if (answer.outcome.status == QVD_OK)
             co_return std::optional<std::vector<ListedVm>>(std::move(answer.listed));
         if (answer.outcome.status != QVD_DECLINED)
@@ -272,7 +281,8 @@ Authenticators::Async<void> Authenticators::allow_access(std::shared_ptr<Login> 
                             qvd_call* call) {
             return table->allow_access(self, who, entry->raw(), call);
         };
-        const Answer answer = co_await ask(plugin, login, request, no_record, std::move(body));
+        const Answer answer =
+            co_await ask(plugin, login, request, no_record, "allow_access", std::move(body));
         if (answer.outcome.status == QVD_OK) co_return Result<void>{};
         if (!answer.outcome.sentence.empty()) sentence = answer.outcome.sentence;
     }
@@ -289,7 +299,8 @@ Authenticators::Async<void> Authenticators::before_connect(std::shared_ptr<Login
                             qvd_call* call) {
             return table->before_connect(self, who, entry->raw(), call);
         };
-        const Answer answer = co_await ask(plugin, login, request, no_record, std::move(body));
+        const Answer answer =
+            co_await ask(plugin, login, request, no_record, "before_connect", std::move(body));
         if (!goes_on(answer.outcome.status))
             co_return to_error(answer.outcome, "connect.refused", plugin->name());
     }

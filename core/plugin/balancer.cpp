@@ -124,6 +124,7 @@ asio::awaitable<Result<void>> Balancer::init(std::shared_ptr<const Inventory> in
     const auto* table = instance_->table<qvd_load_balancer>();
     void* self = instance_->self();
     CallOptions options;
+    options.function = "init";
     Call::Function body = shows(table, self, inventory);
     const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "plugin.init", name());
@@ -134,6 +135,7 @@ asio::awaitable<Result<std::size_t>> Balancer::choose(PlacementQuestion question
     const std::size_t count = question.candidates->size();
     const std::string vm = question.vm.vm.id.text();
     CallOptions options;
+    options.function = "choose";
     options.limit = choose_limit;
     options.trace = question.trace;
     const Chosen chosen = std::make_shared<std::optional<std::uint64_t>>();

@@ -35,6 +35,7 @@ std::string_view status_name(qvd_status status);
 
 // What a caller wants of a call besides its outcome.
 struct CallOptions {
+    std::string function;  // of the interface, for the log: "start"
     Milliseconds limit{10'000};
     std::string trace;
     // Copies a typed record; false if its kind does not belong here (misbehaviour). Called on the
@@ -55,6 +56,8 @@ public:
     [[nodiscard]] std::uint64_t id() const { return raw_.call.id; }
     [[nodiscard]] const std::string& plugin() const { return plugin_; }
     [[nodiscard]] const std::string& trace() const { return options_.trace; }
+    // "lxc-unionfs: start".
+    [[nodiscard]] std::string what() const { return plugin_ + ": " + options_.function; }
 
     // Runs the function on this thread; nothing escapes it. From here until its end the call keeps
     // itself and what it lends alive, whoever still waits for it.

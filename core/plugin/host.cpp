@@ -71,12 +71,15 @@ void Host::watch(std::weak_ptr<const Call> call) {
     calls_.push_back(std::move(call));
 }
 
-Milliseconds Host::longest_overdue() const {
+Overdue Host::longest_overdue() const {
     const std::scoped_lock lock(mutex_);
-    std::int64_t longest = 0;
-    for (const std::weak_ptr<const Call>& call : calls_)
-        if (const auto alive = call.lock()) longest = std::max(longest, alive->overdue_ms());
-    return Milliseconds{longest};
+    Overdue longest;
+    for (const std::weak_ptr<const Call>& call : calls_) {
+        const auto alive = call.lock();
+        const Milliseconds by{alive ? alive->overdue_ms() : 0};
+        if (by > longest.by) longest = {by, alive->what()};
+    }
+    return longest;
 }
 
 Result<std::shared_ptr<Metric>> Host::define_metric(std::string name, std::string meaning,

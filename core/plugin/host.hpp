@@ -51,6 +51,12 @@ private:
     bool closed_ = false;
 };
 
+// The call that is furthest past its deadline; `by` 0: none is past it.
+struct Overdue {
+    Milliseconds by{0};
+    std::string call;
+};
+
 // Made once by a role, before its first plugin; outlives all of them.
 class Host {
 public:
@@ -87,7 +93,7 @@ public:
 
     // The calls under way: for the supervisor's watch over stuck ones.
     void watch(std::weak_ptr<const Call> call);
-    [[nodiscard]] Milliseconds longest_overdue() const;
+    [[nodiscard]] Overdue longest_overdue() const;
 
     Result<std::shared_ptr<Metric>> define_metric(std::string name, std::string meaning,
                                                   qvd_metric_type type);

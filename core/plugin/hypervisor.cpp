@@ -52,8 +52,9 @@ Error no_answer(const std::string& name) {
             "the hypervisor " + name + " said that it succeeded but handed nothing back"};
 }
 
-CallOptions within(Milliseconds limit, std::string trace = {}) {
+CallOptions within(Milliseconds limit, std::string_view function, std::string trace = {}) {
     CallOptions options;
+    options.function = function;
     options.limit = limit;
     options.trace = std::move(trace);
     return options;
@@ -109,7 +110,7 @@ Hypervisor::Async<void> Hypervisor::collect(std::vector<std::string> keep_uuids,
     const auto keep = std::make_shared<const LentTexts>(std::move(keep_uuids));
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "collect");
     Call::Function body = [table, self, keep](qvd_call* call) {
         return table->collect(self, keep->raw(), call);
     };
@@ -119,7 +120,7 @@ Hypervisor::Async<void> Hypervisor::collect(std::vector<std::string> keep_uuids,
 }
 
 Hypervisor::Async<std::vector<VmStatus>> Hypervisor::survey(Milliseconds limit) {
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "survey");
     const auto found =
         collect_into(options, QVD_KIND_VM_STATUS, QVD_LEAST(qvd_vm_status, state), &vm_status);
     const auto* table = instance_->table<qvd_hypervisor>();
@@ -134,7 +135,7 @@ Hypervisor::Async<ImageStatus> Hypervisor::prepare_image(ImageSpec image, Progre
                                                          Milliseconds limit) {
     if (!instance_->has(&qvd_hypervisor::prepare_image))
         co_return ImageStatus{image.di, image.path, 0};
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "prepare_image");
     options.progress = std::move(progress);
     const auto found = collect_into(options, QVD_KIND_IMAGE_STATUS,
                                     QVD_LEAST(qvd_image_status, unpacked_path), &image_status);
@@ -155,7 +156,7 @@ Hypervisor::Async<void> Hypervisor::remove_image(ImageSpec image, Milliseconds l
     const auto lent = std::make_shared<const LentImage>(std::move(image));
     const auto* table = instance_->table<qvd_hypervisor>();
     void* self = instance_->self();
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "remove_image");
     Call::Function body = [table, self, lent](qvd_call* call) {
         return table->remove_image(self, lent->raw(), call);
     };
@@ -165,7 +166,7 @@ Hypervisor::Async<void> Hypervisor::remove_image(ImageSpec image, Milliseconds l
 }
 
 Hypervisor::Async<VmStatus> Hypervisor::start(VmSpec vm, Milliseconds limit, std::string trace) {
-    CallOptions options = within(limit, std::move(trace));
+    CallOptions options = within(limit, "start", std::move(trace));
     const auto found =
         collect_into(options, QVD_KIND_VM_STATUS, QVD_LEAST(qvd_vm_status, state), &vm_status);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::start, std::move(vm), std::move(options)));
@@ -174,17 +175,17 @@ Hypervisor::Async<VmStatus> Hypervisor::start(VmSpec vm, Milliseconds limit, std
 }
 
 Hypervisor::Async<void> Hypervisor::stop(VmSpec vm, Milliseconds limit) {
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "stop");
     co_return co_await vm_call(&qvd_hypervisor::stop, std::move(vm), std::move(options));
 }
 
 Hypervisor::Async<void> Hypervisor::destroy_vm(VmSpec vm, Milliseconds limit) {
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "destroy_vm");
     co_return co_await vm_call(&qvd_hypervisor::destroy_vm, std::move(vm), std::move(options));
 }
 
 Hypervisor::Async<VmStatus> Hypervisor::state(VmSpec vm, Milliseconds limit) {
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "state");
     const auto found =
         collect_into(options, QVD_KIND_VM_STATUS, QVD_LEAST(qvd_vm_status, state), &vm_status);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::state, std::move(vm), std::move(options)));
@@ -193,12 +194,12 @@ Hypervisor::Async<VmStatus> Hypervisor::state(VmSpec vm, Milliseconds limit) {
 }
 
 Hypervisor::Async<void> Hypervisor::remove_vm(VmSpec vm, Milliseconds limit) {
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "remove_vm");
     co_return co_await vm_call(&qvd_hypervisor::remove_vm, std::move(vm), std::move(options));
 }
 
 Hypervisor::Async<std::vector<ConsoleEndpoint>> Hypervisor::console(VmSpec vm, Milliseconds limit) {
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "console");
     const auto found = collect_into(options, QVD_KIND_ENDPOINT, QVD_LEAST(qvd_endpoint, address),
                                     &console_endpoint);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::console, std::move(vm), std::move(options)));
@@ -206,7 +207,7 @@ Hypervisor::Async<std::vector<ConsoleEndpoint>> Hypervisor::console(VmSpec vm, M
 }
 
 Hypervisor::Async<VmUsageStatus> Hypervisor::usage(VmSpec vm, Milliseconds limit) {
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "usage");
     const auto found =
         collect_into(options, QVD_KIND_USAGE, QVD_LEAST(qvd_usage, cpu_seconds), &vm_usage);
     QVD_CO_CHECK(co_await vm_call(&qvd_hypervisor::usage, std::move(vm), std::move(options)));
@@ -216,7 +217,7 @@ Hypervisor::Async<VmUsageStatus> Hypervisor::usage(VmSpec vm, Milliseconds limit
 
 Hypervisor::Async<NodeCapacity> Hypervisor::capacity(Milliseconds limit) {
     if (!instance_->has(&qvd_hypervisor::capacity)) co_return unsupported(name());
-    CallOptions options = within(limit);
+    CallOptions options = within(limit, "capacity");
     const auto found = collect_into(options, QVD_KIND_CAPACITY,
                                     QVD_LEAST(qvd_capacity, free_memory_mib), &node_capacity);
     const auto* table = instance_->table<qvd_hypervisor>();

@@ -48,8 +48,10 @@ Result<std::shared_ptr<Instance>> Instance::make(Host& host, std::shared_ptr<con
     QVD_CHECK(check_settings(*instance->core_));
     // Of the heap, so that a plugin that wrongly answers "pending" writes into no dead frame.
     const auto self = std::make_shared<void*>(nullptr);
+    CallOptions options;
+    options.function = "create";
     const auto call =
-        std::make_shared<Call>(host.loop().get_executor(), instance->manifest().name, CallOptions{},
+        std::make_shared<Call>(host.loop().get_executor(), instance->manifest().name, options,
                                [self, table, core = instance->core_->raw()](qvd_call* raw) {
                                    return table->create(core, raw, self.get());
                                });
