@@ -150,13 +150,19 @@ asio::awaitable<void> NodeLife::say(NodeState state, std::string reason) {
 Async<void> NodeLife::report_load() {
     QVD_CO_TRY(const NodeLoad load, meter_.read());
     const Result<void> written = co_await parts_.store.heartbeat(node_, epoch_, load);
-    if (!written.ok() && written.error().code() == "node.superseded") {
-        log::error("node.superseded", {{"node", name_}},
-                   "another hkd has claimed this node; this one ends and touches nothing");
-        superseded_ = true;
-        alarm_->ring();
-    }
+    if (!written.ok() && written.error().code() == "node.superseded")
+        lose("node.superseded", "another hkd has claimed this node");
+    // The next hkd says that the node is not registered, or registers it if the database is its
+    // own.
+    if (!written.ok() && written.error().kind() == ErrorKind::not_found)
+        lose("node.deleted", "this node has been deleted from the farm");
     co_return written;
+}
+
+void NodeLife::lose(std::string_view event, std::string why) {
+    log::error(event, {{"node", name_}}, why + "; this hkd ends and touches nothing");
+    lost_ = std::move(why);
+    alarm_->ring();
 }
 
 asio::awaitable<void> NodeLife::keep_reporting() {
@@ -221,8 +227,8 @@ void NodeLife::stop(bool evacuate) {
 }
 
 asio::awaitable<void> NodeLife::leave() {
-    if (superseded_) {
-        parts_.superseded();
+    if (lost_) {
+        parts_.lost(*lost_);
         co_return;
     }
     if (!claimed_) co_return;

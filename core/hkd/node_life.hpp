@@ -29,7 +29,8 @@ public:
         std::function<void(const config::View&)> configured;  // each time it has changed
         std::function<void(const std::string&)> tell;  // one sentence of status; empty: all is well
         std::function<void()> ready;
-        std::function<void()> superseded;
+        // The node is not this hkd's any more, and why; run() returns next.
+        std::function<void(const std::string&)> lost;
         std::string boot_id;
         std::string host_name;
     };
@@ -66,6 +67,7 @@ private:
     Async<void> come_up();
     Async<void> raise_network();
     Async<void> report_load();
+    void lose(std::string_view event, std::string why);
     Awaitable<void> keep_reporting();
     Awaitable<void> keep_looking_after();
     Awaitable<void> keep_configured();
@@ -73,7 +75,7 @@ private:
     Awaitable<void> wait(Milliseconds time);
     Awaitable<void> say(NodeState state, std::string reason);
     [[nodiscard]] bool embedded() const;
-    [[nodiscard]] bool ending() const { return stop_ || superseded_; }
+    [[nodiscard]] bool ending() const { return stop_ || lost_; }
 
     Parts parts_;
     config::View file_;
@@ -94,7 +96,7 @@ private:
     bool changed_ = false;
     bool stop_ = false;
     bool evacuate_ = false;
-    bool superseded_ = false;
+    std::optional<std::string> lost_;
 };
 
 }  // namespace qvd::hkd

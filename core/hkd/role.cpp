@@ -107,9 +107,9 @@ NodeLife::Parts Role::parts() {
         [this](const config::View& view) { host_.set_view(view); },
         [this](const std::string& sentence) { (void)link_.send(net::report::Status{sentence}); },
         [this] { (void)link_.send(net::report::Ready{}); },
-        [this] {
+        [this](const std::string& why) {
             exit_status_ = 3;
-            (void)link_.send(net::report::Exiting{"another hkd has claimed this node"});
+            (void)link_.send(net::report::Exiting{why});
         },
         boot_id(),
         host_name()};

@@ -74,7 +74,7 @@ public:
         };
         spawn(loop.get_executor(), keep(std::move(operation), &answer), 0);
         settle();
-        return std::move(*answer).value();
+        if constexpr (!std::is_void_v<T>) return std::move(*answer).value();
     }
     void configure(std::map<std::string, std::string> values) {
         const auto set =
@@ -107,7 +107,7 @@ public:
         parts.configured = [](const config::View&) {};
         parts.tell = [this](const std::string& sentence) { status = sentence; };
         parts.ready = [this] { ready = true; };
-        parts.superseded = [this] { superseded = true; };
+        parts.lost = [this](const std::string& why) { lost = why; };
         parts.boot_id = "boot-1";
         parts.host_name = "alpha";
         return parts;
@@ -124,7 +124,7 @@ public:
     std::optional<Error> plugin_problem;
     std::string status;
     bool ready = false;
-    bool superseded = false;
+    std::string lost;
     bool ended = false;
     NodeLife node;
     store::Store::Token listening;
@@ -201,9 +201,21 @@ TEST_CASE("a node that another hkd has claimed ends without touching its row") {
     const auto node = one.ask(one.store.node("alpha"))->node.id;
     (void)one.ask(one.store.claim_node(node, "boot-1"));
     one.pass(Milliseconds{11'000});
-    CHECK(one.superseded);
+    CHECK(one.lost == "another hkd has claimed this node");
     CHECK(one.ended);
     CHECK(one.row().state == NodeState::starting);
+}
+
+TEST_CASE("a node whose row has been deleted ends, and the next hkd starts from there") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.begin();
+    one.pass(Milliseconds{100});
+    const auto node = one.ask(one.store.node("alpha"))->node.id;
+    one.ask(one.store.delete_node(node));
+    one.pass(Milliseconds{11'000});
+    CHECK(one.lost == "this node has been deleted from the farm");
+    CHECK(one.ended);
 }
 
 TEST_CASE("a plain stop leaves the VMs, an evacuation does not") {
