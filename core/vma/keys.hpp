@@ -110,7 +110,7 @@ inline constexpr Key<Seconds> limit_starting{"internal.nxagent.timeout.initiatin
                                              Range{1, 600}};
 inline constexpr Key<Seconds> limit_listening{
     "internal.nxagent.timeout.listening",
-    "30",
+    "10",
     "seconds",
     "a client must come after this long, and be served after twice that",
     config::internal,
@@ -118,7 +118,9 @@ inline constexpr Key<Seconds> limit_listening{
 inline constexpr Key<Seconds> limit_suspending{"internal.nxagent.timeout.suspending",
                                                "40",
                                                "seconds",
-                                               "a suspension must be done by then",
+                                               "a suspension must be done by then, or the session "
+                                               "ends with its work; more than the 20 s that it "
+                                               "takes nxagent to give up a client that hangs",
                                                config::internal,
                                                Range{1, 600}};
 inline constexpr Key<Seconds> limit_stopping{"internal.nxagent.timeout.stopping",
@@ -163,7 +165,7 @@ struct Settings {
     std::vector<std::string> nxagent_args, x_session_args, poweroff;
 
     int display = 100;
-    Milliseconds limit_starting{20'000}, limit_listening{30'000}, limit_suspending{40'000},
+    Milliseconds limit_starting{20'000}, limit_listening{10'000}, limit_suspending{40'000},
         limit_stopping{20'000};
     std::string nxagent_config, slave_config;
 

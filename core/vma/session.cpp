@@ -46,6 +46,11 @@ Task<Result<std::string>> Session::start(agent::Parameters session) {
         co_return Error{ErrorKind::conflict, "agent.session_busy",
                         std::string(agent::busy_sentence)};
     }
+    if (phase() == Phase::offered || phase() == Phase::offered_again) {
+        const Error passing = wrong_state(state());
+        take_back_offer();
+        co_return passing;
+    }
     if (phase() != Phase::stopped && phase() != Phase::suspended) co_return wrong_state(state());
     const bool resumes = phase() == Phase::suspended;
     // Whatever can be wrong with the parameters is said before anything has happened.
@@ -148,6 +153,17 @@ Task<Result<std::string>> Session::stop() {
     log::info("vma.session.stop", {{"user", record_.user_name}}, "");
     apply(Event::stop_ordered);
     co_return std::string(agent::to_string(state()));
+}
+
+// Its client has gone before it came: whoever asks now must not wait until the offer runs out. What
+// nxagent was told of the client is read only once, so the offer cannot be changed.
+void Session::take_back_offer() {
+    log::info("vma.session.offer_taken_back", {{"user", record_.user_name}},
+              "another client asks for a session that waits for its own");
+    if (phase() == Phase::offered_again)
+        withdraw();
+    else
+        apply(Event::stop_ordered);
 }
 
 bool Session::apply(Event event) {

@@ -49,6 +49,8 @@ private:
     // The rest of a resume, before the call is answered.
     Task<Result<std::string>> wake(agent::Parameters session, std::string options);
 
+    void take_back_offer();
+
     // Goes where the table says; false if it says nothing.
     bool apply(Event event);
     void entered(Phase from);

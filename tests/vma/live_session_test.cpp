@@ -273,6 +273,28 @@ TEST_CASE("a client that never comes costs a new session, but not one with work 
     CHECK(vm.application() == application);
 }
 
+TEST_CASE("a client that goes away before it came does not keep the next one out") {
+    Machine vm("internal.nxagent.timeout.listening = 300");
+    const auto accepted = [&vm] { return vm.agent.call("x_start", vm.parameters()).ok(); };
+    vm.start();
+    const auto refused = vm.agent.call("x_start", vm.parameters());
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().code() == "agent.session_busy");
+    REQUIRE(wait_until(accepted, Milliseconds{15'000}));
+    REQUIRE(vm.agent.reaches("listening"));
+    vm.attach();
+    const pid_t application = vm.application_once_it_runs();
+    vm.client.end(SIGKILL);
+    REQUIRE(vm.agent.reaches("suspended"));
+    // Of a session with work in it only the offer is taken back.
+    vm.start();
+    CHECK_FALSE(accepted());
+    REQUIRE(wait_until(accepted, Milliseconds{15'000}));
+    REQUIRE(vm.agent.reaches("listening"));
+    vm.attach();
+    CHECK(vm.application() == application);
+}
+
 TEST_CASE("nxagent killed is a session stopped, and the next one starts on the same display") {
     Machine vm;
     vm.start();
