@@ -1,11 +1,13 @@
 #include "l7r/role.hpp"
 
 #include "base/log.hpp"
+#include "base/overloaded.hpp"
 #include "l7r/loop.hpp"
 #include "l7r/worker.hpp"
 
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <csignal>
 #include <utility>
@@ -13,13 +15,6 @@
 namespace qvd::l7r {
 
 namespace {
-
-template <class... T>
-struct Overloaded : T... {
-    using T::operator()...;
-};
-template <class... T>
-Overloaded(T...) -> Overloaded<T...>;
 
 // Between the supervisor's orders and the worker.
 class RoleProcess {
@@ -29,6 +24,7 @@ public:
           worker_(loop_, {link_.instance(), broker_patience, [this] { report_ready(); },
                           [this](const std::string& text) { report(net::report::Status{text}); }}),
           watch_(loop_, [this](std::uint32_t /*events*/) { receive(); }),
+          lifeline_watch_(loop_, [this](std::uint32_t /*events*/) { on_lifeline(); }),
           beat_(loop_, [this] { beat(); }) {}
 
     int run() {
@@ -68,17 +64,39 @@ private:
                                   worker_.drain(Milliseconds(drain.timeout_ms));
                               },
                               [&](const net::order::Stop& /*stop*/) { worker_.stop("stopped"); },
-                              [&](const net::order::Evacuate& /*not for l7r*/) {}},
+                              [&](const net::order::Evacuate& /*not for l7r*/) {},
+                              [&](const net::order::Lifeline& /*lifeline*/) {
+                                  lifeline_watch_.forget();
+                                  lifeline_ = std::move(order.fd);
+                                  lifeline_watch_.watch(lifeline_.get(), EPOLLIN);
+                              }},
                    order.what);
     }
 
-    // Sessions outlive the supervisor; its successor makes new workers.
+    // Sessions outlive the supervisor; its successor makes new workers, and comes by the lifeline.
     void on_lost(const Error& why) {
         log::warn("l7r.supervisor.lost", {{"connections", worker_.connections()}}, why.sentence());
         watch_.forget();
         lost_ = true;
         beat_.stop();
         worker_.drain(Milliseconds{0});
+    }
+
+    // The next supervisor. It may be here before the end of the old one was seen.
+    void on_lifeline() {
+        constexpr int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+        UniqueFd newest;
+        while (UniqueFd one{::accept4(lifeline_.get(), nullptr, nullptr, flags)})
+            newest = std::move(one);
+        if (!newest) return;
+        log::info("l7r.supervisor.back", {{"connections", worker_.connections()}},
+                  "another supervisor looks after this worker");
+        watch_.forget();
+        link_ = net::RoleLink(std::move(newest), net::Role::l7r, link_.instance());
+        lost_ = false;
+        if (!worker_.draining()) worker_.drain(Milliseconds{0});
+        watch_.watch(link_.fd(), EPOLLIN);
+        beat();
     }
 
     void beat() {
@@ -101,6 +119,8 @@ private:
     bool lost_ = false;
     Worker worker_;
     Watch watch_;
+    UniqueFd lifeline_;
+    Watch lifeline_watch_;
     Timer beat_;
 };
 

@@ -1,6 +1,7 @@
 #include "l7r/worker.hpp"
 
 #include "base/log.hpp"
+#include "base/overloaded.hpp"
 #include "net/listener.hpp"
 
 #include <sys/epoll.h>
@@ -18,13 +19,6 @@ namespace {
 constexpr Milliseconds accept_pause{200};
 // Log, listener, epoll, links.
 constexpr std::uint32_t own_descriptors = 32;
-
-template <class... T>
-struct Overloaded : T... {
-    using T::operator()...;
-};
-template <class... T>
-Overloaded(T...) -> Overloaded<T...>;
 
 // Two descriptors for each connection must be had.
 std::uint32_t affordable_connections(std::uint32_t wanted) {

@@ -1,7 +1,10 @@
 #include "net/role_link.hpp"
 
+#include "base/overloaded.hpp"
+
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -12,13 +15,6 @@ namespace {
 
 constexpr std::size_t longest_text = 1024;
 
-template <class... T>
-struct Overloaded : T... {
-    using T::operator()...;
-};
-template <class... T>
-Overloaded(T...) -> Overloaded<T...>;
-
 // The first byte of a packet. Never reused for something else: the two sides may differ in version
 // for as long as a reload takes.
 enum class Tag : std::uint8_t {
@@ -27,6 +23,7 @@ enum class Tag : std::uint8_t {
     drain = 3,
     stop = 4,
     evacuate = 5,
+    lifeline = 6,
     ready = 65,
     alive = 66,
     status = 67,
@@ -34,6 +31,34 @@ enum class Tag : std::uint8_t {
     setting = 69,
     lease = 70,
 };
+
+// How many bytes at the beginning of `text` are one character that a terminal only shows; 0 if it
+// begins with none: a control character, also one beyond ASCII (U+0080 to U+009F), or no UTF-8.
+std::size_t shown_character(std::string_view text) {
+    const auto first = static_cast<unsigned char>(text.front());
+    if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+    if (first < 0xc2 || first > 0xf4) return 0;
+    const std::size_t length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (text.size() < length) return 0;
+    for (const char c : text.substr(1, length - 1))
+        if ((static_cast<unsigned char>(c) & 0xC0U) != 0x80) return 0;
+    const bool control = first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
+    return control ? 0 : length;
+}
+
+// For a terminal and for systemd's status lines: what is not shown becomes a space.
+std::string printable(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t length = shown_character(text);
+        if (length == 0)
+            out += ' ';
+        else
+            out += text.substr(0, length);
+        text.remove_prefix(std::max<std::size_t>(1, length));
+    }
+    return out;
+}
 
 class Writer {
 public:
@@ -75,6 +100,8 @@ public:
         if (size > longest_text) good_ = false;
         return std::string(take(size));
     }
+    // For people: it ends up in systemd's status lines and on terminals.
+    std::string words() { return printable(text()); }
     // Bytes left over are allowed: a newer version may have appended a field.
     [[nodiscard]] bool complete() const { return good_; }
 
@@ -210,6 +237,7 @@ std::string encode_order(const Order& order) {
                           },
                           [](const order::Stop&) { return Writer(Tag::stop).take(); },
                           [](const order::Evacuate&) { return Writer(Tag::evacuate).take(); },
+                          [](const order::Lifeline&) { return Writer(Tag::lifeline).take(); },
                       },
                       order.what);
 }
@@ -272,6 +300,10 @@ Result<Order> decode_order(std::string_view packet, UniqueFd fd) {
         case Tag::evacuate:
             order.what = order::Evacuate{};
             break;
+        case Tag::lifeline:
+            order.what = order::Lifeline{};
+            wants_fd = true;
+            break;
         default:
             return malformed("unknown order");
     }
@@ -293,15 +325,15 @@ Result<Report> decode_report(std::string_view packet) {
             alive.valid_ms = reader.number<std::uint32_t>();
             alive.load = reader.number<std::uint32_t>();
             alive.overdue_ms = reader.number<std::uint32_t>();
-            alive.overdue_call = reader.text();
+            alive.overdue_call = reader.words();
             report = std::move(alive);
             break;
         }
         case Tag::status:
-            report = report::Status{reader.text()};
+            report = report::Status{reader.words()};
             break;
         case Tag::exiting:
-            report = report::Exiting{reader.text()};
+            report = report::Exiting{reader.words()};
             break;
         case Tag::setting: {
             report::Setting setting{reader.text(), std::nullopt};

@@ -3,8 +3,8 @@
 // hands: decoding is total and bounded.
 //
 // When the supervisor is gone (try_receive() gives cancelled "role_link.closed"), an l7r worker
-// closes its listening socket, keeps its sessions to their end and exits; every other role ends at
-// once and in order: the next supervisor starts its successor.
+// closes its listening socket, keeps its sessions to their end and exits; the next supervisor comes
+// by its lifeline. Every other role ends at once and in order: it is started anew.
 #pragma once
 
 #include "base/result.hpp"
@@ -53,11 +53,17 @@ struct Stop {};
 // To hkd: stop every VM of this node, clean up behind it, then exit 0.
 struct Evacuate {};
 
+// To an l7r worker, with a descriptor: a listening SOCK_SEQPACKET socket that only root can connect
+// to. Whoever comes there is the next supervisor, and what was accepted is the control socket.
+struct Lifeline {};
+
 }  // namespace order
 
 struct Order {
-    std::variant<order::Peer, order::Listen, order::Drain, order::Stop, order::Evacuate> what;
-    UniqueFd fd;  // of Peer and Listen
+    std::variant<order::Peer, order::Listen, order::Drain, order::Stop, order::Evacuate,
+                 order::Lifeline>
+        what;
+    UniqueFd fd;  // of Peer, Listen and Lifeline
 };
 
 // ---- role → supervisor ------------------------------------------------------------------------
@@ -109,11 +115,12 @@ using Report = std::variant<report::Ready, report::Alive, report::Status, report
 
 constexpr std::size_t max_role_message_bytes = 4096;
 
-// Texts are cut to 1 KiB.
+// Texts are cut to 1 KiB. In the sentences that a report brings, whatever a terminal or systemd
+// would obey is replaced.
 std::string encode_order(const Order& order);
 std::string encode_report(const Report& report);
-// Total: each byte string is a message or invalid "role_link.malformed". A Peer or Listen must come
-// with a descriptor, the others without.
+// Total: each byte string is a message or invalid "role_link.malformed". A Peer, Listen or
+// Lifeline must come with a descriptor, the others without.
 Result<Order> decode_order(std::string_view packet, UniqueFd fd);
 Result<Report> decode_report(std::string_view packet);
 

@@ -5,11 +5,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
 namespace qvd::supervisor {
@@ -17,15 +15,6 @@ namespace qvd::supervisor {
 namespace {
 
 constexpr std::size_t longest_answer = 128U << 10U;
-
-Result<sockaddr_un> address_of(const std::string& path) {
-    sockaddr_un address{};
-    if (path.size() >= sizeof address.sun_path)
-        return Error{ErrorKind::invalid, "command.path", path + " is too long for a socket"};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), path.size());
-    return address;
-}
 
 bool is_trusted(int client) {
     ucred who{};
@@ -51,7 +40,7 @@ Error no_supervisor(const std::string& path) {
 }  // namespace
 
 Result<UniqueFd> open_command_socket(const std::string& path) {
-    QVD_TRY(const sockaddr_un address, address_of(path));
+    QVD_TRY(const sockaddr_un address, unix_address(path));
     UniqueFd socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (!socket) return errno_error("command.socket", "cannot make a socket");
     ::unlink(path.c_str());
@@ -84,7 +73,7 @@ void answer(const UniqueFd& client, bool good, std::string_view text) {
 
 Result<std::string> ask_supervisor(const std::string& path, std::string_view request,
                                    Milliseconds patience) {
-    QVD_TRY(const sockaddr_un address, address_of(path));
+    QVD_TRY(const sockaddr_un address, unix_address(path));
     const UniqueFd socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
     if (!socket) return errno_error("command.socket", "cannot make a socket");
     if (::connect(socket.get(), as_sockaddr(address), sizeof address) != 0)

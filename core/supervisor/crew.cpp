@@ -2,9 +2,12 @@
 
 #include "base/log.hpp"
 #include "base/secret.hpp"
+#include "supervisor/lifeline.hpp"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -23,6 +26,10 @@ constexpr Milliseconds database_stop{60'000};
 constexpr Milliseconds broker_drain{600'000};
 // A role may not promise its next beat later than this.
 constexpr std::uint32_t longest_silence_ms = 120'000;
+// Of one role: so many are taken in before somebody else has his turn, so many may come in a
+// second.
+constexpr int reports_a_turn = 64;
+constexpr unsigned reports_a_second = 1024;
 
 std::string death_of(int wait_status) {
     if (WIFSIGNALED(wait_status))
@@ -85,6 +92,14 @@ void Crew::adopt(Member member) {
     members_.push_back(std::move(member));
 }
 
+void Crew::rescue(Member member) {
+    member.generation = generation_;
+    member.ready = true;
+    adopt(std::move(member));
+    // It takes no new clients since it is alone; now it hears how long it may stay.
+    drain(members_.back(), settings_.worker_drain);
+}
+
 void Crew::stop(Milliseconds patience, std::optional<Milliseconds> evacuate) {
     stopping_ = true;
     stop_patience_ = patience;
@@ -101,6 +116,7 @@ void Crew::stop(Milliseconds patience, std::optional<Milliseconds> evacuate) {
 void Crew::reconcile() {
     // First: if this process was held up itself, the beats it missed wait in the sockets.
     read_reports();
+    notice_ends();
     enforce_limits();
     if (stopping_) return stop_next();
     for (Post& post : posts_) fill(post);
@@ -123,7 +139,10 @@ void Crew::enforce_limits() {
 
 void Crew::kill(Member& member, std::string_view event, const std::string& why) {
     log::error(event, fields_of(member), "it is killed: " + why);
-    launcher_.signal(member.pid, SIGKILL);
+    if (member.process)
+        ::syscall(SYS_pidfd_send_signal, member.process.get(), SIGKILL, nullptr, 0);
+    else
+        launcher_.signal(member.pid, SIGKILL);
     // A killed process that does not go is in the kernel's hands; look again later.
     member.killed_at = clock_.now() + stop_grace;
     member.silent_at = Clock::time_point::max();
@@ -170,10 +189,22 @@ void Crew::start(Post& post) {
     member.started = clock_.now();
     member.silent_at = clock_.now() + settings_.start_timeout;
     log::info("role.started", fields_of(member), {});
+    if (post.role == Role::l7r) give_lifeline(member);
     if (post.role == Role::l7r && listen_fd_ >= 0)
         (void)net::send_order(member.control.get(),
                               {net::order::Listen{listen_address_}, duplicate(listen_fd_)});
     members_.push_back(std::move(member));
+}
+
+void Crew::give_lifeline(const Member& worker) {
+    if (settings_.lifelines.empty()) return;
+    auto end = open_lifeline(settings_.lifelines, worker.instance);
+    if (end.ok())
+        (void)net::send_order(worker.control.get(), {net::order::Lifeline{}, std::move(*end)});
+    else
+        log::warn("role.no_lifeline", fields_of(worker),
+                  "should this supervisor be killed, the next one will not find its sessions: " +
+                      end.error().sentence());
 }
 
 // Each worker and hkd talk to one broker. A process on its way out stays with the broker it has, as
@@ -283,13 +314,27 @@ void Crew::read_reports() {
         if (member.control) read_reports_of(member);
 }
 
+bool Crew::floods(Member& member) const {
+    if (clock_.now() - member.counted_since >= Milliseconds{1000}) {
+        member.counted_since = clock_.now();
+        member.reports = 0;
+    }
+    return ++member.reports > reports_a_second;
+}
+
+// What is left over comes in the next turn: no role keeps the others waiting.
 void Crew::read_reports_of(Member& member) {
-    for (;;) {
+    for (int turn = 0; turn < reports_a_turn; ++turn) {
         auto report = net::receive_report(member.control.get());
         if (report.ok() && !*report) return;
-        if (report.ok()) {
+        if (report.ok() && !floods(member)) {
             handle(member, **report);
             continue;
+        }
+        if (report.ok()) {
+            member.control.reset();
+            kill(member, "role.floods", "it reports more than any role has to say");
+            return;
         }
         // Closed: it is about to end. Anything else it should not have sent.
         const bool closed = report.error().kind() == ErrorKind::cancelled;
@@ -321,13 +366,24 @@ void Crew::handle(Member& member, const net::Report& report) {
     }
 }
 
+// Nobody tells us of these.
+void Crew::notice_ends() {
+    std::vector<pid_t> ended;
+    for (const Member& member : members_)
+        if (has_ended(member.process)) ended.push_back(member.pid);
+    for (const pid_t pid : ended) child_ended(pid, 0);
+}
+
 bool Crew::child_ended(pid_t pid, int wait_status) {
     const auto found = std::ranges::find(members_, pid, &Member::pid);
     if (found == members_.end()) return false;
     if (found->control) read_reports_of(*found);  // its last words
     if (found->instance == evacuating_ && wait_status != 0) evacuating_.clear();
     const auto age = std::chrono::duration_cast<Milliseconds>(clock_.now() - found->started);
-    if (found->leaving) {
+    if (found->role == Role::l7r) remove_lifeline(settings_.lifelines, found->instance);
+    if (found->process) {
+        log::info("role.left", fields_of(*found), "a worker of the earlier qvd-node");
+    } else if (found->leaving) {
         log::info("role.left", fields_of(*found), death_of(wait_status));
     } else {
         log::error("role.died", fields_of(*found), death_of(wait_status));

@@ -24,6 +24,7 @@ struct CrewSettings {
     Milliseconds restart_max{30'000};
     Milliseconds start_timeout{30'000};
     Milliseconds overdue_timeout{30'000};
+    std::string lifelines;  // the folder of supervisor/lifeline.hpp; empty: none
 };
 
 // One process.
@@ -32,6 +33,7 @@ struct Member {
     unsigned slot = 0;  // which of the l7r workers
     std::string instance;
     pid_t pid = -1;
+    UniqueFd process;  // a pidfd, of who is not our child: an earlier supervisor's worker
     UniqueFd control;
     unsigned generation = 0;  // below the crew's: to be replaced
     bool ready = false;
@@ -42,6 +44,8 @@ struct Member {
     Clock::time_point started;
     Clock::time_point silent_at;                 // killed if it does not report before
     std::optional<Clock::time_point> killed_at;  // killed if it still is there
+    Clock::time_point counted_since{};           // its reports of about the last second
+    unsigned reports = 0;
 };
 
 // Belongs to one thread; clock and launcher must outlive it.
@@ -58,6 +62,8 @@ public:
     void change(const CrewSettings& settings);
     // Takes over a process that an earlier image of this program has started.
     void adopt(Member member);
+    // Takes in a worker whose supervisor was killed: it keeps its sessions, and gets a broker.
+    void rescue(Member member);
     // Replaces everybody: workers and broker beside the old ones, hkd after it.
     void replace_all() { ++generation_; }
     void set_generation(unsigned generation) { generation_ = generation; }
@@ -75,7 +81,8 @@ public:
     void reconcile();
     // When reconcile() must be called at the latest.
     [[nodiscard]] Clock::time_point next_deadline() const;
-    // Takes in what waits in the control sockets; never blocks.
+    // Takes in what waits in the control sockets, but no more than one turn's worth of each; never
+    // blocks. Who sends more than any role has to say is killed.
     void read_reports();
     // A child has ended; false if it is none of the crew.
     bool child_ended(pid_t pid, int wait_status);
@@ -103,6 +110,8 @@ private:
     void fill(Post& post);
     [[nodiscard]] bool may_start(const Post& post);
     void start(Post& post);
+    void give_lifeline(const Member& worker);
+    void notice_ends();
     void link_all();
     static void link(Member& member, const Member& broker);
     void retire_replaced();
@@ -115,6 +124,7 @@ private:
     void order_leave(Member& member, net::Order order, std::optional<Milliseconds> limit);
     void kill(Member& member, std::string_view event, const std::string& why);
     void read_reports_of(Member& member);
+    [[nodiscard]] bool floods(Member& member) const;
     void handle(Member& member, const net::Report& report);
 
     [[nodiscard]] bool current(const Member& member) const;

@@ -47,8 +47,8 @@ struct ReadLine {
         return text::to_integer(text(key)).value_or(0);
     }
     // Takes the descriptor, if it is one.
-    [[nodiscard]] UniqueFd fd() const {
-        const auto value = text::to_integer(text("fd"));
+    [[nodiscard]] UniqueFd fd(const std::string& key = "fd") const {
+        const auto value = text::to_integer(text(key));
         if (!value || *value < 3 || *value > 1'000'000) return {};
         const int fd = static_cast<int>(*value);
         if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return {};
@@ -78,6 +78,7 @@ void write_member(const Member& member, std::string& out) {
                .add("instance", member.instance)
                .add("pid", member.pid)
                .add("fd", member.control.get())
+               .add("process", member.process.get())
                .add("generation", member.generation)
                .add("ready", member.ready ? 1 : 0)
                .add("leaving", member.leaving ? 1 : 0)
@@ -91,6 +92,7 @@ Result<Member> read_member(const ReadLine& line) {
     Member member;
     const auto role = net::parse_role(line.text("role"));
     member.control = line.fd();
+    member.process = line.fd("process");
     member.pid = static_cast<pid_t>(line.number("pid"));
     member.instance = line.text("instance");
     if (!role || member.pid <= 1 || member.instance.empty())
@@ -204,7 +206,10 @@ void set_inherited(const Holdings& holdings, const std::vector<Member>& members,
     set_one(holdings.command_socket, inherited);
     set_one(holdings.listener, inherited);
     for (const UniqueFd& client : holdings.waiting) set_one(client, inherited);
-    for (const Member& member : members) set_one(member.control, inherited);
+    for (const Member& member : members) {
+        set_one(member.control, inherited);
+        set_one(member.process, inherited);
+    }
 }
 
 }  // namespace qvd::supervisor

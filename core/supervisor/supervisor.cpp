@@ -6,6 +6,7 @@
 #include "config/keys.hpp"
 #include "supervisor/command_socket.hpp"
 #include "supervisor/keys.hpp"
+#include "supervisor/lifeline.hpp"
 #include "supervisor/listener.hpp"
 #include "supervisor/pid_file.hpp"
 #include "supervisor/roles_file.hpp"
@@ -27,6 +28,7 @@ namespace {
 constexpr Milliseconds up_at_latest{15'000};
 constexpr Milliseconds listen_retry{500};
 constexpr Milliseconds leftover_patience{2'000};
+constexpr std::size_t longest_status = 2048;
 
 constexpr std::array<std::string_view, 4> settable{"l7r.address", "l7r.port", "l7r.workers",
                                                    "l7r.drain.timeout"};
@@ -54,6 +56,9 @@ std::string command_socket_path(const config::View& view) {
 std::string roles_file_path(const config::View& view) {
     return view.get(config::path_run) + "/roles";
 }
+std::string lifelines_path(const config::View& view) {
+    return view.get(config::path_run) + "/l7r";
+}
 
 Supervisor::Supervisor(Options options)
     : options_(std::move(options)),
@@ -74,6 +79,7 @@ CrewSettings Supervisor::crew_settings() const {
     settings.restart_max = view_.get(restart_delay_max);
     settings.start_timeout = view_.get(start_timeout);
     settings.overdue_timeout = view_.get(overdue_timeout);
+    settings.lifelines = lifelines_path(view_);
     return settings;
 }
 
@@ -96,6 +102,8 @@ Result<void> Supervisor::begin() {
     QVD_CHECK(file::make_folders(view_.get(config::path_run)));
     QVD_TRY(holdings_.pid_file, lock_pid_file(pid_file_path(view_)));
     end_leftovers(roles_file_path(view_), leftover_patience);
+    for (Member& worker : rescue_workers(roles_file_path(view_), lifelines_path(view_)))
+        crew_.rescue(std::move(worker));
     QVD_TRY(holdings_.command_socket, open_command_socket(command_socket_path(view_)));
     log::info("node.started", {{"version", options_.version}}, {});
     return {};
@@ -145,8 +153,10 @@ int Supervisor::wait_milliseconds() const {
 void Supervisor::poll_once() {
     std::vector<pollfd> watched{{signals_.get(), POLLIN, 0},
                                 {holdings_.command_socket.get(), POLLIN, 0}};
-    for (const Member& member : crew_.members())
+    for (const Member& member : crew_.members()) {
         if (member.control) watched.push_back({member.control.get(), POLLIN, 0});
+        if (member.process) watched.push_back({member.process.get(), POLLIN, 0});
+    }
     if (::poll(watched.data(), watched.size(), wait_milliseconds()) <= 0) return;
     if (watched[1].revents != 0) handle_command();
     if (watched[0].revents != 0) handle_signals();
@@ -214,6 +224,8 @@ void Supervisor::tell_systemd() {
     for (const Member& member : crew_.members())
         if (!member.status.empty())
             status += "; " + std::string(net::to_string(member.role)) + ": " + member.status;
+    // One line, whatever the roles say; systemd cuts what is longer anyway.
+    if (status.size() > longest_status) status.resize(longest_status);
     if (status == status_told_) return;
     systemd_.send(status);
     status_told_ = std::move(status);
@@ -231,6 +243,7 @@ void Supervisor::finish() {
     ::unlink(command_socket_path(view_).c_str());
     ::unlink(roles_file_path(view_).c_str());
     ::unlink(pid_file_path(view_).c_str());
+    ::rmdir(lifelines_path(view_).c_str());
     log::info("node.stopped", {}, {});
     for (const UniqueFd& client : holdings_.waiting) answer(client, true, "stopped\n");
 }

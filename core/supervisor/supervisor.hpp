@@ -25,10 +25,11 @@ struct Options {
     UniqueFd started;       // written to and closed once the node is up (for --daemon)
 };
 
-// path.run/qvd-node.pid, path.run/supervisor.sock, path.run/roles
+// path.run/qvd-node.pid, path.run/supervisor.sock, path.run/roles, path.run/l7r
 std::string pid_file_path(const config::View& view);
 std::string command_socket_path(const config::View& view);
 std::string roles_file_path(const config::View& view);
+std::string lifelines_path(const config::View& view);
 
 class Supervisor {
 public:

@@ -181,6 +181,31 @@ TEST_CASE("a draining worker accepts nobody, keeps its sessions and then exits")
     worker.join();
 }
 
+TEST_CASE("a worker whose supervisor was killed tells the next one's broker of its relays") {
+    RunningWorker worker;
+    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    Session session = start_session(worker, broker);
+    for (int life = 0; life < 2; ++life) {
+        worker.lose_supervisor();
+        broker.die();
+        worker.find_supervisor();
+        while (worker.report<net::report::Alive>().load != 1) continue;
+        ScriptedBroker next = worker.add_broker();
+        // It may hear of the new broker before it has seen the old one's end.
+        while (worker.hello().relays.empty()) worker.set_hello(next.expect<net::Hello>());
+        CHECK(worker.hello().relays == std::vector<std::uint64_t>{session.request});
+        broker = std::move(next);
+    }
+    CHECK(is_soon_refused(worker.port()));
+    session.client.send("still here");
+    CHECK(receive_exactly(session.vm.get(), 10) == "still here");
+    broker.send(net::Abort{session.request});
+    CHECK(session.client.read_record().empty());
+    CHECK(broker.expect<net::Ended>().reason == "aborted");
+    worker.report<net::report::Exiting>();
+    worker.join();
+}
+
 TEST_CASE("a drain with a limit ends the sessions that are left") {
     RunningWorker worker;
     ScriptedBroker broker = worker.add_broker(configuration(server()));

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 
 #include <array>
 #include <cstring>
@@ -73,7 +74,28 @@ RunningWorker::RunningWorker(std::chrono::milliseconds broker_patience) {
     thread_ = std::thread([socket = std::move(sockets.value().second), broker_patience]() mutable {
         l7r::run(net::RoleLink(std::move(socket), net::Role::l7r, "l7r-test"), broker_patience);
     });
+    give_lifeline();
     listen();
+}
+
+void RunningWorker::give_lifeline() {
+    UniqueFd end(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un unnamed{};
+    unnamed.sun_family = AF_UNIX;
+    // The kernel chooses an abstract address.
+    REQUIRE(::bind(end.get(), reinterpret_cast<sockaddr*>(&unnamed), sizeof unnamed.sun_family) ==
+            0);
+    REQUIRE(::listen(end.get(), 4) == 0);
+    lifeline_length_ = sizeof lifeline_;
+    REQUIRE(::getsockname(end.get(), reinterpret_cast<sockaddr*>(&lifeline_), &lifeline_length_) ==
+            0);
+    order({net::order::Lifeline{}, std::move(end)});
+}
+
+void RunningWorker::find_supervisor() {
+    supervisor_.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    REQUIRE(::connect(supervisor_.get(), reinterpret_cast<sockaddr*>(&lifeline_),
+                      lifeline_length_) == 0);
 }
 
 RunningWorker::~RunningWorker() {

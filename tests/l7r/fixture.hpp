@@ -9,6 +9,8 @@
 
 #include <doctest/doctest.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <chrono>
 #include <cstdint>
@@ -60,6 +62,7 @@ public:
     // As add_broker(), and Configure sent, and accepted.
     ScriptedBroker add_broker(const net::Configure& configure);
     [[nodiscard]] const net::Hello& hello() const { return hello_; }
+    void set_hello(net::Hello hello) { hello_ = std::move(hello); }
 
     void listen();
     // Also at a socket that others share.
@@ -76,11 +79,17 @@ public:
     }
     // Waits until the worker has returned.
     void join();
+    // The supervisor dies, and another one comes by the lifeline.
+    void lose_supervisor() { supervisor_.reset(); }
+    void find_supervisor();
 
 private:
     net::Report next_report();
+    void give_lifeline();
 
     UniqueFd supervisor_;
+    sockaddr_un lifeline_{};
+    socklen_t lifeline_length_ = 0;
     net::Hello hello_;
     std::uint16_t port_ = 0;
     std::thread thread_;

@@ -1,7 +1,8 @@
 // A role for tests of the supervisor: fake_role ROLE INSTANCE FOLDER. It beats, and speaks line by
 // line: an l7r worker with TCP clients ("who" gives its instance; "hang" stops its heart). What it
 // is told it writes into FOLDER/events. A file FOLDER/die.ROLE makes it exit at once,
-// FOLDER/mute.ROLE keeps it silent, FOLDER/lame.ROLE never ready.
+// FOLDER/mute.ROLE keeps it silent, FOLDER/lame.ROLE never ready. An l7r worker that is alone waits
+// for its next supervisor at its lifeline.
 #include "net/role_link.hpp"
 
 #include <fcntl.h>
@@ -30,12 +31,14 @@ public:
         for (;;) {
             beat();
             std::vector<pollfd> watched{{supervised_ ? link_.fd() : -1, POLLIN, 0},
-                                        {listener_.get(), POLLIN, 0}};
+                                        {listener_.get(), POLLIN, 0},
+                                        {lifeline_.get(), POLLIN, 0}};
             for (const auto& [fd, owner] : clients_) watched.push_back({fd, POLLIN, 0});
             (void)::poll(watched.data(), watched.size(), 100);
             if (watched[0].revents != 0 && !obey()) return 0;
             if (watched[1].revents != 0) accept_one();
-            for (std::size_t i = 2; i < watched.size(); ++i)
+            if (watched[2].revents != 0) rescued();
+            for (std::size_t i = 3; i < watched.size(); ++i)
                 if (watched[i].revents != 0) serve(watched[i].fd);
             if (draining_ && clients_.empty()) return 0;
         }
@@ -80,6 +83,8 @@ private:
                 peers_.push_back(std::move(order.fd));
             } else if (std::holds_alternative<net::order::Listen>(order.what)) {
                 listener_ = std::move(order.fd);
+            } else if (std::holds_alternative<net::order::Lifeline>(order.what)) {
+                lifeline_ = std::move(order.fd);
             } else if (std::holds_alternative<net::order::Drain>(order.what)) {
                 note("draining");
                 listener_.reset();
@@ -102,6 +107,15 @@ private:
         return link_.role() == net::Role::l7r;
     }
 
+    void rescued() {
+        UniqueFd supervisor{
+            ::accept4(lifeline_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+        if (!supervisor) return;
+        note("rescued");
+        link_ = net::RoleLink(std::move(supervisor), link_.role(), link_.instance());
+        supervised_ = true;
+    }
+
     void accept_one() {
         const int client = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
         if (client >= 0) clients_[client].reset(client);
@@ -120,6 +134,7 @@ private:
     net::RoleLink link_;
     std::string folder_;
     UniqueFd listener_;
+    UniqueFd lifeline_;
     std::map<int, UniqueFd> clients_;
     std::vector<UniqueFd> peers_;
     bool supervised_ = true;

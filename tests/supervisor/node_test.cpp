@@ -316,11 +316,44 @@ TEST_CASE("when the supervisor is killed sessions live, roles end, and a new one
     CHECK(say(client, "who") == old_worker);
     const UniqueFd second = connect_to(node.port);
     CHECK(say(second, "who") != old_worker);
+    // The old worker has a supervisor and a broker again, which so learns of its sessions.
+    CHECK(eventually([&] { return node.roles("l7r").size() == 2; }));
+    CHECK(node.status().find("leaving, holds 1") != std::string::npos);
+    const std::string linked = old_worker + " linked to ";
+    CHECK(node.events().find(linked) != node.events().rfind(linked));
     CHECK(eventually([&] {
         ::waitpid(broker, nullptr, WNOHANG);
         ::waitpid(hkd, nullptr, WNOHANG);
         return !is_alive(broker) && !is_alive(hkd);
     }));
+}
+
+TEST_CASE("a worker outlives two supervisors and a reload, and is let go when it is done") {
+    Node node;
+    UniqueFd client;
+    std::string old_worker;
+    for (int i = 0; i < 2; ++i) {
+        REQUIRE(eventually([&] { return node.running(); }));
+        if (i == 0) {
+            client = connect_to(node.port);
+            old_worker = say(client, "who");
+        }
+        ::kill(node.pid, SIGKILL);
+        node.ended();
+        node.start();
+    }
+    REQUIRE(eventually([&] { return node.running() && node.roles("l7r").size() == 2; }));
+    CHECK(node.ask("reload").ok());
+    CHECK(say(client, "who") == old_worker);
+    ::shutdown(client.get(), SHUT_RDWR);
+    CHECK(eventually([&] {
+        while (::waitpid(-1, nullptr, WNOHANG) > 0) continue;
+        return node.running() && node.roles("l7r").size() == 1;
+    }));
+    CHECK_FALSE(std::filesystem::exists(node.scratch.path("l7r/" + old_worker)));
+    CHECK(node.ask("stop").ok());
+    CHECK(node.ended() == 0);
+    CHECK_FALSE(std::filesystem::exists(node.scratch.path("l7r")));
 }
 
 TEST_CASE("roles of a killed supervisor that do not end by themselves are ended by the next") {

@@ -3,9 +3,11 @@
 #include "supervisor/command_socket.hpp"
 #include "supervisor/handover.hpp"
 #include "supervisor/leases.hpp"
+#include "supervisor/lifeline.hpp"
 #include "supervisor/listener.hpp"
 #include "supervisor/notify.hpp"
 #include "supervisor/pid_file.hpp"
+#include "supervisor/roles_file.hpp"
 #include "tests/supervisor/scratch.hpp"
 
 #include <arpa/inet.h>
@@ -105,11 +107,13 @@ TEST_CASE("what is handed over arrives") {
     members[0].linked_to = "broker-0-cd";
     members[0].status = "two words\nand a line";
     members[0].control.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    members[0].process.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const std::string text = "a line from the future x=1\n";
     const auto read = read_handover(write_handover(holdings, members) + text);
     (void)holdings.pid_file.release();  // read_handover() took the descriptors
     (void)holdings.listener.release();
     (void)members[0].control.release();
+    (void)members[0].process.release();
     REQUIRE(read.ok());
     CHECK(static_cast<bool>(read->holdings.pid_file));
     CHECK_FALSE(static_cast<bool>(read->holdings.command_socket));
@@ -125,6 +129,7 @@ TEST_CASE("what is handed over arrives") {
     CHECK(read->members[0].linked_to == "broker-0-cd");
     CHECK(read->members[0].status == "two words\nand a line");
     CHECK(::fcntl(read->members[0].control.get(), F_GETFD) == FD_CLOEXEC);
+    CHECK(::fcntl(read->members[0].process.get(), F_GETFD) == FD_CLOEXEC);
 }
 
 TEST_CASE("a handover that makes no sense is refused") {
@@ -132,6 +137,41 @@ TEST_CASE("a handover that makes no sense is refused") {
     CHECK_FALSE(read_handover("something else\n").ok());
     CHECK_FALSE(read_handover("qvd-node handover 1\nmember role=hkd pid=1 instance=x\n").ok());
     CHECK_FALSE(read_handover("qvd-node handover 1\nmember role=cook pid=99 instance=x\n").ok());
+}
+
+TEST_CASE("a worker's lifeline leads to that worker, and to nobody once it lets go") {
+    const Scratch scratch;
+    const std::string folder = scratch.path("l7r");
+    UniqueFd end = std::move(open_lifeline(folder, "l7r-0-aa")).value();
+    struct stat about {};
+    REQUIRE(::stat(folder.c_str(), &about) == 0);
+    CHECK((about.st_mode & 0777U) == 0700U);
+    REQUIRE(::stat((folder + "/l7r-0-aa").c_str(), &about) == 0);
+    CHECK((about.st_mode & 0777U) == 0600U);
+    // This process plays the worker; another one, of the same file, has ended.
+    Member self;
+    self.pid = ::getpid();
+    self.instance = "l7r-0-aa";
+    std::vector<Member> members;
+    members.push_back(std::move(self));
+    write_roles_file(scratch.path("roles"), members);
+    const std::string list = file::read(scratch.path("roles")).value();
+    REQUIRE(file::write_atomic(scratch.path("roles"), list + "l7r 1 12345 l7r-1-bb\n", 0600).ok());
+    CHECK(open_lifeline(folder, "l7r-1-bb").ok());
+
+    const auto rescued = rescue_workers(scratch.path("roles"), folder);
+    REQUIRE(rescued.size() == 1);
+    CHECK(rescued[0].instance == "l7r-0-aa");
+    CHECK_FALSE(has_ended(rescued[0].process));
+    const UniqueFd control{::accept4(end.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+    CHECK(net::send_order(rescued[0].control.get(), {net::order::Stop{}, {}}).ok());
+    char byte = 0;
+    CHECK(::recv(control.get(), &byte, 1, MSG_DONTWAIT) == 1);
+    CHECK_FALSE(std::filesystem::exists(folder + "/l7r-1-bb"));
+
+    end.reset();
+    CHECK(rescue_workers(scratch.path("roles"), folder).empty());
+    CHECK_FALSE(std::filesystem::exists(folder + "/l7r-0-aa"));
 }
 
 TEST_CASE("the command socket answers who asks") {

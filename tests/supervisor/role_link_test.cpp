@@ -48,6 +48,7 @@ TEST_CASE("every order arrives as it was sent, with its descriptor") {
     REQUIRE(send_order(supervisor, {order::Drain{9}, {}}).ok());
     REQUIRE(send_order(supervisor, {order::Stop{}, {}}).ok());
     REQUIRE(send_order(supervisor, {order::Evacuate{}, {}}).ok());
+    REQUIRE(send_order(supervisor, {order::Lifeline{}, some_fd()}).ok());
     const auto next = [&] { return std::move(link.try_receive().value().value()); };
     const Order peer = next();
     CHECK(std::get<order::Peer>(peer.what).instance == "broker-1");
@@ -57,6 +58,7 @@ TEST_CASE("every order arrives as it was sent, with its descriptor") {
     CHECK(std::get<order::Drain>(next().what).timeout_ms == 9);
     CHECK(std::holds_alternative<order::Stop>(next().what));
     CHECK(std::holds_alternative<order::Evacuate>(next().what));
+    CHECK(static_cast<bool>(next().fd));
     CHECK_FALSE(link.try_receive().value().has_value());
     ends.first.reset();
     CHECK(link.try_receive().error().code() == "role_link.closed");
@@ -77,6 +79,28 @@ TEST_CASE("a message cut short anywhere, or of no kind, is refused") {
     }
     CHECK_FALSE(decode_order(peer, {}).ok());
     CHECK_FALSE(decode_order(encode_order({order::Stop{}, {}}), some_fd()).ok());
+}
+
+TEST_CASE("what a role says cannot command systemd or a terminal") {
+    const auto heard = [](const std::string& said) {
+        return std::get<report::Status>(decode_report(encode_report(report::Status{said})).value())
+            .text;
+    };
+    CHECK(heard("all is well\nMAINPID=1\nWATCHDOG=trigger") ==
+          "all is well MAINPID=1 WATCHDOG=trigger");
+    CHECK(heard("\x1b[2J\x7f\r") == " [2J  ");
+    CHECK(heard("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80") ==
+          "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+    // A control sequence introducer in UTF-8 and bare, and what is cut or no UTF-8 at all.
+    CHECK(heard("\xc2\x9b") == "  ");
+    CHECK(heard("\x9b") == " ");
+    CHECK(heard("\xe2\x82") == "  ");
+    CHECK(heard("\xff\xc3(") == "  (");
+    CHECK(heard(std::string(5000, 'x')).size() == 1024);
+    const auto exiting = decode_report(encode_report(report::Exiting{"a\nb"})).value();
+    CHECK(std::get<report::Exiting>(exiting).reason == "a b");
+    const auto alive = decode_report(encode_report(report::Alive{1, 2, 3, "a\nb"})).value();
+    CHECK(std::get<report::Alive>(alive).overdue_call == "a b");
 }
 
 TEST_CASE("a newer version may append a field") {

@@ -9,6 +9,7 @@
 #   node_is STATE               whether `qvd-node status` says so
 #   node_role ROLE [READY]      prints the pids of the processes of that role
 #   node_free_worker            prints the pid of an l7r process without sessions
+#   node_busy_worker            prints the pid of one with a session
 #   qa ... / qvd_node ...       the programs, with this node's configuration
 #   log_has TEXT, log_tail
 #   vm_field ID NAME            prints one field of `qa vm list --json`
@@ -86,6 +87,9 @@ node_role() {
 node_free_worker() {
     node_roles | grep '"role":"l7r".*"state":"ready","load":0,' | head -n 1 |
         sed 's/.*"pid":\([0-9]*\).*/\1/'
+}
+node_busy_worker() {
+    node_roles | grep '"role":"l7r".*"load":[1-9]' | head -n 1 | sed 's/.*"pid":\([0-9]*\).*/\1/'
 }
 # node_role_is_new ROLE OLD_PID: another process does that role's work, and is ready.
 node_role_is_new() {

@@ -218,6 +218,22 @@ a_worker_dies() {
     check "logins work again within seconds" within 5 login_works "$bob"
     check "there are two again" within 10 has_workers 2
 }
+
+the_worker_with_her_session_dies() {
+    with_session || return
+    local worker before=$session_client
+    within 10 has_busy_worker
+    worker=$(node_busy_worker)
+    kills "the l7r process with her session" "$worker" || return
+    check "her client ends" rig_client_ends "$before" 60
+    check "the database knows that she is gone" within 20 vm_session_is 1 disconnected
+    check "her session is suspended, not lost" within 25 vm_x_state_is 1 suspended
+    check "she finds the same application again" shows "survivor$SECONDS" || return
+    rig_click_pixel "$colour"
+    check "and works on" lives '#9060c0'
+    check "which the database knows" within 10 vm_session_is 1 connected
+}
+has_busy_worker() { [ -n "$(node_busy_worker)" ]; }
 has_free_worker() { [ -n "$(node_free_worker)" ]; }
 has_workers() { [ "$(node_role l7r | wc -l)" = "$1" ]; }
 
@@ -277,6 +293,8 @@ the_supervisor_dies() {
     check "the container is the same" test "$(vm_init 1)" = "$init"
     check "and adopted" within 20 vm_is 1 running
     check "the session lives on under the new node" lives '#206040'
+    check "which knows of it" within 20 vm_session_is 1 connected
+    check "a take-over under the new node works" takes_over_after_broker
     check "bob can log in to the adopted VM's neighbour" within 20 vm_is 2 running
 }
 
@@ -341,7 +359,8 @@ no_other_died() {
 stories=(
     a_new_node_says_what_it_needs an_administrator_furnishes_it the_door_is_kept alice_works
     she_leaves_and_comes_back she_moves_to_another_screen users_are_apart a_worker_dies
-    the_broker_dies the_vms_node_dies the_agent_dies the_node_takes_news the_database_dies
+    the_worker_with_her_session_dies the_broker_dies the_vms_node_dies the_agent_dies
+    the_node_takes_news the_database_dies
     the_supervisor_dies a_vm_stops everything_ends
 )
 [ $# -eq 0 ] || stories=("$@")

@@ -54,7 +54,8 @@ int stay_unconfigured(net::RoleLink link, const std::string& why) {
         if (!order.ok()) return 0;
         if (!*order) continue;
         if (std::holds_alternative<net::order::Peer>((*order)->what) ||
-            std::holds_alternative<net::order::Listen>((*order)->what))
+            std::holds_alternative<net::order::Listen>((*order)->what) ||
+            std::holds_alternative<net::order::Lifeline>((*order)->what))
             continue;
         return 0;
     }
