@@ -41,8 +41,13 @@ public:
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
     // ---- configuration ----
-    // Effective values; without keys all but internal ones.
-    Result<std::vector<Row>> configuration(const std::vector<std::string>& keys, bool all) const;
+    // Those that the database holds and nobody declares are settings, too. Internal keys are only
+    // given if asked for by name or with `internals`.
+    // The values of `keys`; without keys those of all that have one.
+    Result<std::vector<Row>> configuration(const std::vector<std::string>& keys,
+                                           bool internals) const;
+    // Every key, with a value or without.
+    std::vector<Row> every_setting(bool internals) const;
     Async<void> set_configuration(Parameters values);
     // Returns how many keys were there.
     Async<int> delete_configuration(std::vector<std::string> keys);
@@ -72,6 +77,7 @@ public:
         std::string osf;     // name, or
         std::string osf_id;  // id
         std::string version;
+        bool whatever_it_is = false;  // also what is no image (check_image_kind())
     };
     Async<DiId> add_di(NewDi di, CopyProgress progress);
     Async<Done> delete_dis(Filter filter);
@@ -109,6 +115,8 @@ private:
         Record record;
         Row row;
     };
+    template <class Record>
+    Async<std::vector<Selected<Record>>> select(Filter filter, std::vector<Record> records);
     Async<std::vector<Selected<store::VmRecord>>> select_vms(Filter filter);
     Async<std::vector<Selected<store::NodeRecord>>> select_hosts(Filter filter);
     Async<std::vector<Selected<store::OsfRecord>>> select_osfs(Filter filter);
@@ -124,13 +132,9 @@ private:
     store::Store& store_;
     config::View file_view_;
     config::View view_;
+    config::View::Values database_values_;
     std::string who_;
     std::vector<std::string> warnings_;
 };
-
-// "512", "512M", "2G", "2GB" as MiB; a bare number is MiB. invalid "size.syntax".
-Result<std::int64_t> parse_size_mib(std::string_view text);
-// "1", "0", "y", "n", "yes", "no", "true", "false". invalid "boolean.syntax".
-Result<bool> parse_boolean(std::string_view text);
 
 }  // namespace qvd::admin

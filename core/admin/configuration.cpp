@@ -23,9 +23,23 @@ bool is_certificate_key(const std::string& key) {
 Row row_of_setting(const config::Setting& setting) {
     Row row;
     row.text("key", setting.name).text("value", setting.value ? setting.shown() : "");
-    row.text("origin", to_string(setting.origin));
+    row.text("origin", setting.value ? to_string(setting.origin) : "");
     row.text("meaning", setting.declaration->meaning);
     return row;
+}
+
+Row row_of_undeclared(const std::string& name, const std::string& value) {
+    Row row;
+    row.text("key", name).text("value", value);
+    row.text("origin", to_string(config::Origin::database));
+    row.text("meaning", "nothing that is installed here declares it");
+    return row;
+}
+
+// Of a warning that may end in a question.
+std::string set_all_the_same(const std::string& sentence) {
+    return sentence +
+           (sentence.ends_with('?') ? " It was set all the same" : "; it was set all the same");
 }
 
 struct Free {
@@ -75,24 +89,44 @@ Result<std::string> optional_pem(const std::string& path) {
 
 }  // namespace
 
+// Declared keys, and those of the database that nobody declares; by name.
+std::vector<Row> Administration::every_setting(bool internals) const {
+    std::map<std::string, Row> rows;
+    for (const auto& [name, setting] : view_.all()) {
+        const bool internal =
+            setting.declaration->has(config::internal) || name.starts_with("internal.");
+        if (internals || !internal) rows.emplace(name, row_of_setting(setting));
+    }
+    for (const auto& [name, value] : database_values_)
+        if (view_.setting(name) == nullptr && !is_certificate_key(name))
+            rows.emplace(name, row_of_undeclared(name, value));
+    std::vector<Row> all;
+    all.reserve(rows.size());
+    for (auto& [name, row] : rows) all.push_back(std::move(row));
+    return all;
+}
+
 Result<std::vector<Row>> Administration::configuration(const std::vector<std::string>& keys,
-                                                       bool all) const {
+                                                       bool internals) const {
     std::vector<Row> rows;
     if (keys.empty()) {
-        for (const auto& [name, setting] : view_.all())
-            if (all || (!setting.declaration->has(config::internal) && setting.value))
-                rows.push_back(row_of_setting(setting));
+        rows = every_setting(internals);
+        std::erase_if(rows, [](const Row& row) { return row.find("origin")->value.empty(); });
         return rows;
     }
     for (const std::string& key : keys) {
         const config::Setting* setting = view_.setting(key);
-        if (setting == nullptr) {
+        const auto stored = database_values_.find(key);
+        if (setting != nullptr) {
+            rows.push_back(row_of_setting(*setting));
+        } else if (stored != database_values_.end() && !is_certificate_key(key)) {
+            rows.push_back(row_of_undeclared(key, stored->second));
+        } else {
             const std::string near = view_.keys().nearest(key);
             return Error{ErrorKind::not_found, "config.unknown",
                          "there is no key " + text::quoted(key, 128) +
                              (near.empty() ? "" : "; did you mean \"" + near + "\"?")};
         }
-        rows.push_back(row_of_setting(*setting));
     }
     return rows;
 }
@@ -106,8 +140,7 @@ Async<void> Administration::set_configuration(Parameters values) {
         // and every role warns of it if nobody declares it.
         const auto change = view_.check_change(key, value);
         if (!change.ok() && change.error().code() != "config.unknown") co_return change.error();
-        if (!change.ok())
-            warnings_.push_back(change.error().sentence() + "; it was set all the same");
+        if (!change.ok()) warnings_.push_back(set_all_the_same(change.error().sentence()));
     }
     std::vector<std::string> names;
     for (const auto& [key, value] : values) names.push_back(key);

@@ -1,5 +1,6 @@
 #include "admin/filter.hpp"
 
+#include "admin/values.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -26,6 +27,11 @@ std::string canonical(const std::string& key) {
 
 bool value_matches(const std::string& pattern, const Cell& cell) {
     if (text::matches_wildcard(pattern, cell.value)) return true;
+    // What a table shows can be asked for: yes, and "-" of what is missing.
+    if (pattern == cell.shown()) return true;
+    if (cell.kind == Cell::Kind::boolean)
+        if (const auto wanted = parse_boolean(pattern); wanted.ok())
+            return *wanted == (cell.value == "1");
     // "starting" is also said of starting_1 and starting_2.
     const std::size_t phase = cell.value.rfind('_');
     return cell.key == "state" && phase != std::string::npos &&
@@ -53,13 +59,17 @@ bool Filter::needs_properties() const {
         terms_, [](const auto& term) { return term.first.starts_with(property_prefix); });
 }
 
-Result<bool> Filter::matches(const Row& row, const Properties& properties) const {
+Result<void> Filter::check_keys(const Row& row) const {
     for (const auto& [key, pattern] : terms_)
         if (!key.starts_with(property_prefix) && key != "tag" && row.find(key) == nullptr &&
             row.find(canonical(key)) == nullptr)
             return Error{ErrorKind::invalid, "filter.key",
                          "there is no filter key " + text::quoted(key) +
                              " here (known: " + known_keys(row) + ", property.NAME)"};
+    return {};
+}
+
+bool Filter::matches(const Row& row, const Properties& properties) const {
     for (const auto& [key, pattern] : terms_) {
         if (key.starts_with(property_prefix)) {
             const auto found = properties.find(key.substr(property_prefix.size()));

@@ -19,7 +19,9 @@ public:
 
     [[nodiscard]] bool empty() const { return terms_.empty(); }
     // invalid "filter.key" for a key that rows of this kind do not have; names the ones they have.
-    [[nodiscard]] Result<bool> matches(const Row& row, const Properties& properties) const;
+    [[nodiscard]] Result<void> check_keys(const Row& row) const;
+    // As a table shows it, a value may be given, too: `yes` of a truth, `-` of what is missing.
+    [[nodiscard]] bool matches(const Row& row, const Properties& properties) const;
     // Some term is about a property, so that properties must be read.
     [[nodiscard]] bool needs_properties() const;
 

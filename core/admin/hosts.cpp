@@ -1,14 +1,19 @@
 // qa host.
 #include "admin/administration.hpp"
 #include "admin/selection.hpp"
-#include "base/text.hpp"
+#include "admin/values.hpp"
 #include "hkd/network/addresses.hpp"
 
 namespace qvd::admin {
 
+namespace {
+
+constexpr std::size_t longest_host = 127;
+
+}  // namespace
+
 Async<NodeId> Administration::add_host(std::string name, std::string address) {
-    const std::string trimmed(text::trim(name));
-    if (trimmed.empty()) co_return Error{ErrorKind::invalid, "host.name", "a host needs a name"};
+    QVD_CO_TRY(const std::string trimmed, checked_name("host", name, longest_host));
     QVD_CO_CHECK(hkd::network::parse_ipv4(address));
     QVD_CO_TRY(const NodeId id, co_await store_.add_node(trimmed, address));
     co_await audit("host add", trimmed);

@@ -1,8 +1,9 @@
 // qa osf and qa di.
 #include "admin/administration.hpp"
+#include "admin/image_kind.hpp"
 #include "admin/images.hpp"
 #include "admin/selection.hpp"
-#include "base/text.hpp"
+#include "admin/values.hpp"
 #include "config/keys.hpp"
 
 #include <unistd.h>
@@ -14,11 +15,7 @@ namespace qvd::admin {
 
 Async<OsfId> Administration::add_osf(NewOsf osf) {
     Osf made;
-    made.name = std::string(text::trim(osf.name));
-    constexpr std::size_t longest = 64;
-    if (made.name.empty() || made.name.size() > longest)
-        co_return Error{ErrorKind::invalid, "osf.name",
-                        "an osf needs a name of 1 to 64 characters"};
+    QVD_CO_TRY(made.name, checked_name("osf", osf.name));
     QVD_CO_TRY(made.memory_mib, parse_size_mib(osf.memory));
     constexpr std::int64_t least_memory = 16;
     if (made.memory_mib < least_memory)
@@ -57,6 +54,7 @@ Async<DiId> Administration::add_di(NewDi di, CopyProgress progress) {
     // A bare name is looked for in the staging folder, as the manual's examples have it.
     if (!std::filesystem::exists(source) && source.find('/') == std::string::npos)
         source = view_.get(config::path_storage_staging) + "/" + source;
+    if (!di.whatever_it_is) QVD_CO_CHECK(check_image_kind(source));
     QVD_CO_TRY(const std::string temporary, copy_image(source, folder, progress));
     const std::string name = std::filesystem::path(source).filename().string();
     store::NewDi wanted{osf, name, di.version};
@@ -94,21 +92,8 @@ Async<std::vector<Row>> Administration::dis(Filter filter) {
     co_return rows_of(std::move(selected));
 }
 
-namespace {
-
-Result<std::string> checked_tag(const std::string& tag) {
-    const std::string trimmed(text::trim(tag));
-    constexpr std::size_t longest = 128;
-    if (trimmed.empty() || trimmed.size() > longest || trimmed.find(',') != std::string::npos)
-        return Error{ErrorKind::invalid, "tag.name",
-                     text::quoted(tag, longest) + " cannot be a tag"};
-    return trimmed;
-}
-
-}  // namespace
-
 Async<void> Administration::tag_di(std::string di_id, std::string tag) {
-    QVD_CO_TRY(const std::string name, checked_tag(tag));
+    QVD_CO_TRY(const std::string name, checked_name("tag", tag, longest_tag));
     QVD_CO_TRY(const DiId di, co_await find_di(di_id));
     QVD_CO_CHECK(co_await store_.tag_di(di, name));
     co_await audit("di tag", di_id + " " + name);
@@ -116,7 +101,7 @@ Async<void> Administration::tag_di(std::string di_id, std::string tag) {
 }
 
 Async<void> Administration::untag_di(std::string di_id, std::string tag) {
-    QVD_CO_TRY(const std::string name, checked_tag(tag));
+    QVD_CO_TRY(const std::string name, checked_name("tag", tag, longest_tag));
     QVD_CO_TRY(const DiId di, co_await find_di(di_id));
     QVD_CO_CHECK(co_await store_.untag_di(di, name));
     co_await audit("di untag", di_id + " " + name);

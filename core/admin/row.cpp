@@ -8,24 +8,41 @@
 
 namespace qvd::admin {
 
+std::string Cell::shown() const {
+    if (kind == Kind::missing) return "-";
+    return word.empty() ? value : word;
+}
+
 Row& Row::text(std::string_view key, std::string_view value) {
     const auto kind = value.empty() ? Cell::Kind::missing : Cell::Kind::text;
-    cells_.push_back({std::string(key), std::string(value), kind});
+    cells_.push_back({std::string(key), std::string(value), kind, {}});
     return *this;
 }
 
 Row& Row::number(std::string_view key, std::int64_t value) {
-    cells_.push_back({std::string(key), std::to_string(value), Cell::Kind::number});
+    cells_.push_back({std::string(key), std::to_string(value), Cell::Kind::number, {}});
+    return *this;
+}
+
+Row& Row::number_or_none(std::string_view key, std::int64_t value) {
+    number(key, value);
+    if (value == 0) cells_.back().word = "-";
     return *this;
 }
 
 Row& Row::boolean(std::string_view key, bool value) {
-    cells_.push_back({std::string(key), value ? "1" : "0", Cell::Kind::boolean});
+    cells_.push_back({std::string(key), value ? "1" : "0", Cell::Kind::boolean, {}});
+    return *this;
+}
+
+Row& Row::yes_or_no(std::string_view key, bool value) {
+    boolean(key, value);
+    cells_.back().word = value ? "yes" : "no";
     return *this;
 }
 
 Row& Row::missing(std::string_view key) {
-    cells_.push_back({std::string(key), {}, Cell::Kind::missing});
+    cells_.push_back({std::string(key), {}, Cell::Kind::missing, {}});
     return *this;
 }
 
@@ -110,8 +127,8 @@ Row row_of(const store::VmRecord& record) {
     row.text("di", record.di ? record.di->version : "");
     row.text("running_di", record.current_di ? record.current_di->version : "");
     row.number("memory", record.osf.memory_mib);
-    row.boolean("use_overlay", record.osf.use_overlay);
-    row.number("user_storage_size", record.osf.user_storage_mib);
+    row.yes_or_no("use_overlay", record.osf.use_overlay);
+    row.number_or_none("user_storage_size", record.osf.user_storage_mib);
     add_runtime(row, record);
     add_session(row, record);
     return row;
@@ -146,8 +163,8 @@ Row row_of(const store::OsfRecord& record) {
     Row row;
     row.number("id", record.osf.id.value()).text("name", record.osf.name);
     row.number("memory", record.osf.memory_mib);
-    row.boolean("use_overlay", record.osf.use_overlay);
-    row.number("user_storage_size", record.osf.user_storage_mib);
+    row.yes_or_no("use_overlay", record.osf.use_overlay);
+    row.number_or_none("user_storage_size", record.osf.user_storage_mib);
     row.number("vms", record.vms).number("dis", record.dis);
     return row;
 }

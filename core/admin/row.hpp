@@ -10,19 +10,26 @@
 
 namespace qvd::admin {
 
-// One value of a row. `number`: an integer for --json; `missing`: shown as "-".
+// One value of a row. `number`: an integer for --json; `boolean`: "1" or "0"; `missing`: shown as
+// "-".
 struct Cell {
     enum class Kind { text, number, boolean, missing };
     std::string key;
     std::string value;
     Kind kind = Kind::text;
+    std::string word = {};  // for people, where it is not the value
+
+    [[nodiscard]] std::string shown() const;
 };
 
 class Row {
 public:
     Row& text(std::string_view key, std::string_view value);
     Row& number(std::string_view key, std::int64_t value);
-    Row& boolean(std::string_view key, bool value);  // 1 or 0, as in the manual's tables
+    // A size or a count of which there may be none: 0 is shown as "-".
+    Row& number_or_none(std::string_view key, std::int64_t value);
+    Row& boolean(std::string_view key, bool value);  // 1 or 0, as in the manual's tables of VMs
+    Row& yes_or_no(std::string_view key, bool value);
     Row& missing(std::string_view key);
 
     [[nodiscard]] const Cell* find(std::string_view key) const;

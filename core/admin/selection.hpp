@@ -1,16 +1,9 @@
-// Picking the records that a filter means; shared by the files of Administration.
+// What becomes of the records that a filter means; shared by the files of Administration.
 #pragma once
 
 #include "admin/administration.hpp"
 
 namespace qvd::admin {
-
-// The properties of one record, read only where the filter asks for them.
-inline Async<Properties> properties_for(store::Store& store, const Filter filter,
-                                        store::Owner owner, std::int64_t id) {
-    if (!filter.needs_properties()) co_return Properties{};
-    co_return co_await store.properties(owner, id);
-}
 
 // What the state of the thing forbids is left alone and told; any other failure ends the operation.
 template <class T>

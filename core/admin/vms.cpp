@@ -1,6 +1,7 @@
 // qa vm.
 #include "admin/administration.hpp"
 #include "admin/selection.hpp"
+#include "admin/values.hpp"
 #include "base/text.hpp"
 #include "broker/placement.hpp"
 #include "hkd/network/addresses.hpp"
@@ -9,13 +10,10 @@ namespace qvd::admin {
 
 Async<VmId> Administration::add_vm(NewVm vm) {
     store::NewVm wanted;
-    wanted.name = std::string(text::trim(vm.name));
-    constexpr std::size_t longest = 64;
-    if (wanted.name.empty() || wanted.name.size() > longest)
-        co_return Error{ErrorKind::invalid, "vm.name", "a VM needs a name of 1 to 64 characters"};
+    QVD_CO_TRY(wanted.name, checked_name("vm", vm.name));
     QVD_CO_TRY(wanted.user, co_await find_user(vm.user, vm.user_id));
     QVD_CO_TRY(wanted.osf, co_await find_osf(vm.osf, vm.osf_id));
-    wanted.di_tag = vm.di_tag;
+    QVD_CO_TRY(wanted.di_tag, checked_name("tag", vm.di_tag, longest_tag));
     QVD_CO_TRY(const auto addresses, hkd::network::addresses_of(view_));
     wanted.pool_first = hkd::network::to_text(addresses.vm_first);
     wanted.pool_last = hkd::network::to_text(addresses.vm_last);
@@ -66,12 +64,15 @@ Async<std::vector<Row>> Administration::vms(Filter filter) {
 namespace {
 
 Result<store::Store::VmEdit> checked_edit(const Parameters& changes, const config::View& view) {
+    if (changes.empty())
+        return Error{ErrorKind::invalid, "vm.edit",
+                     "nothing is to be changed: give name=, di_tag= or ip="};
     store::Store::VmEdit edit;
     for (const auto& [key, value] : changes) {
         if (key == "name") {
-            edit.name = value;
+            QVD_TRY(edit.name, checked_name("vm", value));
         } else if (key == "di_tag") {
-            edit.di_tag = value;
+            QVD_TRY(edit.di_tag, checked_name("tag", value, longest_tag));
         } else if (key == "ip") {
             QVD_TRY(const auto addresses, hkd::network::addresses_of(view));
             QVD_TRY(const std::uint32_t address, hkd::network::parse_ipv4(value));
@@ -82,7 +83,6 @@ Result<store::Store::VmEdit> checked_edit(const Parameters& changes, const confi
             return Error{ErrorKind::invalid, "vm.edit",
                          text::quoted(key, 64) + " cannot be edited (name, di_tag, ip can)"};
         }
-        if (value.empty()) return Error{ErrorKind::invalid, "vm.edit", key + " must not be empty"};
     }
     return edit;
 }

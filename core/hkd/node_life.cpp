@@ -50,6 +50,7 @@ Async<void> NodeLife::come_up() {
             ErrorKind::unavailable, "node.unconfigured",
             "not configured yet: set " + text::join(missing, ", ") + " (`qa config set`)"};
     QVD_CO_CHECK(co_await raise_network());
+    if (parts_.make_storage) QVD_CO_CHECK(parts_.make_storage(view_));
     QVD_CO_CHECK(parts_.load_plugins());
     QVD_CO_CHECK(co_await report_load());
     if (!workshop_) {

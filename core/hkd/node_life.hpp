@@ -33,6 +33,8 @@ public:
         std::function<void(const std::string&)> lost;
         std::string boot_id;
         std::string host_name;
+        // Before the plugins are loaded; empty: nothing is stored (tests).
+        std::function<Result<void>(const config::View&)> make_storage = {};
     };
 
     // `view`: what the file says.

@@ -11,6 +11,7 @@
 #include "hkd/node_life.hpp"
 #include "hkd/plugin_backend.hpp"
 #include "hkd/spawn.hpp"
+#include "hkd/storage.hpp"
 #include "plugin/host.hpp"
 #include "plugin/processes.hpp"
 #include "store/postgres.hpp"
@@ -112,7 +113,8 @@ NodeLife::Parts Role::parts() {
             (void)link_.send(net::report::Exiting{why});
         },
         boot_id(),
-        host_name()};
+        host_name(),
+        &make_storage};
 }
 
 ControlSource Role::control_source() {

@@ -3,6 +3,8 @@
 
 #include "model/vm.hpp"
 
+#include <chrono>
+
 namespace qvd {
 
 enum class NodeState { stopped, starting, running, stopping, lost };
@@ -15,6 +17,9 @@ struct Node {
     std::string name;     // equals `nodename` of the node's file
     std::string address;  // IPv4, inside the node part of the VM network
 };
+
+// Three reports and a bit: a node that was silent for longer does not live.
+inline constexpr std::chrono::seconds node_silence{35};
 
 // What the node reports of itself every 10 s.
 struct NodeLoad {

@@ -74,6 +74,12 @@ Error conflict(std::string code, std::string sentence) {
     return {ErrorKind::conflict, std::move(code), std::move(sentence)};
 }
 
+Error alive(std::string_view host, std::int64_t seconds) {
+    return conflict("node.alive", "the host " + std::string(host) + " reported " +
+                                      std::to_string(seconds) +
+                                      " s ago: stop its qvd-node first (`qvd-node stop` there)");
+}
+
 Error violated(std::string_view constraint, bool deleting) {
     for (const Answer& answer : known)
         if (answer.constraint == constraint && answer.deleting == deleting)

@@ -13,6 +13,8 @@ namespace qvd::store::answers {
 Error down(std::string_view why);
 // "vm.not_found": there is no vm 12.
 Error missing(std::string_view what, std::int64_t id);
+// conflict "node.alive", of a host that reported `seconds` ago.
+Error alive(std::string_view host, std::int64_t seconds);
 Error conflict(std::string code, std::string sentence);
 
 // What a violated constraint of the schema means, by its name there: "users_login_key" is

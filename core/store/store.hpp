@@ -258,7 +258,7 @@ public:
     // ---- nodes ----
     virtual Async<NodeId> add_node(std::string name, std::string address) = 0;
     // ErrorKind::conflict "node.has_vms" while VMs are assigned to it, "node.has_sessions" while
-    // its workers hold sessions.
+    // its workers hold sessions, "node.alive" while it reports (node_silence) and is not stopped.
     virtual Async<void> delete_node(NodeId node) = 0;
     virtual Async<std::vector<NodeRecord>> nodes() = 0;
     virtual Async<std::optional<NodeRecord>> node(std::string name) = 0;

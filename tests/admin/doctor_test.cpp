@@ -1,12 +1,19 @@
 #include "admin/doctor/checks.hpp"
 #include "admin/doctor/farm.hpp"
 #include "config/keys.hpp"
+#include "hkd/keys.hpp"
+#include "hkd/network/links.hpp"
 
 #include <doctest/doctest.h>
+#include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 using namespace qvd;
 using namespace qvd::admin::doctor;
@@ -105,4 +112,75 @@ TEST_CASE("an image without its file, an osf without default and a VM without im
     CHECK(named(found, "image.file") != nullptr);
     CHECK(named(found, "image.default") != nullptr);
     CHECK(named(found, "image.vm") != nullptr);
+}
+
+TEST_CASE("a node is well only if it runs and every role is at its work") {
+    const auto said = [](const std::string& state, const std::string& l7r) {
+        return check_status(R"({"version":"1","state":")" + state +
+                            R"(","listening":"0.0.0.0:8443","roles":[)"
+                            R"({"role":"hkd","state":"ready","status":""},)"
+                            R"({"role":"l7r",)" +
+                            l7r + "}]}");
+    };
+    const std::string ready = R"("state":"ready","status":"")";
+    CHECK(said("running", ready).level == Level::good);
+    CHECK(said("unconfigured", ready).level == Level::problem);
+    const Diagnosis lacking =
+        said("running", R"("state":"starting","status":"there is no certificate")");
+    CHECK(lacking.level == Level::problem);
+    CHECK(lacking.sentence.find("l7r is starting: there is no certificate") != std::string::npos);
+    CHECK(said("replacing", ready).level == Level::warning);
+    CHECK(check_status("nonsense").level == Level::problem);
+    CHECK(check_status(R"({"state":"running","listening":"","roles":[]})").level == Level::problem);
+}
+
+TEST_CASE("a file that others may change, or that shows a password to all, is named") {
+    char folder[] = "/tmp/qvd-doctor-XXXXXX";
+    REQUIRE(::mkdtemp(folder) != nullptr);
+    const std::string file = std::string(folder) + "/node.conf";
+    const auto with_mode = [&](const std::string& text, unsigned mode) {
+        std::ofstream(file) << text;
+        REQUIRE(::chmod(file.c_str(), mode) == 0);
+        auto keys = std::make_shared<config::KeySet>();
+        config::declare(*keys);
+        const auto found = check_file({keys, config::Properties::read(file).value()}, file);
+        REQUIRE(found.size() == 1);
+        return found.front();
+    };
+    CHECK(with_mode("nodename = a\n", 0644).level == Level::good);
+    CHECK(with_mode("nodename = a\n", 0666).level == Level::problem);
+    CHECK(with_mode("nodename = a\n", 0664).level == Level::problem);
+    const std::string password = "database.host = db\ndatabase.password = hunter2\n";
+    CHECK(with_mode(password, 0600).level == Level::good);
+    const Diagnosis shown = with_mode(password, 0644);
+    CHECK(shown.level == Level::warning);
+    CHECK(shown.sentence.find("database.password") != std::string::npos);
+    CHECK(shown.sentence.find("hunter2") == std::string::npos);
+    std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("a bridge of this network is found, whatever network sysfs shows") {
+    if (::geteuid() != 0) {
+        MESSAGE("skipped: making a network needs root");
+        return;
+    }
+    const auto found = in_child("bridge", []() -> Diagnoses {
+        if (::unshare(CLONE_NEWNET) != 0) return {};
+        if (!hkd::network::make_bridge({"qvdtest0", "54:52:00:00:00:01", 0x0a030f01, 24}).ok())
+            return {};
+        auto keys = std::make_shared<config::KeySet>();
+        config::declare(*keys);
+        hkd::declare(*keys);
+        const auto file = config::Properties::parse(
+            "vm.network.bridge = qvdtest0\nvm.network.ip.start = 10.3.15.50\n"
+            "vm.network.netmask = 24\n",
+            "node.conf");
+        return check_bridge({keys, *file}, "10.3.15.1", true);
+    });
+    if (found.empty()) {
+        MESSAGE("skipped: no network with a bridge can be made");
+        return;
+    }
+    REQUIRE(named(found, "network.bridge") != nullptr);
+    CHECK(named(found, "network.bridge")->sentence == "the bridge qvdtest0 is there");
 }

@@ -1,9 +1,11 @@
 // The smaller parts of hkd: plans, slots, load, the link to the broker, the control socket.
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "config/keys.hpp"
 #include "hkd/broker_link.hpp"
 #include "hkd/control.hpp"
 #include "hkd/load.hpp"
+#include "hkd/storage.hpp"
 #include "hkd/vm_plan.hpp"
 #include "tests/hkd/world.hpp"
 
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <thread>
 
 using namespace qvd;
@@ -54,6 +57,23 @@ std::string ask(const std::string& path, const std::string& request) {
 }
 
 }  // namespace
+
+TEST_CASE("the folders of the storage are made, and a file in their place is told") {
+    const std::string root = scratch("storage");
+    auto keys = std::make_shared<config::KeySet>();
+    config::declare(*keys);
+    const config::View view{
+        keys, config::Properties::parse("path.storage.root = " + root, "node.conf").value()};
+    REQUIRE(make_storage(view).ok());
+    REQUIRE(make_storage(view).ok());
+    for (const char* const folder :
+         {"staging", "images", "basefs", "homefs", "overlayfs", "rootfs"})
+        CHECK(std::filesystem::is_directory(root + "/" + folder));
+
+    const config::View wrong{
+        keys, config::Properties::parse("path.storage.root = /proc/version", "node.conf").value()};
+    CHECK(make_storage(wrong).error().code() == "file.mkdir");
+}
 
 TEST_CASE("a container's paths are those of the documented layout") {
     const auto view = test::test_view();

@@ -83,12 +83,21 @@ says "it['error']=='usage'"
 expect 2 osf
 expect 0 osf --help
 prints 'qa osf add'
-expect 1 osf list -f 'name=x,"col\our=1' --json
+expect 0 osf list
+prints '^[0-9]* *office *1024 *yes *-$'
+expect 0 osf list --json
+says "it[0]['use_overlay'] is True and it[0]['user_storage_size']==0"
+expect 2 osf add name=a,b
+expect 2 osf add name=a memory=lots
+expect 0 vm add --help
+prints ' (user=...|user_id=...) (osf=...|osf_id=...) \[ip=...\]'
+prints '^  name     unique$'
+expect 2 osf list -f 'name=x,"col\our=1' --json
 says "it['error']=='filter.key' and 'col' in it['sentence']"
 
 expect 0 vm list
 expect 0 user add login=Bob password=secret
-expect 1 user add login=carl
+expect 2 user add login=carl
 complains 'no password'
 printf 'geheim\n' | "$QA" -c "$root/node.conf" user passwd user=bob >"$root/out" 2>"$root/err" ||
     wrong "user passwd from stdin"
@@ -104,23 +113,43 @@ for prompt, answer in ((b"New password: ", b"one\n"), (b"Again: ", b"two\n"), (b
     while prompt not in said:
         said += os.read(terminal, 4096)
     os.write(terminal, answer)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 1 or b"one" in said)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 2 or b"one" in said)
 PYTHON
 
 expect 0 vm add name=desk user=bob osf=office
 complains 'Warning: no image'
+expect 2 vm add name=desk2 user=bob user_id=1 osf=office
+complains 'give either user= or user_id='
+expect 2 vm add name=desk2 user=bob
+complains 'give either osf= or osf_id='
 expect 0 vm show -f name=desk
 prints '^reason '
 expect 0 vm list --json
 says "it[0]['name']=='desk' and it[0]['ip']=='10.3.15.254' and it[0]['blocked'] is False"
 expect 3 vm show -f name=other
-echo image >"$root/image.tar"
+echo image >"$root/image.txt"
+expect 2 di add path="$root/image.txt" osf=office
+complains 'image.txt is a text'
+expect 0 di add path="$root/image.txt" osf=office --force
+expect 0 di del -f version=*
+prints '^1 image deleted'
+tar -C "$root" -cf "$root/image.tar" image.txt
 expect 0 di add path="$root/image.tar" osf=office
+expect 2 di tag di_id=one tag=x
 expect 3 di add path="$root/none.tar" osf=office
-[ "$(ls -A "$root/storage/images" | wc -l)" = 1 ] || wrong "a failed di add left something"
+[ "$(ls -A "$root/storage/images" | wc -l)" = 2 ] || wrong "a failed di add left something"
 expect 0 vm block -f name=desk
-expect 0 vm list -f blocked=1 --json
+prints '^1 VM blocked$'
+expect 0 vm list -f blocked=yes,host=- --json
 says "len(it)==1"
+# What cannot be done of all that was meant is refused, whichever command it is.
+for command in stop disconnect_user; do
+    expect 4 vm $command -f name=desk
+    prints 'left alone: vm desk: '
+done
+expect 2 vm edit -f name=desk
+complains 'nothing is to be changed'
+expect 2 vm list --all
 
 # Deleting: asked for where nobody can answer, refused where it is in use, told either way.
 expect 2 user del
@@ -130,13 +159,28 @@ prints 'left alone: user bob'
 expect 4 osf del -f name=office --json
 says "it['count']==0 and it['skipped']==1"
 echo n | "$QA" -c "$root/node.conf" vm del >"$root/out" 2>"$root/err" || wrong "saying no failed"
+complains 'Are you sure that you want to delete all VMs?'
 expect 0 vm list --json
 says "len(it)==1"
 
 expect 0 config set hkd.vm.starting.max=3
 expect 0 config get hkd.vm.starting.max
 prints '^hkd.vm.starting.max=3$'
-expect 1 config set nodename=x
+expect 0 config set myproperty="this is a=value"
+prints '^1 key set$'
+expect 0 config get myproperty
+prints '^myproperty=this is a=value$'
+expect 0 config list
+prints '^myproperty *this is a=value *database'
+prints '^vm.network.bridge.create *- *- '
+expect 0 config get
+prints '^myproperty='
+if grep -q '^internal\.' "$root/out"; then wrong "config get shows internal keys"; fi
+expect 0 config get --all
+prints '^internal\.vm\.lxc\.'
+expect 0 config list --help
+prints '\[--all\]'
+expect 2 config set nodename=x
 complains nodename
 expect 3 config get hkd.vm.starting.mux
 complains 'did you mean'
@@ -145,13 +189,25 @@ says "all('value' in row for row in it)"
 openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=n1 -keyout "$root/key.pem" \
     -out "$root/cert.pem" 2>/dev/null
 expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem"
-expect 1 config ssl key="$root/cert.pem" cert="$root/cert.pem"
+expect 2 config ssl key="$root/cert.pem" cert="$root/cert.pem"
 
 expect 1 doctor --json
 says "any(c['check']=='certificate' and c['result']=='ok' for c in it['checks'])"
 says "any(c['check']=='database.schema' and c['result']=='ok' for c in it['checks'])"
 says "any(c['check']=='node.registered' and c['result']=='ok' for c in it['checks'])"
 says "any(c['check']=='images' for c in it['checks'])"
+
+# The advice names what could stand there.
+expect 0 config set l7r.auth.plugins=nosuch
+expect 1 doctor --json
+says "[c['advice'] for c in it['checks'] if c['check']=='plugin.authenticator.nosuch'] == ['install it or configure another one (installed authenticators: default)']"
+expect 0 config del l7r.auth.plugins
+# A file that shows its password.
+printf 'database.password = geheim\n' >>"$root/node.conf"
+chmod 644 "$root/node.conf"
+expect 1 doctor --json
+says "any(c['check']=='configuration.mode' and c['result']=='warning' for c in it['checks'])"
+chmod 600 "$root/node.conf"
 
 expect 0 vm del --force
 expect 0 di del --force

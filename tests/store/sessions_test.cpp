@@ -143,7 +143,7 @@ TEST_CASE("counters count") {
           "node.not_found");
 }
 
-TEST_CASE("a node with VMs or live sessions stays") {
+TEST_CASE("a node with VMs or live sessions stays, and so does one that lives") {
     Bench bench;
     const auto farm = bench.farm();
     auto& store = bench.store();
@@ -153,6 +153,8 @@ TEST_CASE("a node with VMs or live sessions stays") {
     const auto session = bench.must(store.acquire_session(bench.session_of(farm, "w")));
     CHECK(bench.refusal(store.delete_node(farm.node)) == "node.has_sessions");
     bench.must(store.end_session(session.session->id, ""));
+    CHECK(bench.refusal(store.delete_node(farm.node)) == "node.alive");
+    bench.must(store.set_node_state(farm.node, farm.epoch, NodeState::stopped, ""));
     bench.must(store.delete_node(farm.node));
     CHECK(bench.refusal(store.delete_node(farm.node)) == "node.not_found");
 }

@@ -13,6 +13,9 @@ namespace qvd::admin::doctor {
 // The findings of the node's file: wrong values, unknown keys, required keys that are missing.
 Diagnoses check_configuration(const config::View& view, const std::string& file);
 
+// Who may read and change the node's file: root runs what it names, and it may hold passwords.
+Diagnoses check_file(const config::View& view, const std::string& file);
+
 // OS users and groups, and the programs that a node starts.
 Diagnoses check_users(const config::View& view, bool embedded);
 Diagnoses check_programs(const config::View& view, bool embedded);
@@ -21,6 +24,9 @@ Diagnoses check_kernel();
 
 // The folders of path.storage.*: there, writable, with room, fit for overlays.
 Diagnoses check_storage(const config::View& view);
+
+// What the supervisor answered to "status json".
+Diagnosis check_status(const std::string& answer);
 
 // The bridge and the node's address, if it is known; the port of l7r.
 Diagnoses check_bridge(const config::View& view, const std::optional<std::string>& node_address,

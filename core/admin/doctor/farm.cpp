@@ -93,8 +93,7 @@ Diagnoses check_node(const FarmFacts& farm, const config::View& view, Timestamp 
     if (runtime.seen) {
         const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - *runtime.seen);
         const std::string last = "it reported last " + std::to_string(age.count()) + " s ago";
-        constexpr std::chrono::seconds fresh{35};  // three reports and a bit
-        if (age <= fresh)
+        if (age <= node_silence)
             diagnoses.push_back(good("node.seen", last));
         else
             diagnoses.push_back(

@@ -3,6 +3,7 @@
 #include "base/unique_fd.hpp"
 #include "hkd/keys.hpp"
 #include "hkd/network/addresses.hpp"
+#include "hkd/network/links.hpp"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -12,7 +13,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 namespace qvd::admin::doctor {
 
@@ -41,6 +41,20 @@ Diagnosis check_address(const std::string& address, bool makes) {
                        "the node gives it to its bridge at its start");
     return problem("network.address", "no device has the node's address " + address,
                    "give it to the bridge, or correct it with `qa host del` and `qa host add`");
+}
+
+// Asked of the kernel: sysfs shows the network of who mounted it.
+Diagnosis check_device(const std::string& bridge, bool makes) {
+    const std::string name = "network.bridge";
+    const auto found = hkd::network::is_bridge(bridge);
+    if (!found.ok()) return problem(name, found.error().sentence(), "run `qa doctor` as root");
+    if (*found && **found) return good(name, "the bridge " + bridge + " is there");
+    if (*found)
+        return problem(name, bridge + " is a device, but no bridge",
+                       "name another one with vm.network.bridge");
+    if (makes) return good(name, "the node makes " + bridge + " at its start");
+    return problem(name, "there is no bridge " + bridge,
+                   "make it, or set vm.network.bridge.create = 1");
 }
 
 enum class Answer { yes, no, unclear };
@@ -73,18 +87,8 @@ Diagnoses check_bridge(const config::View& view, const std::optional<std::string
     diagnoses.push_back(
         good("network.addresses", "VMs get " + hkd::network::to_text(addresses->vm_first) + " to " +
                                       hkd::network::to_text(addresses->vm_last)));
-    const std::string bridge = view.get(hkd::network_bridge);
     const bool makes = view.find(hkd::network_bridge_create).value_or(embedded);
-    if (std::filesystem::exists("/sys/class/net/" + bridge + "/bridge"))
-        diagnoses.push_back(good("network.bridge", "the bridge " + bridge + " is there"));
-    else if (std::filesystem::exists("/sys/class/net/" + bridge))
-        diagnoses.push_back(problem("network.bridge", bridge + " is a device, but no bridge",
-                                    "name another one with vm.network.bridge"));
-    else if (makes)
-        diagnoses.push_back(good("network.bridge", "the node makes " + bridge + " at its start"));
-    else
-        diagnoses.push_back(problem("network.bridge", "there is no bridge " + bridge,
-                                    "make it, or set vm.network.bridge.create = 1"));
+    diagnoses.push_back(check_device(view.get(hkd::network_bridge), makes));
     if (node_address) diagnoses.push_back(check_address(*node_address, makes));
     return diagnoses;
 }

@@ -13,20 +13,30 @@ namespace qvd::admin::doctor {
 
 namespace {
 
+// The installed plugins that can do that, for who must choose another one.
+std::string installed_for(const std::string& folder, const char* interface) {
+    std::vector<std::string> fitting;
+    for (const std::string& name : plugin::Registry::installed(folder)) {
+        const auto library = plugin::Library::open(folder, name);
+        if (library.ok() && plugin::find_interface((*library)->plugin(), interface) != nullptr)
+            fitting.push_back(name);
+    }
+    return "(installed " + std::string(plugin::word_for(interface)) +
+           "s: " + (fitting.empty() ? "none" : text::join(fitting, ", ")) + ")";
+}
+
 Diagnosis check_plugin(const config::View& view, const char* interface, const std::string& name) {
     const std::string word(plugin::word_for(interface));
     const std::string folder = view.get(config::path_plugins);
     const std::string file = plugin::Registry::resolve(interface, name, view);
     const std::string id = "plugin." + word + "." + file;
-    const std::vector<std::string> installed = plugin::Registry::installed(folder);
-    const std::string there = installed.empty() ? "none" : text::join(installed, ", ");
     const auto library = plugin::Library::open(folder, file);
     if (!library.ok())
         return problem(id, word + " " + text::quoted(name) + ": " + library.error().sentence(),
-                       "install it or configure another one (installed: " + there + ")");
+                       "install it or configure another one " + installed_for(folder, interface));
     if (plugin::find_interface((*library)->plugin(), interface) == nullptr)
         return problem(id, (*library)->path() + " is there, but is no " + word,
-                       "configure another one (installed: " + there + ")");
+                       "configure another one " + installed_for(folder, interface));
     return good(
         id, word + " " + name + ": " + (*library)->path() + " " + (*library)->manifest().version);
 }

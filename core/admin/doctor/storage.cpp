@@ -23,8 +23,8 @@ Diagnosis check_folder(const std::string& key, const std::string& path) {
     const std::string name = "storage." + key.substr(key.rfind('.') + 1);
     std::error_code ignored;
     if (!fs::exists(path, ignored)) {
-        return warning(name, path + " (" + key + ") does not exist yet",
-                       "the node makes it at its start; or: mkdir -p " + path);
+        return warning(name, path + " (" + key + ") does not exist",
+                       "the node makes it at its start: start it, or mkdir -p " + path);
     }
     if (!fs::is_directory(path, ignored))
         return problem(name, path + " (" + key + ") is no folder", "move it out of the way");

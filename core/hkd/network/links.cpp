@@ -168,6 +168,13 @@ Result<void> find_bridge(const Bridge& bridge) {
     return {};
 }
 
+Result<std::optional<bool>> is_bridge(const std::string& name) {
+    QVD_TRY(const Socket socket, open_socket());
+    QVD_TRY(const Link link, find_link(socket.get(), name));
+    if (!link) return std::optional<bool>{};
+    return std::optional(check_is_bridge(link.get(), name).ok());
+}
+
 Result<void> remove_bridge(const std::string& name) {
     QVD_TRY(const Socket socket, open_socket());
     QVD_TRY(const Link link, find_link(socket.get(), name));

@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace qvd::hkd::network {
@@ -24,6 +25,8 @@ Result<void> make_bridge(const Bridge& bridge);
 // The bridge is there and up, and some device has the address. Errors: network.bridge,
 // network.address; the sentence says what to do.
 Result<void> find_bridge(const Bridge& bridge);
+// Whether the device `name` is a bridge; nothing: there is no such device. Errors: network.bridge.
+Result<std::optional<bool>> is_bridge(const std::string& name);
 // Removes it if make_bridge() made it; otherwise nothing happens.
 Result<void> remove_bridge(const std::string& name);
 

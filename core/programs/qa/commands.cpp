@@ -24,22 +24,45 @@ const Command* find_command(std::string_view object, std::string_view name) {
     return found == all_commands().end() ? nullptr : &*found;
 }
 
+namespace {
+
+std::string terms_of(const std::vector<Parameter>& parameters) {
+    std::string text;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const std::string term = std::string(parameters[i].name) + "=...";
+        if (parameters[i].need == Need::required) text += " " + term;
+        if (parameters[i].need == Need::optional) text += " [" + term + "]";
+        if (parameters[i].need == Need::either)
+            text += " (" + term + "|" + std::string(parameters[++i].name) + "=...)";
+    }
+    return text;
+}
+
+std::string padded(std::string text, std::size_t width) {
+    if (text.size() < width) text.append(width - text.size(), ' ');
+    return text;
+}
+
+}  // namespace
+
 std::string help_of(const Command& command) {
     std::string text = std::string(command.purpose) + "\n\nUsage: qa " +
-                       std::string(command.object) + " " + std::string(command.name);
-    for (const Parameter& parameter : command.parameters) {
-        const std::string term = std::string(parameter.name) + "=...";
-        text += parameter.required ? " " + term : " [" + term + "]";
-    }
+                       std::string(command.object) + " " + std::string(command.name) +
+                       terms_of(command.parameters);
     if ((command.takes & any_parameters) != 0U) text += " KEY=VALUE...";
     if ((command.takes & words) != 0U) text += " [KEY...]";
     if ((command.takes & a_password) != 0U) text += " [password=...]";
     if ((command.takes & filters) != 0U) text += " [-f FILTER]";
-    if ((command.takes & confirmation) != 0U) text += " [--force]";
+    if ((command.takes & internals) != 0U) text += " [--all]";
+    if ((command.takes & (confirmation | forcing)) != 0U) text += " [--force]";
     text += " [--json] [-q]\n";
     if (!command.parameters.empty()) text += "\n";
+    std::size_t width = 0;
     for (const Parameter& parameter : command.parameters)
-        text += "  " + std::string(parameter.name) + "  " + std::string(parameter.meaning) + "\n";
+        width = std::max(width, parameter.name.size());
+    for (const Parameter& parameter : command.parameters)
+        text += "  " + padded(std::string(parameter.name), width) + "  " +
+                std::string(parameter.meaning) + "\n";
     return text;
 }
 
@@ -47,21 +70,41 @@ std::string overview(std::string_view object) {
     std::string text;
     for (const Command& command : all_commands()) {
         if (!object.empty() && command.object != object) continue;
-        std::string words = "  qa " + std::string(command.object) + " " + std::string(command.name);
+        const std::string words =
+            "  qa " + std::string(command.object) + " " + std::string(command.name);
         constexpr std::size_t width = 28;
-        if (words.size() < width) words.append(width - words.size(), ' ');
-        text += words + " " + std::string(command.purpose) + "\n";
+        text += padded(words, width) + " " + std::string(command.purpose) + "\n";
     }
     return text;
 }
 
-Result<void> check_arguments(const Command& command, const CommandLine& line) {
-    const auto wrong = [](const std::string& sentence) {
-        return Error{ErrorKind::invalid, "usage", sentence};
+namespace {
+
+Error wrong(const std::string& sentence) {
+    return {ErrorKind::invalid, "usage", sentence};
+}
+
+Result<void> check_parameters(const std::vector<Parameter>& parameters, const CommandLine& line) {
+    const auto given = [&line](const Parameter& parameter) {
+        return line.parameters.contains(std::string(parameter.name));
     };
-    for (const Parameter& parameter : command.parameters)
-        if (parameter.required && !line.parameters.contains(std::string(parameter.name)))
-            return wrong("the parameter " + std::string(parameter.name) + "= is missing");
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const Parameter& one = parameters[i];
+        if (one.need == Need::required && !given(one))
+            return wrong("the parameter " + std::string(one.name) + "= is missing");
+        if (one.need != Need::either) continue;
+        const Parameter& other = parameters[++i];
+        if (given(one) == given(other))
+            return wrong("give either " + std::string(one.name) + "= or " +
+                         std::string(other.name) + "=");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_arguments(const Command& command, const CommandLine& line) {
+    QVD_CHECK(check_parameters(command.parameters, line));
     for (const auto& [key, value] : line.parameters) {
         const bool known = std::ranges::any_of(
             command.parameters,
@@ -76,33 +119,42 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
         return wrong("this command takes no filter");
     if (line.has_password && (command.takes & a_password) == 0U)
         return wrong("there is no parameter password here");
+    if (line.all && (command.takes & internals) == 0U) return wrong("this command takes no --all");
     return {};
 }
 
-Output counted(int count, std::string_view what) {
-    return said(std::to_string(count) + " " + std::string(what),
-                {{"count", std::to_string(count), admin::Cell::Kind::number}});
+std::string question_of(const Command& command) {
+    std::string things = std::string(command.object) + "s";
+    if (command.object == "vm") things = "VMs";
+    if (command.object == "osf") things = "OSFs";
+    if (command.object == "di") things = "images";
+    if (command.object == "config") things = "keys of the database";
+    std::string verb(command.name);
+    if (verb == "del") verb = "delete";
+    if (verb == "disconnect_user") verb = "disconnect the users of";
+    return "Are you sure that you want to " + verb + " all " + things + "?";
 }
 
-Output counted(const admin::Done& done, std::string_view what) {
-    Output output = counted(done.count, what);
-    for (const std::string& one : done.skipped) output.line += "\nleft alone: " + one;
-    output.facts.push_back(
-        {"skipped", std::to_string(done.skipped.size()), admin::Cell::Kind::number});
-    const std::string why = text::join(done.skipped, "; ");
-    output.facts.push_back(
-        {"why", why, why.empty() ? admin::Cell::Kind::missing : admin::Cell::Kind::text});
-    return output;
+Output counted(int count, std::string_view noun, std::string_view done) {
+    return said(std::to_string(count) + " " + std::string(noun) + (count == 1 ? " " : "s ") +
+                    std::string(done),
+                {{"count", std::to_string(count), admin::Cell::Kind::number, {}}});
 }
 
-Output deleted(const admin::Done& done, std::string_view what) {
-    Output output = counted(done, what);
-    output.refused = done.count == 0 && !done.skipped.empty();
+Output counted(const admin::Done& outcome, std::string_view noun, std::string_view done) {
+    Output output = counted(outcome.count, noun, done);
+    for (const std::string& one : outcome.skipped) output.line += "\nleft alone: " + one;
+    output.facts.push_back(
+        {"skipped", std::to_string(outcome.skipped.size()), admin::Cell::Kind::number, {}});
+    const std::string why = text::join(outcome.skipped, "; ");
+    output.facts.push_back(
+        {"why", why, why.empty() ? admin::Cell::Kind::missing : admin::Cell::Kind::text, {}});
+    output.refused = outcome.count == 0 && !outcome.skipped.empty();
     return output;
 }
 
 Output added(std::int64_t id) {
-    return said(std::to_string(id), {{"id", std::to_string(id), admin::Cell::Kind::number}});
+    return said(std::to_string(id), {{"id", std::to_string(id), admin::Cell::Kind::number, {}}});
 }
 
 Output listed(std::vector<admin::Row> rows, std::vector<Column> columns) {

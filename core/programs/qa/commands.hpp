@@ -11,9 +11,15 @@
 
 namespace qvd::qa {
 
+enum class Need {
+    optional,
+    required,
+    either  // this one or the next one, and not both
+};
+
 struct Parameter {
     std::string_view name;
-    bool required = false;
+    Need need = Need::optional;
     std::string_view meaning;
 };
 
@@ -24,6 +30,8 @@ enum Takes : unsigned {
     words = 4U,           // words without "=" (config get KEY)
     confirmation = 8U,    // asks without filter, words and --force
     a_password = 16U,     // password=, or asked for
+    internals = 32U,      // --all
+    forcing = 64U,        // --force, without being asked
 };
 
 struct Command {
@@ -56,11 +64,14 @@ std::vector<Command> di_commands();
 std::vector<Command> user_commands();
 std::vector<Command> vm_commands();
 
+// "Are you sure ...?" of a command that would touch everything.
+std::string question_of(const Command& command);
+
 // Shared by them.
-Output counted(int count, std::string_view what);
-Output counted(const admin::Done& done, std::string_view what);
+// "1 VM stopped", "2 VMs stopped"; `noun` in the singular.
+Output counted(int count, std::string_view noun, std::string_view done);
 // The same; refused if everything there was had to be left alone.
-Output deleted(const admin::Done& done, std::string_view what);
+Output counted(const admin::Done& outcome, std::string_view noun, std::string_view done);
 Output added(std::int64_t id);
 Output listed(std::vector<admin::Row> rows, std::vector<Column> columns);
 std::string parameter(const CommandLine& line, const std::string& key,

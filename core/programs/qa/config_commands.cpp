@@ -8,17 +8,15 @@ admin::Async<Output> get(Farm& farm, CommandLine line) {
     QVD_CO_TRY(auto rows, farm.administration().configuration(line.words, line.all));
     if (line.json) co_return listed(std::move(rows), {});
     std::string text;
-    for (const admin::Row& row : rows) {
-        if (!text.empty()) text += "\n";
-        text += row.find("key")->value + "=" + row.find("value")->value;
-    }
+    for (const admin::Row& row : rows)
+        text += row.find("key")->value + "=" + row.find("value")->value + "\n";
+    if (!text.empty()) text.pop_back();
     co_return said(std::move(text), {});
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(auto rows, farm.administration().configuration({}, line.all));
     co_return listed(
-        std::move(rows),
+        farm.administration().every_setting(line.all),
         {{"Key", "key"}, {"Value", "value"}, {"From", "origin"}, {"Meaning", "meaning"}});
 }
 
@@ -27,12 +25,12 @@ admin::Async<Output> set(Farm& farm, CommandLine line) {
         co_return Error{ErrorKind::invalid, "usage", "give at least one KEY=VALUE"};
     const int count = static_cast<int>(line.parameters.size());
     QVD_CO_CHECK(co_await farm.administration().set_configuration(line.parameters));
-    co_return counted(count, "keys set");
+    co_return counted(count, "key", "set");
 }
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const int count, co_await farm.administration().delete_configuration(line.words));
-    co_return counted(count, "keys deleted");
+    co_return counted(count, "key", "deleted");
 }
 
 admin::Async<Output> ssl(Farm& farm, CommandLine line) {
@@ -46,12 +44,17 @@ admin::Async<Output> ssl(Farm& farm, CommandLine line) {
 
 std::vector<Command> config_commands() {
     return {
-        {"config", "get", "Shows effective values as key=value.", {}, words, get},
+        {"config",
+         "get",
+         "Shows effective values as key=value (--all: also internal ones).",
+         {},
+         words | internals,
+         get},
         {"config",
          "list",
          "Shows every key with its value, origin and meaning (--all: also internal ones).",
          {},
-         0,
+         internals,
          list},
         {"config",
          "set",
@@ -68,10 +71,10 @@ std::vector<Command> config_commands() {
         {"config",
          "ssl",
          "Sets the certificate that clients see; used at once.",
-         {{"key", true, "file with the private key (PEM, no passphrase)"},
-          {"cert", true, "file with the certificate and its chain (PEM)"},
-          {"ca", false, "file with the authority of client certificates"},
-          {"crl", false, "file with its revocation list"}},
+         {{"key", Need::required, "file with the private key (PEM, no passphrase)"},
+          {"cert", Need::required, "file with the certificate and its chain (PEM)"},
+          {"ca", Need::optional, "file with the authority of client certificates"},
+          {"crl", Need::optional, "file with its revocation list"}},
          0,
          ssl},
     };

@@ -24,6 +24,7 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
     di.osf = parameter(line, "osf");
     di.osf_id = parameter(line, "osf_id");
     di.version = parameter(line, "version");
+    di.whatever_it_is = line.force;
     QVD_CO_TRY(const DiId id,
                co_await farm.administration().add_di(std::move(di), progress_line(line)));
     co_return added(id.value());
@@ -32,7 +33,7 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(filter));
-    co_return deleted(done, "images deleted (their files stay)");
+    co_return counted(done, "image", "deleted; image files stay");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -63,25 +64,28 @@ std::vector<Command> di_commands() {
     return {
         {"di",
          "add",
-         "Copies an image into the farm and makes it the newest of its OSF.",
-         {{"path", true, "the image file; a bare name is looked for in path.storage.staging"},
-          {"osf", false, "name of its OSF, or"},
-          {"osf_id", false, "id of its OSF"},
-          {"version", false, "default YYYY-MM-DD-NNN"}},
-         0,
+         "Copies an image into the farm and makes it the newest of its OSF (--force: whatever is "
+         "in "
+         "it).",
+         {{"path", Need::required,
+           "the image file; a bare name is looked for in path.storage.staging"},
+          {"osf", Need::either, "name of its OSF"},
+          {"osf_id", Need::either, "id of its OSF, in place of its name"},
+          {"version", Need::optional, "default YYYY-MM-DD-NNN"}},
+         forcing,
          add},
         {"di", "del", "Deletes images that no VM runs.", {}, filters | confirmation, del},
         {"di", "list", "Lists images.", {}, filters, list},
         {"di",
          "tag",
          "Gives an image a tag, taking it from its siblings.",
-         {{"di_id", true, "which image"}, {"tag", true, "e.g. default"}},
+         {{"di_id", Need::required, "which image"}, {"tag", Need::required, "e.g. default"}},
          0,
          tag},
         {"di",
          "untag",
          "Takes a tag from an image.",
-         {{"di_id", true, "which image"}, {"tag", true, "which tag"}},
+         {{"di_id", Need::required, "which image"}, {"tag", Need::required, "which tag"}},
          0,
          untag},
     };

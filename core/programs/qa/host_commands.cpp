@@ -13,7 +13,7 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_hosts(filter));
-    co_return deleted(done, "hosts deleted");
+    co_return counted(done, "host", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -48,7 +48,7 @@ template <bool blocked>
 admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const int count, co_await farm.administration().block_hosts(filter, blocked));
-    co_return counted(count, blocked ? "hosts blocked" : "hosts unblocked");
+    co_return counted(count, "host", blocked ? "blocked" : "unblocked");
 }
 
 }  // namespace
@@ -58,8 +58,8 @@ std::vector<Command> host_commands() {
         {"host",
          "add",
          "Registers a node.",
-         {{"name", true, "as in the node's file (nodename)"},
-          {"address", true, "its IPv4 address in the VM network"}},
+         {{"name", Need::required, "as in the node's file (nodename)"},
+          {"address", Need::required, "its IPv4 address in the VM network"}},
          0,
          add},
         {"host",

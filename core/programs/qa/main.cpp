@@ -17,7 +17,7 @@ namespace {
 using namespace qvd;
 using namespace std::string_view_literals;
 
-// The exit codes, as --help lists them.
+// The exit codes, as --help and the manual page list them.
 enum Exit : int {
     done = 0,
     failed = 1,
@@ -28,8 +28,13 @@ enum Exit : int {
 };
 
 int exit_code(const Error& error) {
-    if (error.code() == "usage") return wrong_usage;
+    // What is wrong is not what was said now, but a file: the node's, or a plugin's.
+    if (error.code() == "config.invalid" || error.code() == "config.syntax" ||
+        error.code().starts_with("plugin."))
+        return failed;
     switch (error.kind()) {
+        case ErrorKind::invalid:
+            return wrong_usage;
         case ErrorKind::not_found:
             return not_there;
         case ErrorKind::denied:
@@ -66,8 +71,10 @@ void print_help() {
            "  -h, --help                    this, or the help of a command\n"
            "      --version\n"
            "\n`qa doctor` finds out why a node does not work.\n"
-           "\nExit status: 0 done (or you said no), 1 failed, 2 wrong usage, 3 no such thing,\n"
-           "4 refused in this state, 5 the database or a node cannot be reached\n";
+           "\nExit status: 0 done (or you said no), 1 failed, 2 wrong usage or value, or nobody "
+           "to\n"
+           "ask, 3 no such thing, 4 refused in this state, 5 the database or a node cannot be\n"
+           "reached\n";
 }
 
 // "Are you sure?" for what would touch everything; a person who says no has not failed, a script
@@ -75,8 +82,7 @@ void print_help() {
 Result<bool> wants_it(const qa::Command& command, const qa::CommandLine& line) {
     const bool asks = (command.takes & qa::confirmation) != 0U;
     if (!asks || line.force || !line.filters.empty() || !line.words.empty()) return true;
-    std::cerr << "Are you sure that you want to " << command.name << " all of " << command.object
-              << "? [y/N] " << std::flush;
+    std::cerr << qa::question_of(command) << " [y/N] " << std::flush;
     std::string answer;
     if (!std::getline(std::cin, answer)) {
         std::cerr << "\n";

@@ -17,7 +17,7 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_osfs(filter));
-    co_return deleted(done, "osfs deleted");
+    co_return counted(done, "osf", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -37,10 +37,12 @@ std::vector<Command> osf_commands() {
         {"osf",
          "add",
          "Makes an OSF: how VMs of a kind run.",
-         {{"name", true, "unique"},
-          {"memory", false, "of each VM, in MiB or with K, M, G; default 256"},
-          {"use_overlay", false, "whether VMs may change their image's files; default yes"},
-          {"user_storage_size", false, "home of each VM, in MiB or with K, M, G; default none"}},
+         {{"name", Need::required, "unique"},
+          {"memory", Need::optional, "of each VM, in MiB or with K, M, G; default 256"},
+          {"use_overlay", Need::optional,
+           "whether VMs may change their image's files; default yes"},
+          {"user_storage_size", Need::optional,
+           "home of each VM, in MiB or with K, M, G; default none"}},
          0,
          add},
         {"osf", "del", "Deletes OSFs without VMs and images.", {}, filters | confirmation, del},

@@ -11,7 +11,7 @@ namespace qvd::qa {
 namespace {
 
 std::string shown(const admin::Cell* cell) {
-    return cell == nullptr || cell->kind == admin::Cell::Kind::missing ? "-" : cell->value;
+    return cell == nullptr ? "-" : cell->shown();
 }
 
 std::string padded(std::string text, std::size_t width) {

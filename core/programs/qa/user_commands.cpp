@@ -14,7 +14,7 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_users(filter));
-    co_return deleted(done, "users deleted");
+    co_return counted(done, "user", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -37,7 +37,7 @@ std::vector<Command> user_commands() {
         {"user",
          "add",
          "Makes a user; without password= it is asked for, or read from stdin.",
-         {{"login", true, "unique"}},
+         {{"login", Need::required, "unique"}},
          a_password,
          add},
         {"user", "del", "Deletes users without VMs.", {}, filters | confirmation, del},
@@ -45,7 +45,7 @@ std::vector<Command> user_commands() {
         {"user",
          "passwd",
          "Sets a user's password; it is asked for, or read from stdin.",
-         {{"user", true, "his login"}},
+         {{"user", Need::required, "his login"}},
          a_password,
          passwd},
     };

@@ -20,7 +20,7 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_vms(filter));
-    co_return deleted(done, "VMs deleted");
+    co_return counted(done, "VM", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -51,7 +51,7 @@ admin::Async<Output> show(Farm& farm, CommandLine line) {
 admin::Async<Output> edit(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const int count, co_await farm.administration().edit_vms(filter, line.parameters));
-    co_return counted(count, "VMs edited");
+    co_return counted(count, "VM", "edited");
 }
 
 admin::Async<Output> start(Farm& farm, CommandLine line) {
@@ -59,26 +59,26 @@ admin::Async<Output> start(Farm& farm, CommandLine line) {
     QVD_CO_TRY(auto balancer, co_await farm.balancer());
     QVD_CO_TRY(const auto done,
                co_await farm.administration().start_vms(filter, std::move(balancer)));
-    co_return counted(done, "VMs ordered to start");
+    co_return counted(done, "VM", "ordered to start");
 }
 
 admin::Async<Output> stop(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const auto done, co_await farm.administration().stop_vms(filter));
-    co_return counted(done, "VMs ordered to stop");
+    co_return counted(done, "VM", "ordered to stop");
 }
 
 template <bool blocked>
 admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const int count, co_await farm.administration().block_vms(filter, blocked));
-    co_return counted(count, blocked ? "VMs blocked" : "VMs unblocked");
+    co_return counted(count, "VM", blocked ? "blocked" : "unblocked");
 }
 
 admin::Async<Output> disconnect_user(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(const auto done, co_await farm.administration().disconnect_users(filter));
-    co_return counted(done, "users disconnected");
+    co_return counted(done, "user", "disconnected");
 }
 
 }  // namespace
@@ -88,13 +88,13 @@ std::vector<Command> vm_commands() {
         {"vm",
          "add",
          "Makes a VM for a user.",
-         {{"name", true, "unique"},
-          {"user", false, "login of its owner, or"},
-          {"user_id", false, "id of its owner"},
-          {"osf", false, "name of its OSF, or"},
-          {"osf_id", false, "id of its OSF"},
-          {"ip", false, "its address; default: a free one"},
-          {"di_tag", false, "which image of the OSF; default: default"}},
+         {{"name", Need::required, "unique"},
+          {"user", Need::either, "login of its owner"},
+          {"user_id", Need::either, "id of its owner, in place of the login"},
+          {"osf", Need::either, "name of its OSF"},
+          {"osf_id", Need::either, "id of its OSF, in place of its name"},
+          {"ip", Need::optional, "its address; default: a free one"},
+          {"di_tag", Need::optional, "which image of the OSF; default: default"}},
          0,
          add},
         {"vm",
@@ -108,9 +108,9 @@ std::vector<Command> vm_commands() {
         {"vm",
          "edit",
          "Changes VMs.",
-         {{"name", false, "of one VM"},
-          {"di_tag", false, "used at the next start"},
-          {"ip", false, "of one VM; used at the next start"}},
+         {{"name", Need::optional, "of one VM"},
+          {"di_tag", Need::optional, "used at the next start"},
+          {"ip", Need::optional, "of one VM; used at the next start"}},
          filters | confirmation,
          edit},
         {"vm",

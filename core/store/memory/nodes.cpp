@@ -32,12 +32,18 @@ Async<NodeId> MemoryStore::add_node(std::string name, std::string address) {
 
 Async<void> MemoryStore::delete_node(NodeId node) {
     QVD_CO_CHECK(co_await ready());
-    if (!tables_->nodes.contains(node)) co_return answers::missing("node", node.value());
+    QVD_CO_TRY(const NodeRow* const own, tables_->node(node));
     for (const auto& [id, row] : tables_->vms)
         if (row.runtime.node == node) co_return answers::violated("vm_runtimes_node_fkey", true);
     for (const auto& [id, session] : tables_->sessions)
         if (session.node == node && session.state != SessionState::disconnected)
             co_return answers::violated("sessions_node_fkey", true);
+    if (const NodeRuntime& runtime = own->runtime;
+        runtime.seen && runtime.state != NodeState::stopped) {
+        const auto age =
+            std::chrono::duration_cast<std::chrono::seconds>(tables_->now() - *runtime.seen);
+        if (age < node_silence) co_return answers::alive(own->node.name, age.count());
+    }
     tables_->nodes.erase(node);
     co_return Result<void>{};
 }

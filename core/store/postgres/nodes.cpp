@@ -16,6 +16,10 @@ namespace {
     "FROM nodes AS n JOIN node_runtimes AS r ON r.node_id = n.id "                                \
     "JOIN node_counters AS c ON c.node_id = n.id " rest
 
+// $2: node_silence in seconds.
+#define QVD_NODE_LIVES \
+    "state <> 'stopped' AND seen > now() - make_interval(secs => $2::double precision)"
+
 constexpr const char* select_properties =
     "SELECT owner_id, key, value FROM node_properties ORDER BY owner_id";
 
@@ -105,14 +109,21 @@ Async<void> PostgresStore::delete_node(NodeId node) {
     batch.emplace_back(
         "SELECT FROM sessions WHERE node_id = $1 AND state <> 'disconnected' LIMIT 1", node);
     batch.emplace_back(
+        "SELECT name, floor(extract(epoch FROM now() - seen))::bigint AS age "
+        "FROM nodes JOIN node_runtimes ON node_id = id WHERE id = $1 AND " QVD_NODE_LIVES,
+        node, node_silence.count());
+    batch.emplace_back(
         "DELETE FROM nodes WHERE id = $1 "
-        "AND NOT EXISTS (SELECT FROM sessions WHERE node_id = $1 AND state <> 'disconnected')",
-        node);
+        "AND NOT EXISTS (SELECT FROM sessions WHERE node_id = $1 AND state <> 'disconnected') "
+        "AND NOT EXISTS (SELECT FROM node_runtimes WHERE node_id = $1 AND " QVD_NODE_LIVES ")",
+        node, node_silence.count());
     batch.back().deleting = true;
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
-    if (rows[2].changed() == 1) co_return Result<void>{};
+    if (rows[3].changed() == 1) co_return Result<void>{};
     if (!rows[0].empty()) co_return answers::violated("vm_runtimes_node_fkey", true);
     if (!rows[1].empty()) co_return answers::violated("sessions_node_fkey", true);
+    if (!rows[2].empty())
+        co_return answers::alive(rows[2][0].text("name"), rows[2][0].integer("age"));
     co_return answers::missing("node", node.value());
 }
 

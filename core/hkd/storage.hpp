@@ -1,0 +1,13 @@
+// The folders of path.storage.*.
+#pragma once
+
+#include "base/result.hpp"
+#include "config/view.hpp"
+
+namespace qvd::hkd {
+
+// Makes the ones that are missing, so that an operator finds where things go before the first VM
+// has run. Errors: file.mkdir.
+Result<void> make_storage(const config::View& view);
+
+}  // namespace qvd::hkd
