@@ -99,6 +99,7 @@ void add_runtime(Row& row, const store::VmRecord& record) {
     add_time(row, "agent_seen", runtime.agent_seen);
     add_time(row, "expire_soft", runtime.expires_soft);
     add_time(row, "expire_hard", runtime.expires_hard);
+    row.number_or_none("vm_pid", record.pid);
     row.number("run_attempts", record.run_attempts);
     row.number("run_ok", record.run_ok);
 }

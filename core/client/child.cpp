@@ -1,6 +1,6 @@
 #include "client/child.hpp"
 
-#include "base/text.hpp"
+#include "base/program.hpp"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 
 namespace qvd::client {
 namespace {
@@ -37,36 +36,10 @@ private:
     posix_spawnattr_t attributes_{};
 };
 
-std::vector<std::string> environment_for(const ChildSettings& settings) {
-    std::vector<std::string> environment;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string text = *entry;
-        const std::string name = text.substr(0, text.find('='));
-        if (!settings.environment.contains(name) && !settings.without.contains(name))
-            environment.push_back(text);
-    }
-    for (const auto& [name, value] : settings.environment)
-        environment.push_back(std::string(name).append("=").append(value));
-    return environment;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-    std::vector<char*> pointers;
-    pointers.reserve(texts.size() + 1);
-    for (std::string& text : texts) pointers.push_back(text.data());
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
 }  // namespace
 
 Result<void> find_program(const std::string& name) {
-    const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-    const bool bare = name.find('/') == std::string::npos;
-    for (const std::string& folder : text::split(bare && path != nullptr ? path : "", ':')) {
-        const std::string file = bare ? std::string(folder).append("/").append(name) : name;
-        if (::access(file.c_str(), X_OK) == 0) return {};
-    }
+    if (program::is_there(name)) return {};
     return Error{ErrorKind::not_found, "display.nxproxy",
                  "there is no program " + name +
                      " (install the package nxproxy, or name another one with command.nxproxy in "
@@ -93,10 +66,12 @@ Result<pid_t> start_child(const ChildSettings& settings) {
         attributes.get(), POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
     std::vector<std::string> arguments = settings.arguments;
-    std::vector<std::string> environment = environment_for(settings);
+    std::vector<std::string> environment =
+        program::environment_with(settings.environment, settings.without);
     pid_t pid = 0;
     errno = ::posix_spawnp(&pid, arguments.front().c_str(), files.get(), attributes.get(),
-                           pointers_to(arguments).data(), pointers_to(environment).data());
+                           program::pointers_to(arguments).data(),
+                           program::pointers_to(environment).data());
     if (errno != 0) return errno_error("display.nxproxy", "cannot run " + arguments.front());
     return pid;
 }

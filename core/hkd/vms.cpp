@@ -262,7 +262,7 @@ asio::awaitable<void> Vms::report_usage() {
         const auto used = co_await workshop_->backend.usage(std::move(plan), deadline);
         if (used.ok())
             usage.push_back({id, handler->plan().incarnation, used->cpu_seconds,
-                             static_cast<std::int64_t>(used->memory_bytes)});
+                             static_cast<std::int64_t>(used->memory_bytes), handler->facts().pid});
     }
     // The next report makes good for a lost one.
     if (!usage.empty()) (void)co_await workshop_->store.report_usage(node_, std::move(usage));

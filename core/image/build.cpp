@@ -1,6 +1,7 @@
 #include "image/build.hpp"
 
 #include "base/file.hpp"
+#include "base/program.hpp"
 #include "base/text.hpp"
 #include "image/command.hpp"
 
@@ -35,11 +36,10 @@ Result<Ending> ending_of(const std::string& output) {
 }
 
 Result<void> check_tools(const Ending& ending) {
-    for (const std::string program : {"mmdebstrap", "tar", ending.program})
-        if (!program.empty() && !is_installed(program))
-            return failure(
-                "tool",
-                std::string(program).append(" is not installed: apt-get install ").append(program));
+    for (const std::string tool : {"mmdebstrap", "tar", ending.program})
+        if (!tool.empty() && !program::is_there(tool))
+            return failure("tool", tool + " is not installed: apt-get install " +
+                                       (tool == "xz" ? "xz-utils" : tool));
     return {};
 }
 

@@ -1,39 +1,17 @@
 #include "image/command.hpp"
 
-#include "base/text.hpp"
+#include "base/program.hpp"
 #include "base/unique_fd.hpp"
 
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 
 namespace qvd::image {
 namespace {
-
-std::vector<std::string> environment_for(const Command& command) {
-    std::vector<std::string> environment;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string text = *entry;
-        if (!command.environment.contains(text.substr(0, text.find('='))))
-            environment.push_back(text);
-    }
-    for (const auto& [name, value] : command.environment)
-        environment.push_back(std::string(name).append("=").append(value));
-    return environment;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-    std::vector<char*> pointers;
-    pointers.reserve(texts.size() + 1);
-    for (std::string& text : texts) pointers.push_back(text.data());
-    pointers.push_back(nullptr);
-    return pointers;
-}
 
 Result<pid_t> spawn(const Command& command, int output) {
     posix_spawn_file_actions_t files;
@@ -42,11 +20,11 @@ Result<pid_t> spawn(const Command& command, int output) {
     posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&files, output, STDERR_FILENO);
     std::vector<std::string> arguments = command.arguments;
-    std::vector<std::string> environment = environment_for(command);
+    std::vector<std::string> environment = program::environment_with(command.environment);
     pid_t pid = 0;
-    const int failure =
-        ::posix_spawnp(&pid, arguments.front().c_str(), &files, nullptr,
-                       pointers_to(arguments).data(), pointers_to(environment).data());
+    const int failure = ::posix_spawnp(&pid, arguments.front().c_str(), &files, nullptr,
+                                       program::pointers_to(arguments).data(),
+                                       program::pointers_to(environment).data());
     posix_spawn_file_actions_destroy(&files);
     errno = failure;
     if (failure != 0) return errno_error("image.tool", "cannot run " + arguments.front());
@@ -71,14 +49,6 @@ void hear_lines(int fd, const std::function<void(const std::string&)>& hear) {
 }
 
 }  // namespace
-
-bool is_installed(const std::string& program) {
-    const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-    const std::vector<std::string> folders = text::split(path == nullptr ? "" : path, ':');
-    return std::any_of(folders.begin(), folders.end(), [&program](const std::string& folder) {
-        return ::access(std::string(folder).append("/").append(program).c_str(), X_OK) == 0;
-    });
-}
 
 Result<int> run_command(const Command& command,
                         const std::function<void(const std::string&)>& hear) {

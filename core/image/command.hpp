@@ -15,8 +15,6 @@ struct Command {
     std::map<std::string, std::string> environment;  // in place of ours of that name
 };
 
-[[nodiscard]] bool is_installed(const std::string& program);
-
 // Waits for its end; `hear` gets each line of both its outputs. Gives the exit status, 128 and more
 // for a signal. Errors: image.tool.
 Result<int> run_command(const Command& command,

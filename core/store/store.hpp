@@ -46,6 +46,7 @@ struct VmRecord {
     std::int64_t run_ok = 0;
     double cpu_seconds = 0;  // since its start, as its node reported last
     std::int64_t memory_bytes = 0;
+    int pid = 0;  // of what keeps it running, on its node; 0: not known
 };
 
 struct NodeRecord {
@@ -145,6 +146,7 @@ struct VmUsage {
     std::int64_t incarnation = 0;
     double cpu_seconds = 0;  // since its start
     std::int64_t memory_bytes = 0;
+    int pid = 0;  // of what keeps it running; 0: not known
 };
 
 // ---- Announcements -------------------------------------------------------------------------

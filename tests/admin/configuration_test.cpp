@@ -115,6 +115,7 @@ TEST_CASE("a filter understands what the tables show: truths, and - for what is 
         CHECK(count(lie) == 0);
     CHECK(count("host=-") == 1);
     CHECK(count("name=-") == 0);
+    CHECK(count("vm_pid=-") == 1);
     CHECK(count("use_overlay=yes") == 1);
     CHECK(count("use_overlay=no") == 0);
     CHECK(count("user_storage_size=-") == 1);

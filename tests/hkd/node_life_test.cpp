@@ -211,7 +211,10 @@ TEST_CASE("a node whose row has been deleted ends, and the next hkd starts from 
     OneNode one(embedded_file);
     one.begin();
     one.pass(Milliseconds{100});
-    const auto node = one.ask(one.store.node("alpha"))->node.id;
+    const auto record = one.ask(one.store.node("alpha"));
+    const auto node = record->node.id;
+    // The row of a node that lives is refused; this one is said to have been stopped.
+    one.ask(one.store.set_node_state(node, record->runtime.lease_epoch, NodeState::stopped, ""));
     one.ask(one.store.delete_node(node));
     one.pass(Milliseconds{11'000});
     CHECK(one.lost == "this node has been deleted from the farm");

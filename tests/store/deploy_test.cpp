@@ -24,7 +24,27 @@ struct Restored {
     }
 };
 
+std::string nothing_to_migrate() {
+    return "the schema is version " + std::to_string(schema_version()) +
+           " already, nothing to migrate";
+}
+
 }  // namespace
+
+TEST_CASE("a schema of an older release is migrated, and what it holds stays") {
+    shared_view();
+    const Restored restored;
+    Bench bench;
+    const auto farm = bench.farm();
+    sql(shared_view(), "qvd_owner",
+        "ALTER TABLE vm_usage DROP COLUMN pid; "
+        "UPDATE versions SET version = '1' WHERE component = 'schema'");
+    const auto deployed = deploy(shared_view());
+    REQUIRE(deployed.ok());
+    CHECK(deployed->done.front() == "migrated to schema version 2 (002_vm_pid)");
+    CHECK(schema_state(shared_view())->version == schema_version());
+    CHECK(bench.vm(farm.vm).vm.name == "vm1");
+}
 
 TEST_CASE("deploying twice changes nothing the second time") {
     shared_view();
@@ -35,7 +55,7 @@ TEST_CASE("deploying twice changes nothing the second time") {
     bench.farm();
     const auto again = deploy(shared_view());
     REQUIRE(again.ok());
-    CHECK(again->done.front() == "the schema is version 1 already, nothing to migrate");
+    CHECK(again->done.front() == nothing_to_migrate());
     CHECK(bench.must(bench.store().users()).size() == 1);
 }
 
@@ -92,7 +112,7 @@ TEST_CASE("several deployments at once make one schema") {
         if (answer == "migrated to schema version 1 (001_schema)")
             ++migrated;
         else
-            CHECK(answer == "the schema is version 1 already, nothing to migrate");
+            CHECK(answer == nothing_to_migrate());
     }
     CHECK(migrated == 1);
 }

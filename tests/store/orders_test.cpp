@@ -211,8 +211,8 @@ TEST_CASE("of a cleared VM nothing is left but its state and reason") {
                                     {"nx", "tcp", "", 4100},
                                     {"console", "unix", "/run/qvd/vm/1.sock", 0}}));
     bench.must(store.agent_seen(farm.vm, 1));
-    bench.must(
-        store.report_usage(farm.node, {{farm.vm, 1, 12.5, 1 << 20}, {VmId{99999}, 1, 1, 1}}));
+    bench.must(store.report_usage(farm.node,
+                                  {{farm.vm, 1, 12.5, 1 << 20, 4711}, {VmId{99999}, 1, 1, 1, 1}}));
     const auto access = bench.must(store.agent_access(farm.vm));
     CHECK(access.address == "10.3.1.250");
     CHECK(access.agent_port == 3030);
@@ -224,6 +224,7 @@ TEST_CASE("of a cleared VM nothing is left but its state and reason") {
     CHECK(record.runtime.agent_seen.has_value());
     CHECK(record.cpu_seconds == 12.5);
     CHECK(record.memory_bytes == 1 << 20);
+    CHECK(record.pid == 4711);
     bench.must(store.order_stop(farm.vm));
     bench.must(store.clear_vm(to(farm.vm, 1, VmState::running, VmState::stopped)));
     record = bench.vm(farm.vm);
@@ -234,6 +235,7 @@ TEST_CASE("of a cleared VM nothing is left but its state and reason") {
     CHECK_FALSE(record.runtime.current_di.has_value());
     CHECK_FALSE(record.runtime.agent_seen.has_value());
     CHECK(record.cpu_seconds == 0);
+    CHECK(record.pid == 0);
     CHECK(bench.must(store.nodes())[0].reserved_mib == 0);
     CHECK(bench.refusal(store.agent_access(farm.vm)) == "vm.no_agent");
     CHECK(bench.refusal(store.agent_access(VmId{99999})) == "vm.not_found");
@@ -254,7 +256,7 @@ TEST_CASE("messages about an older incarnation change nothing") {
     CHECK(bench.refusal(store.agent_seen(farm.vm, 1)) == "vm.superseded");
     CHECK(bench.refusal(store.clear_vm(to(farm.vm, 1, VmState::running, VmState::stopped))) ==
           "vm.superseded");
-    bench.must(store.report_usage(farm.node, {{farm.vm, 1, 12.5, 1}}));
+    bench.must(store.report_usage(farm.node, {{farm.vm, 1, 12.5, 1, 1}}));
     CHECK(bench.vm(farm.vm).cpu_seconds == 0);
     CHECK(bench.refusal(store.set_running_di(farm.vm, 2, DiId{99999})) == "di.not_found");
     CHECK(bench.refusal(store.set_endpoints(farm.vm, 2, "", {{"fax", "tcp", "", 1}})) ==

@@ -96,6 +96,7 @@ VmRecord Tables::record(const VmRow& row) {
     record.run_ok = row.run_ok;
     record.cpu_seconds = row.usage.cpu_seconds;
     record.memory_bytes = row.usage.memory_bytes;
+    record.pid = row.usage.pid;
     return record;
 }
 

@@ -61,6 +61,7 @@ VmRecord vm_record(const Row& row) {
     if (!row.is_null("cpu_seconds")) {
         record.cpu_seconds = row.real("cpu_seconds");
         record.memory_bytes = row.integer("memory_bytes");
+        record.pid = row.small("pid");
     }
     if (!row.is_null("s_id")) {
         record.session = session_of(row);

@@ -14,7 +14,8 @@ namespace qvd::store::postgres {
     "r.real_user_id, r.incarnation, r.attempt, host(r.address) AS run_address, r.agent_seen, "   \
     "r.expires_soft, r.expires_hard, u.login, o.name AS osf_name, o.memory, o.use_overlay, "     \
     "o.user_storage, n.name AS node_name, ru.login AS real_login, k.run_attempts, k.run_ok, "    \
-    "g.cpu_seconds, g.memory_bytes, s.id AS s_id, s.vm_id AS s_vm_id, s.user_id AS s_user_id, "  \
+    "g.cpu_seconds, g.memory_bytes, g.pid, s.id AS s_id, s.vm_id AS s_vm_id, "                   \
+    "s.user_id AS s_user_id, "                                                                   \
     "host(s.client_address) AS s_client, s.node_id AS s_node_id, s.worker AS s_worker, "         \
     "s.state AS s_state, s.abort_requested AS s_abort, s.since AS s_since, "                     \
     "sn.name AS s_node_name, d.id AS d_id, d.uuid AS d_uuid, d.path AS d_path, "                 \
