@@ -59,7 +59,8 @@ Diagnosis check_expiry(const X509& certificate, Timestamp now) {
         return problem("certificate.expiry", "the certificate has expired; it was " + until,
                        how_to_set);
     constexpr int soon = 30;
-    const std::string left = "the certificate is " + until + ", " + std::to_string(days) + " days";
+    const std::string left = "the certificate is " + until + ", " + std::to_string(days) +
+                             (days == 1 ? " day" : " days");
     if (days < soon) return warning("certificate.expiry", left, how_to_set);
     return good("certificate.expiry", left);
 }
