@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <sys/stat.h>
 
 #include <memory>
 
@@ -171,6 +172,9 @@ Async<void> Administration::set_certificate(std::string key_file, std::string ce
     QVD_CO_CHECK(check_material(material, key_file, certificate_file));
     QVD_CO_CHECK(co_await store_.set_certificate(std::move(material)));
     co_await audit("config ssl", certificate_file);
+    if (struct stat status{};
+        ::stat(key_file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
+        warnings_.push_back("every user of this machine can read the key: chmod 600 " + key_file);
     co_return Result<void>{};
 }
 

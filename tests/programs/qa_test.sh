@@ -188,7 +188,12 @@ expect 0 config list --json
 says "all('value' in row for row in it)"
 openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=n1 -keyout "$root/key.pem" \
     -out "$root/cert.pem" 2>/dev/null
+chmod 644 "$root/key.pem"
 expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem"
+complains 'every user of this machine can read the key'
+chmod 600 "$root/key.pem"
+expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem"
+if grep -q Warning "$root/err"; then wrong "there is a warning of a key that only root can read"; fi
 expect 2 config ssl key="$root/cert.pem" cert="$root/cert.pem"
 
 expect 1 doctor --json

@@ -22,7 +22,7 @@ public:
         changed_ = ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0;
     }
     ~NoEcho() {
-        if (changed_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+        if (changed_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
     }
     NoEcho(const NoEcho&) = delete;
     NoEcho& operator=(const NoEcho&) = delete;
@@ -41,8 +41,9 @@ Secret read_line() {
 }
 
 Secret ask(const char* question) {
-    std::cerr << question << std::flush;
+    // First, because it throws away what was typed before: who answers at once is heard.
     const NoEcho quiet;
+    std::cerr << question << std::flush;
     Secret answer = read_line();
     std::cerr << "\n";
     return answer;
