@@ -5,6 +5,7 @@
 #include "admin/filter.hpp"
 #include "config/view.hpp"
 #include "plugin/balancer.hpp"
+#include "plugin/catalogue.hpp"
 #include "store/store.hpp"
 
 #include <functional>
@@ -37,6 +38,8 @@ public:
     // Must succeed before anything else: reads the configuration that the database holds.
     Async<void> load();
     [[nodiscard]] const config::View& view() const { return view_; }
+    // What is installed here; none: this is no node, and names of plugins cannot be checked.
+    void know_plugins(plugin::Catalogue installed) { installed_ = std::move(installed); }
     // What somebody should know of what was done so far, one sentence each.
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -48,7 +51,9 @@ public:
                                            bool internals) const;
     // Every key, with a value or without.
     std::vector<Row> every_setting(bool internals) const;
-    Async<void> set_configuration(Parameters values);
+    // A value that names a plugin which is not among those told of by know_plugins() is refused
+    // (invalid "config.plugin"), or with `force` set with a warning.
+    Async<void> set_configuration(Parameters values, bool force = false);
     // Returns how many keys were there.
     Async<int> delete_configuration(std::vector<std::string> keys);
     // Paths of PEM files; ca and crl may be empty.
@@ -64,8 +69,8 @@ public:
     // ---- osfs and dis ----
     struct NewOsf {
         std::string name;
-        std::string memory = "256";  // MiB, or with a suffix K, M, G
-        std::string use_overlay = "1";
+        std::string memory = "";       // MiB, or with a suffix K, M, G; empty: osf.default.memory
+        std::string use_overlay = "";  // empty: osf.default.overlay
         std::string user_storage_size = "";  // MiB, or with a suffix; empty: no home
     };
     Async<OsfId> add_osf(NewOsf osf);
@@ -134,6 +139,7 @@ private:
     config::View view_;
     config::View::Values database_values_;
     std::string who_;
+    plugin::Catalogue installed_;
     std::vector<std::string> warnings_;
 };
 

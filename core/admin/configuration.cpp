@@ -2,12 +2,20 @@
 #include "admin/administration.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "config/keys.hpp"
+#include "plugin/keys.hpp"
+#include "plugin/registry.hpp"
+
+#include <qvd/authenticator.h>
+#include <qvd/hypervisor.h>
+#include <qvd/load_balancer.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace qvd::admin {
@@ -80,6 +88,32 @@ Result<void> check_material(const store::Certificate& material, const std::strin
     return {};
 }
 
+const char* interface_named_by(const std::string& key) {
+    if (key == plugin::balancer.name) return QVD_LOAD_BALANCER;
+    if (key == plugin::authenticators.name) return QVD_AUTHENTICATOR;
+    if (key == plugin::hypervisor.name || key == plugin::hypervisors.name) return QVD_HYPERVISOR;
+    return nullptr;
+}
+
+// Whether every plugin that the value names is there and of the right kind: with a wrong one nobody
+// could log in, or no VM start.
+Result<void> check_plugins(const plugin::Catalogue& installed, const config::View& view,
+                           const std::string& key, const std::string& value) {
+    const char* const interface = interface_named_by(key);
+    if (interface == nullptr) return {};
+    const std::string word(plugin::word_for(interface));
+    std::vector<std::string> fitting;
+    for (const plugin::InstalledPlugin& one : installed)
+        if (std::ranges::count(one.interfaces, interface) != 0) fitting.push_back(one.name);
+    for (const std::string& name : config::to_list(value))
+        if (std::ranges::count(fitting, plugin::Registry::resolve(interface, name, view)) == 0)
+            return Error{ErrorKind::not_found, "config.plugin",
+                         key + ": there is no " + word + " " + text::quoted(name) + " in " +
+                             view.get(config::path_plugins) + " (installed " + word +
+                             "s: " + (fitting.empty() ? "none" : text::join(fitting, ", ")) + ")"};
+    return {};
+}
+
 Result<std::string> optional_pem(const std::string& path) {
     if (path.empty()) return std::string{};
     QVD_TRY(std::string text, file::read(path));
@@ -132,7 +166,7 @@ Result<std::vector<Row>> Administration::configuration(const std::vector<std::st
     return rows;
 }
 
-Async<void> Administration::set_configuration(Parameters values) {
+Async<void> Administration::set_configuration(Parameters values, bool force) {
     for (const auto& [key, value] : values) {
         if (is_certificate_key(key))
             co_return Error{ErrorKind::invalid, "config.certificate",
@@ -142,6 +176,12 @@ Async<void> Administration::set_configuration(Parameters values) {
         const auto change = view_.check_change(key, value);
         if (!change.ok() && change.error().code() != "config.unknown") co_return change.error();
         if (!change.ok()) warnings_.push_back(set_all_the_same(change.error().sentence()));
+        const auto there = check_plugins(installed_, view_, key, value);
+        if (there.ok()) continue;
+        if (!force && !installed_.empty())
+            co_return Error{ErrorKind::invalid, "config.plugin",
+                            there.error().sentence() + "; --force sets it all the same"};
+        warnings_.push_back(set_all_the_same(there.error().sentence()));
     }
     std::vector<std::string> names;
     for (const auto& [key, value] : values) names.push_back(key);

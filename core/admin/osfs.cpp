@@ -2,6 +2,7 @@
 #include "admin/administration.hpp"
 #include "admin/image_kind.hpp"
 #include "admin/images.hpp"
+#include "admin/keys.hpp"
 #include "admin/selection.hpp"
 #include "admin/values.hpp"
 #include "config/keys.hpp"
@@ -16,11 +17,17 @@ namespace qvd::admin {
 Async<OsfId> Administration::add_osf(NewOsf osf) {
     Osf made;
     QVD_CO_TRY(made.name, checked_name("osf", osf.name));
-    QVD_CO_TRY(made.memory_mib, parse_size_mib(osf.memory));
+    made.memory_mib = view_.get(osf_memory);
+    if (!osf.memory.empty()) {
+        QVD_CO_TRY(made.memory_mib, parse_size_mib(osf.memory));
+    }
     constexpr std::int64_t least_memory = 16;
     if (made.memory_mib < least_memory)
         co_return Error{ErrorKind::invalid, "osf.memory", "a VM needs at least 16 MiB of memory"};
-    QVD_CO_TRY(made.use_overlay, parse_boolean(osf.use_overlay));
+    made.use_overlay = view_.get(osf_overlay);
+    if (!osf.use_overlay.empty()) {
+        QVD_CO_TRY(made.use_overlay, parse_boolean(osf.use_overlay));
+    }
     if (!osf.user_storage_size.empty()) {
         QVD_CO_TRY(made.user_storage_mib, parse_size_mib(osf.user_storage_size));
     }

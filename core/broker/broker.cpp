@@ -47,13 +47,14 @@ std::uint32_t ms(Milliseconds time) {
 }  // namespace
 
 Broker::Broker(asio::io_context& loop, net::RoleLink& link, config::View file_view,
-               std::unique_ptr<store::Store> store)
+               std::unique_ptr<store::Store> store, plugin::Catalogue installed)
     : loop_(loop),
       link_(link),
       file_view_(std::move(file_view)),
       store_(std::move(store)),
+      installed_(std::move(installed)),
       host_(loop, file_view_, store_.get()),
-      registry_(host_),
+      registry_(host_, installed_),
       context_{file_view_,
                *store_,
                clock_,
@@ -70,9 +71,9 @@ Broker::~Broker() = default;
 
 asio::awaitable<void> Broker::run() {
     listening_ = store_->listen([this](const store::Announcement& what) { hear(what); });
-    spawn(loop_.get_executor(), keep_inventory());
     co_await refresh();
     if (stopping_) co_return;
+    spawn(loop_.get_executor(), keep_inventory());
     spawn(loop_.get_executor(), reconcile_sessions());
     // From here on only changes of the configuration matter.
     while (!stopping_) {
@@ -96,8 +97,10 @@ asio::awaitable<void> Broker::refresh() {
             (void)link_.send(net::report::Ready{});
             co_return;
         }
+        const bool refused = loaded.error().code().starts_with("plugin.");
         report_status((configuration_ ? "the new configuration is not used: " : "unconfigured: ") +
-                      loaded.error().sentence());
+                          loaded.error().sentence(),
+                      refused ? "plugin.refused" : "broker.status");
         co_await changed_.wait(try_again);
         if (configuration_ && !outdated_) outdated_ = true;
     }
@@ -107,28 +110,54 @@ Async<void> Broker::load_configuration() {
     QVD_CO_TRY(const auto values, co_await store_->configuration());
     if (configuration_ && values == loaded_) {
         // A new certificate is announced the same way.
-        QVD_CO_TRY(configuration_, co_await worker_configuration());
+        QVD_CO_TRY(configuration_, co_await worker_configuration(context_.view));
         share_configuration();
         co_return Result<void>{};
     }
     const config::View::Values database(values.begin(), values.end());
     QVD_CO_TRY(config::View view, with_plugin_keys(registry_, file_view_.with_database(database)));
-    for (const config::Finding& finding : view.findings())
-        log::warn("config.finding", {{"key", finding.key}}, finding.text());
+    log_findings(view);
+    // Plugins are made with the new values; should one not come up, the old ones stay in force.
+    const config::View before = host_.view();
     host_.set_view(view);
-    QVD_CO_TRY(LoginPlugins plugins, co_await make_plugins(registry_, host_));
-    context_.view = view;
-    context_.authenticators = std::move(plugins.authenticators);
-    context_.balancer = std::move(plugins.balancer);
-    QVD_CO_TRY(configuration_, co_await worker_configuration());
+    const auto used = co_await use_configuration(std::move(view));
+    if (!used.ok()) {
+        host_.set_view(before);
+        co_return used.error();
+    }
     loaded_ = values;
     share_configuration();
     log::info("broker.configured", {{"node", context_.node_name}}, "");
     co_return Result<void>{};
 }
 
-Async<net::Configure> Broker::worker_configuration() {
-    const config::View& view = context_.view;
+// All of it, or nothing.
+Async<void> Broker::use_configuration(config::View view) {
+    // A balancer's init() shows it the farm as it is.
+    if (!inventory_taken_) QVD_CO_CHECK(co_await take_inventory());
+    QVD_CO_TRY(LoginPlugins plugins, co_await make_plugins(registry_, host_));
+    QVD_CO_TRY(configuration_, co_await worker_configuration(view));
+    context_.view = std::move(view);
+    context_.authenticators = std::move(plugins.authenticators);
+    context_.balancer = std::move(plugins.balancer);
+    co_return Result<void>{};
+}
+
+// A key of a plugin that this role does not load is no mistake.
+void Broker::log_findings(const config::View& view) {
+    std::set<std::string> texts;
+    for (const config::Finding& finding : view.findings()) {
+        if (view.keys().find(finding.key) == nullptr && plugin::declares(installed_, finding.key))
+            continue;
+        texts.insert(finding.text());
+        // Said once, however often it is read.
+        if (!findings_.contains(finding.text()))
+            log::warn("config.finding", {{"key", finding.key}}, finding.text());
+    }
+    findings_ = std::move(texts);
+}
+
+Async<net::Configure> Broker::worker_configuration(config::View view) {
     net::Configure configure;
     configure.use_tls = view.get(use_ssl);
     configure.require_client_certificate = view.get(client_certificate_required);
@@ -203,14 +232,32 @@ void Broker::hear(const store::Announcement& what) {
 }
 
 asio::awaitable<void> Broker::keep_inventory() {
-    while (!stopping_) {
-        auto nodes = co_await store_->nodes();
-        auto vms = co_await store_->vms();
-        if (nodes.ok() && vms.ok())
-            host_.set_inventory(std::make_shared<const plugin::Inventory>(
-                std::move(*nodes), std::move(*vms), std::chrono::system_clock::now()));
+    for (;;) {
         co_await stopped_.wait(inventory_age);
+        if (stopping_) co_return;
+        // Without the database the plugins keep what they saw last.
+        (void)co_await take_inventory();
+        report_metrics();
     }
+}
+
+Async<void> Broker::take_inventory() {
+    QVD_CO_TRY(auto inventory, co_await plugin::take_inventory(*store_));
+    host_.set_inventory(std::move(inventory));
+    inventory_taken_ = true;
+    co_return Result<void>{};
+}
+
+// The broker has no socket of its own: what its plugins count goes to the log when it has changed.
+void Broker::report_metrics() {
+    log::Fields changed;
+    for (const auto& metric : host_.metrics()) {
+        const std::int64_t value = metric->value;
+        const auto [known, first] = metrics_.try_emplace(metric->name, 0);
+        if (std::exchange(known->second, value) != value || first)
+            changed.emplace_back(metric->name, value);
+    }
+    if (!changed.empty()) log::info("plugin.metrics", changed, "");
 }
 
 asio::awaitable<void> Broker::reconcile_sessions() {
@@ -263,10 +310,10 @@ void Broker::add_hkd(UniqueFd socket) {
     spawn(loop_.get_executor(), serve_agent_calls(context_, std::move(channel)));
 }
 
-void Broker::report_status(const std::string& text) {
+void Broker::report_status(const std::string& text, std::string_view event) {
     if (text == status_) return;
     status_ = text;
-    if (!text.empty()) log::warn("broker.status", {}, text);
+    if (!text.empty()) log::warn(event, {}, text);
     (void)link_.send(net::report::Status{text});
 }
 

@@ -14,6 +14,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace qvd::broker {
@@ -21,7 +22,7 @@ namespace qvd::broker {
 class Broker {
 public:
     Broker(boost::asio::io_context& loop, net::RoleLink& link, config::View file_view,
-           std::unique_ptr<store::Store> store);
+           std::unique_ptr<store::Store> store, plugin::Catalogue installed = {});
     ~Broker();
     Broker(const Broker&) = delete;
     Broker& operator=(const Broker&) = delete;
@@ -42,7 +43,11 @@ private:
     };
 
     Async<void> load_configuration();
-    Async<net::Configure> worker_configuration();
+    Async<void> use_configuration(config::View view);
+    Async<net::Configure> worker_configuration(config::View view);
+    Async<void> take_inventory();
+    void log_findings(const config::View& view);
+    void report_metrics();
     void share_configuration();
     void renew_ticket_secret();
     boost::asio::awaitable<void> keep_worker(std::shared_ptr<WorkerLink> worker);
@@ -51,13 +56,14 @@ private:
     boost::asio::awaitable<void> reconcile_sessions();
     Async<void> reconcile_once();
     void hear(const store::Announcement& what);
-    void report_status(const std::string& text);
+    void report_status(const std::string& text, std::string_view event = "broker.status");
     void report_supervisor_settings();
 
     boost::asio::io_context& loop_;
     net::RoleLink& link_;
     config::View file_view_;
     std::unique_ptr<store::Store> store_;
+    plugin::Catalogue installed_;
     SteadyClock clock_;
     VmWatch vms_;
     Sessions sessions_;
@@ -66,12 +72,15 @@ private:
     Context context_;
     std::optional<net::Configure> configuration_;
     std::list<Linked> workers_;
-    std::map<std::string, std::string> loaded_;  // what the database said when it was used last
-    Secret ticket_secret_;                       // the same for all workers
+    std::map<std::string, std::string> loaded_;    // what the database said when it was used last
+    std::set<std::string> findings_;               // as logged last
+    std::map<std::string, std::int64_t> metrics_;  // of plugins, as logged last
+    Secret ticket_secret_;                         // the same for all workers
     Clock::time_point ticket_secret_made_;
     store::Store::Token listening_;
     Wakeup changed_;  // configuration announced, or stop
     Wakeup stopped_;
+    bool inventory_taken_ = false;
     bool outdated_ = true;  // the configuration is to be loaded (again)
     bool stopping_ = false;
     std::string status_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/key.hpp"
+#include "net/tls.hpp"
 
 namespace qvd::broker {
 
@@ -11,14 +12,20 @@ using Seconds = std::chrono::seconds;
 
 // ---- the client's side (manual 2, behaviour 5.7); handed to the l7r workers --------------------
 
+inline constexpr config::Form cipher_list{"a list of ciphers that OpenSSL has", &net::are_ciphers};
+
 inline constexpr Key<bool> use_ssl{"l7r.use_ssl", "1", "", "whether clients connect by TLS"};
 inline constexpr Key<bool> client_certificate_required{
     "l7r.client.cert.require", "0", "",
     "whether a client must show a certificate of the authority given with `qa config ssl ca=`"};
 inline constexpr Key<std::string> ciphers{
     "l7r.ssl.options.SSL_cipher_list",
-    "HIGH:!aNULL:!eNULL:!EXPORT:!DES:!RC4:!MD5:!PSK:!SRP:!CAMELLIA:!3DES:!kRSA", "",
-    "the ciphers of TLS 1.2, in OpenSSL's words"};
+    "HIGH:!aNULL:!eNULL:!EXPORT:!DES:!RC4:!MD5:!PSK:!SRP:!CAMELLIA:!3DES:!kRSA",
+    "",
+    "the ciphers of TLS 1.2, in OpenSSL's words",
+    0,
+    {},
+    &cipher_list};
 inline constexpr Key<config::Bytes> head_limit{
     "l7r.limit.head", "16384", "bytes", "the longest request head", 0, Range{1024, 65536}};
 inline constexpr Key<std::chrono::milliseconds> first_byte_timeout{

@@ -13,10 +13,10 @@ Result<config::View> with_plugin_keys(plugin::Registry& registry, const config::
     names.push_back(plugin::Registry::resolve(QVD_LOAD_BALANCER, view.get(plugin::balancer), view));
     for (const std::string& name : names) {
         auto library = registry.open(name);
-        // make_plugins() tells what is installed instead.
-        if (!library.ok()) continue;
-        for (const config::Declaration& key : (*library)->manifest().keys)
-            if (keys->find(key.name) == nullptr) QVD_CHECK(keys->declare(key));
+        // One that is missing make_plugins() tells better: it knows what for, and what there is.
+        if (!library.ok() && library.error().code() == "plugin.not_installed") continue;
+        if (!library.ok()) return library.error();
+        QVD_CHECK(keys->declare((*library)->manifest().keys));
     }
     config::View wider = view.with_keys(std::move(keys));
     QVD_CHECK(wider.check());

@@ -74,7 +74,8 @@ asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
 
 }  // namespace
 
-int run(net::RoleLink link, config::View view, VmAddresses vm_addresses) {
+int run(net::RoleLink link, config::View view, plugin::Catalogue installed,
+        VmAddresses vm_addresses) {
     EventLoop loop;
     auto store = store::open_postgres(loop.get_executor(), view, store::Role::broker);
     if (!store.ok()) {
@@ -82,7 +83,7 @@ int run(net::RoleLink link, config::View view, VmAddresses vm_addresses) {
         (void)link.send(net::report::Exiting{store.error().sentence()});
         return 1;
     }
-    Broker broker(loop, link, std::move(view), std::move(store).value());
+    Broker broker(loop, link, std::move(view), std::move(store).value(), std::move(installed));
     broker.host().vm_addresses = [&broker, &vm_addresses] {
         return vm_addresses(broker.host().view());
     };

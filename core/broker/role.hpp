@@ -3,6 +3,7 @@
 
 #include "config/view.hpp"
 #include "net/role_link.hpp"
+#include "plugin/catalogue.hpp"
 
 #include <functional>
 #include <string>
@@ -16,7 +17,9 @@ using VmAddresses =
     std::function<Result<std::pair<std::string, std::string>>(const config::View& view)>;
 
 // Runs until the supervisor says stop, or is gone; the process's exit status. `view` is the file's
-// configuration with this room's keys and those of plugin, store and config.
-int run(net::RoleLink link, config::View view, VmAddresses vm_addresses);
+// configuration with this room's keys and those of plugin, store and config; `installed` what lies
+// in path.plugins.
+int run(net::RoleLink link, config::View view, plugin::Catalogue installed,
+        VmAddresses vm_addresses);
 
 }  // namespace qvd::broker

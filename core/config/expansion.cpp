@@ -46,9 +46,10 @@ Result<std::string> Expansion::reference(const std::string& name, bool files_onl
     if (declared != nullptr && declared->has(secret))
         return wrong("${" + name + "} would show a secret");
     files_only = files_only || (declared != nullptr && declared->has(file_only));
-    if (open_.contains({name, files_only})) return wrong("${" + name + "} refers back to itself");
+    const std::string own = layers_.keys.canonical(name);
+    if (open_.contains({own, files_only})) return wrong("${" + name + "} refers back to itself");
     if (open_.size() >= deepest) return wrong("${" + name + "} is nested too deeply");
-    const Resolved& resolved = resolve(name, files_only);
+    const Resolved& resolved = resolve(own, files_only);
     if (!resolved.value) return wrong("${" + name + "} has no value");
     return *resolved.value;
 }
@@ -68,8 +69,10 @@ const Expansion::Resolved& Expansion::resolve(const std::string& name, bool file
         turned_down = true;
         const bool from_database = candidate.origin == Origin::database;
         if (from_database) rejected_.insert(name);
+        const std::string sentence = value.error().sentence();
         report({from_database ? Finding::Severity::warning : Finding::Severity::error,
-                candidate.where, name, value.error().sentence()});
+                candidate.where, name,
+                candidate.name == name ? sentence : candidate.name + " stands for " + sentence});
     }
     if (turned_down && !resolved.value) failed_.insert(name);
     open_.erase(key);
@@ -87,14 +90,26 @@ void Expansion::report(Finding finding) {
 
 std::vector<Expansion::Candidate> Expansion::candidates(const std::string& name,
                                                         bool files_only) const {
-    std::vector<Candidate> found;
-    if (const auto row = layers_.database.find(name); !files_only && row != layers_.database.end())
-        found.push_back({row->second, Origin::database, "the database"});
-    if (const Entry* const entry = layers_.file.find(name))
-        found.push_back({entry->value, Origin::file, entry->where});
     const Declaration* const declared = layers_.keys.find(name);
+    std::vector<std::string> names{name};
+    if (declared != nullptr && declared->name == name)
+        names.insert(names.end(), declared->aliases.begin(), declared->aliases.end());
+    std::vector<Candidate> found;
+    // In each layer the first of the names that it knows.
+    for (const std::string& one : names) {
+        const auto row = layers_.database.find(one);
+        if (files_only || row == layers_.database.end()) continue;
+        found.push_back({one, row->second, Origin::database, "the database"});
+        break;
+    }
+    for (const std::string& one : names) {
+        const Entry* const entry = layers_.file.find(one);
+        if (entry == nullptr) continue;
+        found.push_back({one, entry->value, Origin::file, entry->where});
+        break;
+    }
     if (declared != nullptr && declared->fallback && !declared->is_family())
-        found.push_back({*declared->fallback, Origin::fallback, "the default"});
+        found.push_back({name, *declared->fallback, Origin::fallback, "the default"});
     return found;
 }
 
@@ -108,5 +123,13 @@ Result<std::string> Expansion::try_candidate(const std::string& name, const Cand
 }
 
 // NOLINTEND(misc-no-recursion)
+
+bool has_open_reference(std::string_view text) {
+    for (std::size_t at = text.find("${"); at != std::string_view::npos; at = text.find("${", at)) {
+        at = text.find('}', at);
+        if (at == std::string_view::npos) return true;
+    }
+    return false;
+}
 
 }  // namespace qvd::config

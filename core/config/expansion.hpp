@@ -32,6 +32,7 @@ public:
 
 private:
     struct Candidate {
+        std::string name;  // the key's, or an alias of it
         std::string text;
         Origin origin;
         std::string where;
@@ -57,5 +58,8 @@ private:
     std::set<std::string> rejected_;
     std::set<std::string> failed_;
 };
+
+// Whether a ${ in `text` lacks its }.
+bool has_open_reference(std::string_view text);
 
 }  // namespace qvd::config

@@ -76,7 +76,11 @@ std::string what_is_wanted(const Declaration& declaration) {
         case Kind::path:
             return "a path that begins with /";
         case Kind::text:
+            if (declaration.form != nullptr) return std::string(declaration.form->wanted);
+            break;
         case Kind::list:
+            if (declaration.form != nullptr)
+                return "a list, separated by commas, each " + std::string(declaration.form->wanted);
             break;
     }
     return "a text";
@@ -113,6 +117,15 @@ Result<void> check_decimal(const Declaration& declaration, std::string_view valu
     return {};
 }
 
+bool has_form(const Declaration& declaration, std::string_view value) {
+    if (declaration.form == nullptr) return true;
+    if (declaration.kind != Kind::list)
+        return value.empty() ? declaration.fallback == "" : declaration.form->fits(value);
+    const List items = to_list(value);
+    if (items.empty()) return declaration.fallback == "";
+    return std::ranges::all_of(items, declaration.form->fits);
+}
+
 // Whether both read the same value out of the same text. Which flags and bounds hold is for who
 // declared it first: a plugin may name a key of the core to read it.
 bool same(const Declaration& a, const Declaration& b) {
@@ -124,7 +137,7 @@ bool same(const Declaration& a, const Declaration& b) {
 Result<void> check_value(const Declaration& declaration, std::string_view value) {
     if (is_number(declaration.kind)) return check_number(declaration, value);
     if (declaration.kind == Kind::number) return check_decimal(declaration, value);
-    bool good = true;
+    bool good = has_form(declaration, value);
     if (declaration.kind == Kind::boolean) good = to_boolean(value).has_value();
     if (declaration.kind == Kind::path) good = value.empty() || value.front() == '/';
     if (declaration.kind == Kind::word)
@@ -174,6 +187,17 @@ List to_list(std::string_view value) {
     return text::split_list(value);
 }
 
+List names_in(std::string_view aliases) {
+    return text::split_list(aliases, ' ');
+}
+
+Result<void> KeySet::declare(const std::vector<Declaration>& declarations) {
+    KeySet wider = *this;
+    for (const Declaration& declaration : declarations) QVD_CHECK(wider.declare(declaration));
+    *this = std::move(wider);
+    return {};
+}
+
 Result<void> KeySet::declare(Declaration declaration) {
     const auto wrong = [&](const std::string& why) {
         return Error{ErrorKind::invalid, "config.declaration",
@@ -187,9 +211,15 @@ Result<void> KeySet::declare(Declaration declaration) {
     if (declaration.fallback && !expanded)
         if (const auto checked = check_value(declaration, *declaration.fallback); !checked.ok())
             return wrong("its default is wrong: " + checked.error().sentence());
+    if (aliases_.contains(declaration.name))
+        return wrong("it is another name of " + aliases_.at(declaration.name));
     const auto [found, added] = declarations_.try_emplace(declaration.name, declaration);
     if (!added && !same(found->second, declaration))
-        return wrong("it is declared already, and differently");
+        return wrong("it is declared already, as " + what_is_wanted(found->second) +
+                     (found->second.fallback
+                          ? " with the default \"" + *found->second.fallback + '"'
+                          : " without a default"));
+    for (const std::string& alias : declaration.aliases) aliases_.emplace(alias, declaration.name);
     return {};
 }
 
@@ -198,7 +228,13 @@ void KeySet::insert(Declaration declaration) {
     if (!declared.ok()) throw std::logic_error(declared.error().sentence());
 }
 
+std::string KeySet::canonical(std::string_view name) const {
+    const auto found = aliases_.find(name);
+    return found == aliases_.end() ? std::string(name) : found->second;
+}
+
 const Declaration* KeySet::find(std::string_view name) const {
+    if (const auto alias = aliases_.find(name); alias != aliases_.end()) name = alias->second;
     if (const auto found = declarations_.find(name); found != declarations_.end())
         return &found->second;
     // The longest family wins: "a.b.*" before "a.*".

@@ -116,6 +116,13 @@ struct Range {
     std::int64_t max = std::numeric_limits<std::int64_t>::max();
 };
 
+// What a text, or each item of a list, must look like where its kind does not say it; those of
+// general use are in config/forms.hpp. An empty value will do only where the default is empty.
+struct Form {
+    std::string_view wanted;  // "an IPv4 address"
+    bool (*fits)(std::string_view text);
+};
+
 // No default: the key is read with View::find(), which then gives nothing.
 inline constexpr const char* unset = nullptr;
 
@@ -128,6 +135,8 @@ struct Key {
     const char* meaning = "";
     unsigned flags = 0;
     Range range = {};
+    const Form* form = nullptr;
+    const char* aliases = "";  // other names that old files use, separated by blanks
 };
 
 // A key without its C++ type, as programs, plugins and the man page see it.
@@ -139,15 +148,21 @@ struct Declaration {
     std::string meaning = {};
     unsigned flags = 0;
     Range range = {};
+    const Form* form = nullptr;
+    std::vector<std::string> aliases = {};
 
     [[nodiscard]] bool has(Flag flag) const { return (flags & flag) != 0U; }
     [[nodiscard]] bool is_family() const { return name.ends_with(".*"); }
 };
 
+// The names in Key::aliases.
+std::vector<std::string> names_in(std::string_view aliases);
+
 template <class T>
 Declaration declaration_of(const Key<T>& key) {
-    Declaration declaration{key.name,    KeyType<T>::kind, std::nullopt, key.unit,
-                            key.meaning, key.flags,        key.range};
+    Declaration declaration{key.name,  KeyType<T>::kind, std::nullopt,
+                            key.unit,  key.meaning,      key.flags,
+                            key.range, key.form,         names_in(key.aliases)};
     if (key.fallback != nullptr) declaration.fallback = key.fallback;
     if constexpr (std::is_same_v<T, Secret>) declaration.flags |= secret;
     return declaration;
@@ -163,14 +178,18 @@ public:
         (insert(declaration_of(keys)), ...);
         return *this;
     }
-    // For a plugin's keys. Errors: config.declaration.
+    // For a plugin's keys: all of them, or none. Errors: config.declaration.
+    Result<void> declare(const std::vector<Declaration>& declarations);
     Result<void> declare(Declaration declaration);
 
-    // The declaration that holds for `name`: its own or its family's. Null if there is none.
+    // The declaration that holds for `name`: its own, that of which it is an alias, or its
+    // family's. Null if there is none.
     [[nodiscard]] const Declaration* find(std::string_view name) const;
     [[nodiscard]] const std::map<std::string, Declaration, std::less<>>& all() const {
         return declarations_;
     }
+    // The name under which an alias is declared; any other name as it is.
+    [[nodiscard]] std::string canonical(std::string_view name) const;
     // The declared name most like `name`; empty if none is near.
     [[nodiscard]] std::string nearest(std::string_view name) const;
 
@@ -178,6 +197,7 @@ private:
     void insert(Declaration declaration);
 
     std::map<std::string, Declaration, std::less<>> declarations_;
+    std::map<std::string, std::string, std::less<>> aliases_;  // to the declared name
 };
 
 // Whether `value`, fully expanded, is a value of the declared kind and range; the sentence says

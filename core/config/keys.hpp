@@ -1,6 +1,7 @@
 // The keys that every program of a node reads: its name, its folders, its log, its database.
 #pragma once
 
+#include "config/forms.hpp"
 #include "config/key.hpp"
 
 namespace qvd::config {
@@ -8,8 +9,13 @@ namespace qvd::config {
 inline constexpr const char* default_node_file = "/etc/qvd/node.conf";
 
 inline constexpr Key<std::string> nodename{
-    "nodename", unset, "",
-    "the name of this node in the farm; with the embedded database the host name does", file_only};
+    "nodename",
+    unset,
+    "",
+    "the name of this node in the farm; with the embedded database the host name does",
+    file_only,
+    {},
+    &form::node_name};
 
 inline constexpr Key<Path> path_run{"path.run", "/run/qvd", "",
                                     "sockets, pid files and what else lasts until the next boot",
@@ -51,15 +57,25 @@ inline constexpr Key<Word> log_level{"log.level", "INFO",
                                      "the least important lines to write", file_only};
 // The two keys of log4perl that mean something here (manual 2); see config/logging.hpp.
 inline constexpr Key<std::string> log4perl_root_logger{
-    "log4perl.rootLogger", unset, "", "LEVEL, APPENDER: the level, and SYSLOG to log to syslog",
-    file_only};
+    "log4perl.rootLogger",
+    unset,
+    "",
+    "LEVEL, APPENDER: the level, and SYSLOG to log to syslog",
+    file_only,
+    {},
+    &form::root_logger};
 inline constexpr Key<std::string> log4perl_syslog{
     "log4perl.appender.SYSLOG", unset, "", "set to anything: log to syslog instead of the file",
     file_only};
 
 inline constexpr Key<List> database_host{
-    "database.host", unset, "",
-    "the farm's PostgreSQL servers, comma-separated; unset: the embedded database", file_only};
+    "database.host",
+    unset,
+    "",
+    "the farm's PostgreSQL servers, comma-separated; unset: the embedded database",
+    file_only,
+    {},
+    &form::server};
 inline constexpr Key<std::int64_t> database_port{
     "database.port", "5432", "", "the port of all servers", file_only, Range{1, 65535}};
 inline constexpr Key<std::string> database_name{"database.name", "qvd", "", "the database",

@@ -18,33 +18,57 @@ constexpr std::string_view notified =
     "changes are announced by the database, nothing waits and asks again";
 constexpr std::string_view unused_before = "it had no effect in QVD 3.5 either";
 constexpr std::string_view later = "QVD 3.5 knows it; this version does not use it";
+constexpr std::string_view no_virtual_machines =
+    "it is for kvm, and this version runs VMs as containers only";
 
+// The first row that fits counts. No row may name a key that is declared: a test sees to it.
 constexpr std::array table{
     Upstream{"each role runs as a user of its own",
              "l7r.as_user hkd.as_user l7r.user.umask hkd.user.umask wat.as_user wat.user.umask"},
     Upstream{"there is one service, qvd-node, with one pid file",
              "l7r.pid_file hkd.pid_file wat.pid_file internal.hkd.lock.path "
-             "internal.hkd.vm.lock.path internal.hkd.l7r.timeout.on_state.killing"},
-    Upstream{"only log4perl.rootLogger and log4perl.appender.* choose level and syslog",
+             "internal.hkd.vm.lock.path internal.hkd.l7r.timeout.on_state.killing "
+             "internal.hkd.stopping.l7rs.timeout"},
+    Upstream{"all roles of a node write into one log, log.filename",
+             "l7r.log.filename hkd.log.filename"},
+    Upstream{"of log4perl only log4perl.rootLogger and log4perl.appender.SYSLOG count here; the "
+             "log's file is log.filename, and rotating it is logrotate's business",
              "log4perl.*"},
-    Upstream{"each password has a salt of its own", "l7r.auth.plugin.default.salt"},
     Upstream{"certificate and key are kept in the database: see qa config ssl",
              "l7r.ssl.key l7r.ssl.cert l7r.ssl.ca l7r.ssl.crl path.l7r.ssl path.l7r.ssl.key "
              "path.l7r.ssl.cert path.l7r.ssl.ca path.l7r.ssl.crl path.ssl.certs"},
+    Upstream{"clients connect by TLS 1.2 or 1.3 and by nothing older; the ciphers of TLS 1.2 are "
+             "l7r.ssl.options.SSL_cipher_list",
+             "l7r.ssl.options.SSL_version"},
     Upstream{"the database is reached over few lasting connections",
              "internal.database.client.* internal.database.pool.*"},
-    Upstream{notified,
-             "internal.l7r.poll_time.vm internal.l7r.poll_time.x internal.l7r.retry.x_start "
-             "internal.hkd.agent.*"},
+    Upstream{notified, "internal.l7r.poll_time.vm internal.l7r.poll_time.x internal.hkd.agent.*"},
     Upstream{"there is no simulated hypervisor of that kind",
              "internal.l7r.nothing.timeout.* internal.hkd.nothing.timeout.*"},
     Upstream{"there is no debugger in the node", "internal.hkd.debugger.*"},
     Upstream{"each image is unpacked under a lock of its own",
              "internal.untar-dis.lock.path internal.hkd.lxc.acquire.untar.lock.delay "
              "internal.hkd.lxc.timeout.on_state.starting.setup.delaying_untar.delaying"},
+    Upstream{"a VM that does not shut down in time gets TERM, and KILL after "
+             "internal.hkd.vm.timeout.on_state.zombie_1",
+             "internal.hkd.lxc.timeout.on_state.stopping.stop.waiting_for_lxc "
+             "internal.hkd.kvm.timeout.on_state.stopping.stop.waiting_for_kvm"},
+    Upstream{"a state that the database did not take is written again as soon as it answers",
+             "internal.hkd.lxc.timeout.on_state.zombie.config.delaying "
+             "internal.hkd.lxc.timeout.on_state.zombie.db.delaying "
+             "internal.hkd.kvm.timeout.on_state.zombie.config.delaying "
+             "internal.hkd.kvm.timeout.on_state.zombie.db.delaying"},
+    Upstream{"what a container leaves behind is always removed; its console output stays in "
+             "path.run/vm, and internal.vm.debug.enable keeps a VM whose agent does not answer",
+             "internal.hkd.lxc.does.not.cleanup"},
+    Upstream{"a container is limited by the memory of its OSF and vm.lxc.processes.max, and one of "
+             "its own by vm.lxc.conf.extra (lxc.prlimit.NAME)",
+             "hkd.process.limit.*"},
+    Upstream{"containers share all processors by weight; vm.lxc.conf.extra can bind them "
+             "(lxc.cgroup2.cpuset.cpus)",
+             "vm.lxc.cpuset.size vm.lxc.cpuset.available"},
     Upstream{unused_before,
              "internal.vm.port.x internal.vm.reserved_cpu internal.hkd.vmhandler.killer.delay"},
-    Upstream{"the address is written into the container", "vm.network.use_dhcp"},
     Upstream{"the key is vm.network.netmask", "vm.network.ip.netmask"},
     Upstream{"containers are run through liblxc",
              "command.lxc-create command.lxc-destroy command.lxc-start command.lxc-stop "
@@ -52,40 +76,30 @@ constexpr std::array table{
              "internal.hkd.command.timeout.lxc-stop internal.hkd.lxc.killer.* path.run.lxc"},
     Upstream{"control groups are found without it",
              "path.cgroup path.cgroup.cpu.lxc path.cgroup.cpuset.lxc path.cgroup.memory.lxc"},
-    Upstream{"this needs no external command", "command.*"},
-    Upstream{"it belongs into client.conf", "client.* path.client.* path.ssl.ca.personal"},
-    Upstream{"it belongs into vma.conf, in the image", "vma.* internal.vma.* internal.nxagent.*"},
+    Upstream{"it belongs into vma.conf, in the image",
+             "vma.* internal.vma.* internal.nxagent.* command.nxagent command.nxagent.* "
+             "command.nxdiag command.x-session command.x-session.* command.xinit command.useradd "
+             "command.userdel command.groupadd command.groupdel command.poweroff command.x11vnc "
+             "command.open_file"},
+    Upstream{"it belongs into client.conf",
+             "client.* path.client.* path.ssl.ca.personal command.nxproxy command.xhost "
+             "command.xhost.* command.windows.* command.darwin.* command.usbsrv command.usbclnt "
+             "command.usbip command.slaveclient"},
+    Upstream{no_virtual_machines,
+             "command.kvm command.kvm-img internal.hkd.kvm.timeout.* vm.kvm.virtio "
+             "vm.kvm.home.drive.index vm.vnc.redirect vm.vnc.opts vm.serial.redirect "
+             "vm.serial.capture vm.hypervisor.capture path.serial.captures "
+             "path.hypervisor.captures internal.vm.monitor.redirect"},
+    Upstream{"the node does this itself and runs no such program", "command.*"},
     Upstream{"no loaded plugin knows it",
              "auth.ldap.* auth.auto.* l7r.auth.plugin.* l7r.loadbalancer.plugin.*"},
+    Upstream{"the network has no DHCP server of the node's: addresses are written into containers",
+             "internal.vm.network.dhcp-hostsfile"},
     Upstream{later,
-             "internal.l7r.short_session internal.l7r.timeout.vm_start "
-             "internal.l7r.timeout.vm_stop internal.l7r.timeout.x_start internal.l7r.timeout.vma "
-             "internal.l7r.timeout.takeover l7r.client.cert.require l7r.use_ssl "
-             "l7r.ssl.options.SSL_version l7r.ssl.options.SSL_cipher_list "
-             "model.user.login.case-sensitive"},
-    Upstream{later,
-             "hkd.vm.starting.max hkd.process.limit.* internal.hkd.max_heavy "
-             "internal.hkd.cluster.node.timeout internal.hkd.stopping.l7rs.timeout "
-             "internal.hkd.stopping.vms.timeout internal.hkd.killing.vms.retry.timeout "
-             "internal.hkd.vmhandler.vma.* internal.hkd.vmhandler.vma_monitor.* "
-             "internal.hkd.kvm.timeout.* internal.hkd.lxc.timeout.* "
-             "internal.hkd.lxc.does.not.cleanup"},
-    Upstream{later,
-             "vm.overlay.persistent vm.kvm.virtio vm.kvm.cpus vm.kvm.home.drive.index "
-             "vm.vnc.redirect vm.vnc.opts vm.serial.redirect vm.serial.capture "
-             "vm.hypervisor.capture vm.lxc.unionfs.type vm.lxc.unionfs.bind.ro vm.lxc.cpuset.size "
-             "vm.lxc.cpuset.available vm.lxc.home.per.user vm.network.domain "
-             "vm.network.mac.prefix vm.network.firewall.nat.iface"},
-    Upstream{later,
-             "internal.vm.network.firewall.enable internal.vm.network.device.prefix "
-             "internal.vm.network.dhcp-hostsfile internal.vm.port.vma internal.vm.port.ssh "
-             "internal.vm.monitor.redirect internal.vm.debug.enable internal.vm.lxc.conf.extra "
-             "osf.default.memory osf.default.overlay"},
-    Upstream{later,
-             "path.storage.check path.storage.btrfs.root path.storage.overlayfs "
-             "path.storage.rootfs path.ssl.ca.system path.ssl.ca.system.path "
-             "path.ssl.ca.system.file path.serial.captures path.hypervisor.captures "
-             "path.usb.database wat.* admin.ssh.opt.*"},
+             "internal.hkd.max_heavy internal.hkd.cluster.node.timeout internal.hkd.lxc.timeout.* "
+             "vm.lxc.unionfs.bind.ro internal.vm.port.ssh path.storage.check "
+             "path.storage.btrfs.root path.ssl.ca.system path.ssl.ca.system.path "
+             "path.ssl.ca.system.file path.usb.database wat.* admin.ssh.opt.*"},
 };
 
 }  // namespace
@@ -95,6 +109,14 @@ std::string_view known_without_effect(std::string_view name) {
         for (const std::string& pattern : text::split_list(upstream.names, ' '))
             if (text::matches_wildcard(pattern, name)) return upstream.why;
     return {};
+}
+
+std::vector<std::string> names_without_effect() {
+    std::vector<std::string> names;
+    for (const Upstream& upstream : table)
+        for (std::string& name : text::split_list(upstream.names, ' '))
+            if (!name.ends_with('*')) names.push_back(std::move(name));
+    return names;
 }
 
 }  // namespace qvd::config

@@ -21,17 +21,35 @@ std::string about_unknown(const KeySet& keys, const std::string& name) {
            (near.empty() ? std::string() : "; did you mean \"" + near + "\"?");
 }
 
+constexpr std::string_view open_reference = "a ${ is not closed with }";
+
+std::string outranked(const std::string& alias, const std::string& own) {
+    return alias + " has no effect beside " + own + ", which it is another name of";
+}
+
 void mention_unused(const KeySet& keys, const Properties& file, const View::Values& database,
                     std::vector<Finding>& findings) {
     for (const Entry& entry : file.repeated())
         findings.push_back({warning, entry.where, {}, entry.value});
-    for (const auto& [name, entry] : file.entries())
-        if (keys.find(name) == nullptr)
+    for (const auto& [name, entry] : file.entries()) {
+        if (keys.find(name) == nullptr) {
             findings.push_back({warning, entry.where, name, about_unknown(keys, name)});
+            // Nobody reads it, so nobody expands it: its writer is told all the same.
+            if (has_open_reference(entry.value))
+                findings.push_back(
+                    {error, entry.where, name, name + ": " + std::string(open_reference)});
+        } else if (const std::string own = keys.canonical(name);
+                   own != name && file.find(own) != nullptr) {
+            findings.push_back({warning, entry.where, name, outranked(name, own)});
+        }
+    }
     for (const auto& [name, value] : database) {
         const Declaration* const declaration = keys.find(name);
         if (declaration == nullptr)
             findings.push_back({warning, "the database", name, about_unknown(keys, name)});
+        else if (const std::string own = keys.canonical(name);
+                 own != name && database.contains(own))
+            findings.push_back({warning, "the database", name, outranked(name, own)});
         else if (declaration->has(file_only))
             findings.push_back({warning, "the database", name,
                                 name + " is read from the file only; this value has no effect"});
@@ -42,7 +60,8 @@ using Settings = std::map<std::string, Setting, std::less<>>;
 
 Settings settle_all(const Layers& layers, Expansion& expansion) {
     Settings settings;
-    const auto settle = [&](const std::string& name) {
+    const auto settle = [&](const std::string& given) {
+        const std::string name = layers.keys.canonical(given);
         const Declaration* const declaration = layers.keys.find(name);
         if (declaration == nullptr || settings.contains(name)) return;
         settings.emplace(name, expansion.settle(name, *declaration));
@@ -183,7 +202,7 @@ const std::map<std::string, Setting, std::less<>>& View::all() const {
 }
 
 const Setting* View::setting(std::string_view name) const {
-    const auto found = all().find(name);
+    const auto found = all().find(keys().canonical(name));
     return found == all().end() ? nullptr : &found->second;
 }
 
@@ -210,7 +229,7 @@ Result<void> View::check_change(std::string_view name, std::string_view value) c
     values.insert_or_assign(std::string(name), std::string(value));
     const View changed = with_database(values);
     for (const Finding& finding : changed.findings())
-        if (finding.where == "the database" && finding.key == name)
+        if (finding.where == "the database" && finding.key == keys().canonical(name))
             return Error{ErrorKind::invalid, "config.value", finding.sentence};
     return {};
 }

@@ -173,6 +173,9 @@ Response Control::Server::respond(const http::request<http::empty_body>& request
         for (const std::string& name : source.plugins()) names.emplace_back(name);
         return document(json::object{{"hypervisors", std::move(names)}});
     }
+    if (target == "/metrics")
+        return answer(http::status::ok, "text/plain; version=0.0.4; charset=utf-8",
+                      source.metrics());
     constexpr std::string_view before = "/v1/vm/";
     constexpr std::string_view after = "/log";
     if (target.starts_with(before) && target.ends_with(after) &&

@@ -1,6 +1,7 @@
 // The node's control socket, path.run/control.sock: what only the node knows, as JSON over
 // HTTP/1.1, for root and the group qvd-admin.
 //   GET /v1/status      GET /v1/vms      GET /v1/plugins      GET /v1/vm/ID/log
+// and, as text that Prometheus reads, what hkd's plugins count: GET /metrics
 #pragma once
 
 #include "base/result.hpp"
@@ -28,6 +29,7 @@ struct ControlSource {
     std::function<Status()> status;
     std::function<std::vector<VmFacts>()> vms;
     std::function<std::vector<std::string>()> plugins;
+    std::function<std::string()> metrics;
     // The file with a VM's console output; empty if it has none here.
     std::function<std::string(VmId)> console_log;
 };

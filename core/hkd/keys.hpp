@@ -1,9 +1,12 @@
 // The keys of the node's side: VMs, their network, their time-outs.
 #pragma once
 
+#include "config/forms.hpp"
 #include "config/key.hpp"
 
 namespace qvd::hkd {
+
+namespace form = config::form;
 
 using config::Key;
 using config::Range;
@@ -23,8 +26,6 @@ inline constexpr Key<bool> vm_overlay_persistent{
     "whether a VM finds its own changes to the image at its next start"};
 inline constexpr Key<bool> vm_home_per_user{
     "vm.lxc.home.per.user", "0", "", "containers: one home folder per user instead of one per VM"};
-inline constexpr Key<std::int64_t> vm_kvm_cpus{
-    "vm.kvm.cpus", "2", "CPUs", "how many CPUs a virtual machine sees", 0, Range{1, 1024}};
 inline constexpr Key<bool> vm_debug{"internal.vm.debug.enable", "0", "",
                                     "keep a VM whose agent does not answer, as state debug",
                                     config::internal};
@@ -38,39 +39,65 @@ inline constexpr Key<std::int64_t> nxagent_display{
 // ---- the network (manual 2, behaviour 2.11 and 2.12) -----------------------------------------
 
 inline constexpr Key<std::string> network_bridge{
-    "vm.network.bridge", "qvdnet0", "",
-    "the bridge that VMs are attached to, at most 15 characters"};
+    "vm.network.bridge",
+    "qvdnet0",
+    "",
+    "the bridge that VMs are attached to, at most 15 characters",
+    0,
+    {},
+    &form::device};
 inline constexpr Key<bool> network_bridge_create{
     "vm.network.bridge.create", config::unset, "",
     "whether the node makes the bridge and gives it the node's address; unset: with the embedded "
     "database, yes"};
 inline constexpr Key<std::string> network_ip_start{
-    "vm.network.ip.start", config::unset, "",
-    "the first address for VMs; those below belong to nodes", config::required};
+    "vm.network.ip.start",
+    config::unset,
+    "",
+    "the first address for VMs; those below belong to nodes",
+    config::required,
+    {},
+    &form::ipv4};
 inline constexpr Key<std::string> network_netmask{
-    "vm.network.netmask", config::unset, "", "prefix length or dotted mask of the VMs' network",
-    config::required};
-inline constexpr Key<std::string> network_gateway{"vm.network.gateway", config::unset, "",
-                                                  "the VMs' router; unset: the node itself"};
-inline constexpr Key<config::List> network_dns_server{"vm.network.dns_server", "", "",
-                                                      "name servers for VMs, comma-separated"};
-inline constexpr Key<std::string> network_domain{"vm.network.domain", "", "",
-                                                 "the domain in which VMs look up short names"};
+    "vm.network.netmask",
+    config::unset,
+    "",
+    "prefix length or dotted mask of the VMs' network",
+    config::required,
+    {},
+    &form::netmask};
+inline constexpr Key<std::string> network_gateway{
+    "vm.network.gateway", "", "", "the VMs' router; empty: the node itself", 0, {}, &form::ipv4};
+inline constexpr Key<config::List> network_dns_server{
+    "vm.network.dns_server", "", "", "name servers for VMs, comma-separated", 0, {}, &form::ipv4};
+inline constexpr Key<std::string> network_domain{
+    "vm.network.domain", "", "", "the domain in which VMs look up short names", 0, {}, &form::host};
 inline constexpr Key<bool> network_use_dhcp{
     "vm.network.use_dhcp", "0", "",
     "whether VMs ask a DHCP server of yours instead of being told their address"};
-inline constexpr Key<std::string> network_mac_prefix{"vm.network.mac.prefix", "54:52:00", "",
-                                                     "the first half of each VM's MAC address"};
+inline constexpr Key<std::string> network_mac_prefix{
+    "vm.network.mac.prefix", "54:52:00", "", "the first half of each VM's MAC address", 0, {},
+    &form::mac_prefix};
 inline constexpr Key<std::string> network_nat_interface{
-    "vm.network.firewall.nat.iface", "", "",
+    "vm.network.firewall.nat.iface",
+    "",
+    "",
     "VMs reach the world through this interface with the node's address; empty: not at all by this "
-    "node"};
+    "node",
+    0,
+    {},
+    &form::device};
 inline constexpr Key<bool> network_firewall{
     "internal.vm.network.firewall.enable", "1", "",
     "whether the node keeps VMs from nodes and from one another", config::internal};
 inline constexpr Key<std::string> network_device_prefix{
-    "internal.vm.network.device.prefix", "qvd", "",
-    "the node's end of a VM's network link is called this and the VM's id", config::internal};
+    "internal.vm.network.device.prefix",
+    "qvd",
+    "",
+    "the node's end of a VM's network link is called this and the VM's id",
+    config::internal,
+    {},
+    &form::device_stem};
 
 // ---- time-outs -------------------------------------------------------------------------------
 
@@ -92,26 +119,36 @@ inline constexpr Key<Seconds> stopping_1_timeout{
     "how long a VM may take to accept that it shall shut down",
     config::internal,
     Range{1, 3600}};
-inline constexpr Key<Seconds> stopping_2_timeout{"internal.hkd.vm.timeout.on_state.stopping_2",
-                                                 "180",
-                                                 "seconds",
-                                                 "how long a VM may take to shut down",
-                                                 config::internal,
-                                                 Range{1, 86400}};
+inline constexpr Key<Seconds> stopping_2_timeout{
+    "internal.hkd.vm.timeout.on_state.stopping_2",
+    "180",
+    "seconds",
+    "how long a VM may take to shut down",
+    config::internal,
+    Range{1, 86400},
+    nullptr,
+    "internal.hkd.lxc.timeout.on_state.stopping.shutdown.waiting_for_lxc "
+    "internal.hkd.kvm.timeout.on_state.stopping.shutdown.waiting_for_kvm"};
 inline constexpr Key<Seconds> zombie_1_timeout{
     "internal.hkd.vm.timeout.on_state.zombie_1",
-    "30",
+    "120",
     "seconds",
     "how long a VM that does not answer has between TERM and KILL",
     config::internal,
-    Range{1, 3600}};
+    Range{1, 3600},
+    nullptr,
+    "internal.hkd.lxc.timeout.on_state.zombie.reap.waiting_for_lxc "
+    "internal.hkd.kvm.timeout.on_state.zombie.reap.waiting_for_kvm"};
 inline constexpr Key<Seconds> zombie_2_timeout{
     "internal.hkd.vm.timeout.on_state.zombie_2",
-    "10",
+    "60",
     "seconds",
     "how long after a KILL that left something behind the next one comes",
     config::internal,
-    Range{1, 3600}};
+    Range{1, 3600},
+    nullptr,
+    "internal.hkd.lxc.timeout.on_state.zombie.reap.delaying "
+    "internal.hkd.kvm.timeout.on_state.zombie.reap.delaying"};
 inline constexpr Key<std::int64_t> rpc_retry_count{"internal.hkd.agent.rpc.retry.count",
                                                    "3",
                                                    "calls",
@@ -214,8 +251,8 @@ inline constexpr Key<Seconds> killing_vms_retry_timeout{
     Range{1, 3600}};
 
 inline void declare(config::KeySet& keys) {
-    keys.add(vm_starting_max, vm_failure, vm_overlay_persistent, vm_home_per_user, vm_kvm_cpus,
-             vm_debug, vma_port, nxagent_display);
+    keys.add(vm_starting_max, vm_failure, vm_overlay_persistent, vm_home_per_user, vm_debug,
+             vma_port, nxagent_display);
     keys.add(network_bridge, network_bridge_create, network_ip_start, network_netmask,
              network_gateway, network_dns_server, network_domain, network_use_dhcp,
              network_mac_prefix, network_nat_interface, network_firewall, network_device_prefix);

@@ -129,6 +129,7 @@ ControlSource Role::control_source() {
         return vms == nullptr ? std::vector<VmFacts>{} : vms->facts();
     };
     source.plugins = [this] { return plugins_.names(); };
+    source.metrics = [this] { return plugin::metrics_text(host_.metrics()); };
     // Of a VM that has ended, too: that is when one wants to read it.
     source.console_log = [this](VmId vm) {
         const std::string own = view_.get(config::path_run) + "/vm/" + vm.text();

@@ -93,8 +93,8 @@ Result<plugin::NicSpec> nic_of(const Vm& vm, const config::View& view) {
     plugin::NicSpec nic;
     nic.mac = network::mac_of(view.get(network_mac_prefix), *address);
     if (!view.get(network_use_dhcp))
-        nic.addresses.push_back({vm.address, static_cast<std::uint32_t>(addresses.prefix),
-                                 view.find(network_gateway).value_or("")});
+        nic.addresses.push_back(
+            {vm.address, static_cast<std::uint32_t>(addresses.prefix), view.get(network_gateway)});
     nic.dns = view.get(network_dns_server);
     nic.domain = view.get(network_domain);
     nic.bridge = view.get(network_bridge);
@@ -146,7 +146,7 @@ Result<VmPlan> plan_start(const store::StartOrder& order, const config::View& vi
     plan.agent_port = static_cast<std::uint32_t>(view.get(vma_port));
     plan.runtime_path = runtime_folder(plan.vm, view);
     if (!is_container(plan.hypervisor))
-        plan.cpus = static_cast<std::uint32_t>(view.get(vm_kvm_cpus));
+        plan.cpus = static_cast<std::uint32_t>(view.get(plugin::vm_kvm_cpus));
     if (view.get(vm_home_per_user)) QVD_CHECK(check_login(plan.user_name));
     plan.disks.push_back(os_disk(plan, order.di, order.record.osf.use_overlay, view));
     if (auto home = home_disk(plan, order.record.osf, view)) plan.disks.push_back(*home);

@@ -62,6 +62,7 @@ struct VmRuntime {
     bool blocked = false;              // closed to its users by an administrator or hkd.vm.failure
     std::optional<VmCommand> command;  // ordered and not yet taken by the node
     std::optional<NodeId> node;        // runs it or is to run it
+    std::optional<NodeId> last_node;   // where it ended last, however it did
     std::optional<DiId> current_di;
     std::optional<UserId> real_user;  // who connected last (pools)
     std::int64_t incarnation = 0;     // counts starts; a message about an older one is ignored

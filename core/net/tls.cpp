@@ -197,6 +197,15 @@ bool kernel_has_tls() {
     return offered.ok() && (" " + offered.value()).find(" tls") != std::string::npos;
 }
 
+bool are_ciphers(std::string_view words) {
+    ERR_clear_error();
+    const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+    const bool found =
+        context && SSL_CTX_set_cipher_list(context.get(), std::string(words).c_str()) == 1;
+    ERR_clear_error();
+    return found;
+}
+
 Result<TlsContext> TlsContext::make(const Configure& configure) {
     ERR_clear_error();
     const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace qvd::net {
 
@@ -31,6 +32,9 @@ private:
     std::shared_ptr<SSL_CTX> context_;
     bool kernel_tls_ = false;
 };
+
+// Whether OpenSSL finds a cipher of TLS 1.2 in `words`, a list in its own language.
+[[nodiscard]] bool are_ciphers(std::string_view words);
 
 // What OpenSSL says about the calling thread's last failure; empties its queue.
 [[nodiscard]] std::string tls_error_text();

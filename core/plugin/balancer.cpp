@@ -1,5 +1,6 @@
 #include "plugin/balancer.hpp"
 
+#include "plugin/keys.hpp"
 #include "plugin/record.hpp"
 
 #include <qvd/weighted_choice.h>
@@ -16,8 +17,9 @@ constexpr Milliseconds choose_limit{1000};
 // properties stay where they are; only the structs that point to them are made.
 class LentPlacement {
 public:
-    LentPlacement(PlacementQuestion question, Timestamp now)
+    LentPlacement(PlacementQuestion question, std::uint32_t needed_cpus, Timestamp now)
         : question_(std::move(question)),
+          needed_cpus_(needed_cpus),
           vm_properties_(std::move(question_.vm_properties)),
           user_properties_(std::move(question_.user_properties)),
           osf_properties_(std::move(question_.osf_properties)),
@@ -60,6 +62,9 @@ private:
         placement_.user_name = plugin::raw(vm.user.login);
         placement_.osf_name = plugin::raw(vm.osf.name);
         placement_.di_path = vm.di ? plugin::raw(vm.di->path) : qvd_str{"", 0};
+        if (vm.runtime.last_node)
+            placement_.last_node_id = static_cast<std::uint64_t>(vm.runtime.last_node->value());
+        placement_.needed_cpus = needed_cpus_;
         placement_.needed_memory_mib = question_.needed_memory_mib;
         placement_.vm_properties = vm_properties_.array();
         placement_.user_properties = user_properties_.array();
@@ -69,6 +74,7 @@ private:
     }
 
     PlacementQuestion question_;
+    std::uint32_t needed_cpus_;
     PropertyArray vm_properties_;
     PropertyArray user_properties_;
     PropertyArray osf_properties_;
@@ -77,6 +83,17 @@ private:
     std::vector<qvd_node> nodes_;
     qvd_placement placement_{};
 };
+
+// What hkd will ask for; containers share their node's processors without a limit.
+std::uint32_t needed_cpus(const PlacementQuestion& question, const config::View& view) {
+    std::string backend = view.get(hypervisor);
+    for (const Properties* properties : {&question.osf_properties, &question.di_properties,
+                                         &question.user_properties, &question.vm_properties})
+        if (const auto own = properties->find(hypervisor.name);
+            own != properties->end() && !own->second.empty())
+            backend = own->second;
+    return backend.starts_with("lxc") ? 0 : static_cast<std::uint32_t>(view.get(vm_kvm_cpus));
+}
 
 std::size_t built_in_choice(const qvd_placement* placement) {
     return qvd_weighted_choice(placement, {1, 1, 0}, nullptr, nullptr);
@@ -140,7 +157,8 @@ asio::awaitable<Result<std::size_t>> Balancer::choose(PlacementQuestion question
     options.trace = question.trace;
     const Chosen chosen = std::make_shared<std::optional<std::uint64_t>>();
     options.collect = collects_into(chosen);
-    const auto lent = std::make_shared<const LentPlacement>(std::move(question),
+    const std::uint32_t cpus = needed_cpus(question, instance_->host().view());
+    const auto lent = std::make_shared<const LentPlacement>(std::move(question), cpus,
                                                             std::chrono::system_clock::now());
     Call::Function body = asks(instance_->table<qvd_load_balancer>(), instance_->self(), lent);
     const Outcome outcome = co_await instance_->call_quick(std::move(options), std::move(body));

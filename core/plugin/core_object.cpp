@@ -57,13 +57,11 @@ log::Level level_of(std::int32_t level) {
     }
 }
 
-CoreObject::CoreObject(Host& host, const Manifest& manifest, std::string instance,
-                       std::shared_ptr<Lane> lane)
+CoreObject::CoreObject(Host& host, const Manifest& manifest, const config::View& view,
+                       std::string instance, std::shared_ptr<Lane> lane)
     : host_(host), manifest_(manifest), instance_(std::move(instance)), lane_(std::move(lane)) {
-    const config::View view = host.view();
     for (const config::Declaration& key : manifest.keys) {
-        const bool known = view.keys().find(key.name) != nullptr;
-        auto value = known ? view.text(key.name) : key.fallback;
+        auto value = view.text(key.name);
         if (!value) value = key.fallback;
         settings_[key.name] = value.value_or("");
     }

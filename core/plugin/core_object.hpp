@@ -21,7 +21,8 @@ class Lane;
 // Lives as long as the instance. Its address reaches plugins as `const qvd_core*`.
 class CoreObject {
 public:
-    CoreObject(Host& host, const Manifest& manifest, std::string instance,
+    // `view` knows the plugin's keys.
+    CoreObject(Host& host, const Manifest& manifest, const config::View& view, std::string instance,
                std::shared_ptr<Lane> lane);
     ~CoreObject();
     CoreObject(const CoreObject&) = delete;

@@ -3,6 +3,7 @@
 #include "plugin/processes.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 namespace qvd::plugin {
 
@@ -104,6 +105,28 @@ std::vector<std::shared_ptr<Metric>> Host::metrics() const {
     std::vector<std::shared_ptr<Metric>> all;
     for (const auto& [name, metric] : metrics_) all.push_back(metric);
     return all;
+}
+
+std::string metrics_text(const std::vector<std::shared_ptr<Metric>>& metrics) {
+    std::string text;
+    for (const auto& metric : metrics) {
+        std::string name = "qvd_" + metric->name;
+        for (char& letter : name)
+            if (std::isalnum(static_cast<unsigned char>(letter)) == 0) letter = '_';
+        std::string meaning;
+        for (const char letter : metric->meaning) {
+            if (letter == '\n')
+                meaning += "\\n";
+            else if (letter == '\\')
+                meaning += "\\\\";
+            else
+                meaning += letter;
+        }
+        text += "# HELP " + name + " " + meaning + "\n# TYPE " + name +
+                (metric->type == QVD_COUNTER ? " counter\n" : " gauge\n") + name + " " +
+                std::to_string(metric->value) + "\n";
+    }
+    return text;
 }
 
 }  // namespace qvd::plugin

@@ -35,6 +35,9 @@ struct Metric {
     std::atomic<std::int64_t> value{0};
 };
 
+// What has been counted, in the text format of Prometheus; "plugin.metric" is qvd_plugin_metric.
+std::string metrics_text(const std::vector<std::shared_ptr<Metric>>& metrics);
+
 // Instances that are being destroyed on worker threads; the host waits for them.
 class Endings {
 public:

@@ -1,13 +1,32 @@
 #include "plugin/instance.hpp"
 
+#include <algorithm>
+
 namespace qvd::plugin {
 
 namespace asio = boost::asio;
 
 namespace {
 
-// What the type alone does not say: a required key has a value, and each value is of its type also
-// where the role's own configuration does not know the key.
+// The configuration with the keys of this plugin, also where its role was not told of them: each
+// of its values is of its type. What the database says wrongly is a warning there, as everywhere.
+Result<config::View> view_for(const config::View& view, const Manifest& manifest) {
+    auto keys = std::make_shared<config::KeySet>(view.keys());
+    QVD_CHECK(keys->declare(manifest.keys));
+    config::View wider = view.with_keys(std::move(keys));
+    for (const config::Finding& finding : wider.findings()) {
+        if (std::ranges::find(manifest.keys, finding.key, &config::Declaration::name) ==
+            manifest.keys.end())
+            continue;
+        if (finding.severity == config::Finding::Severity::error)
+            return Error{ErrorKind::invalid, "plugin.config", finding.text()};
+        log::warn("config.finding", {{"key", finding.key}}, finding.text());
+    }
+    return wider;
+}
+
+// What the type alone does not say: a required key has a value, and a value that is set by the name
+// of one of the core's keys also does as the plugin declares it.
 Result<void> check_settings(const CoreObject& core) {
     for (const config::Declaration& key : core.manifest().keys) {
         const std::string* const value = core.setting(key.name);
@@ -26,13 +45,15 @@ Result<void> check_settings(const CoreObject& core) {
 }  // namespace
 
 Instance::Instance(Host& host, std::shared_ptr<const Library> library,
-                   const qvd_interface_head* table, std::string name, std::shared_ptr<Lane> lane)
+                   const qvd_interface_head* table, const config::View& view, std::string name,
+                   std::shared_ptr<Lane> lane)
     : host_(host),
       endings_(host.endings()),
       library_(std::move(library)),
       table_(table),
       lane_(std::move(lane)),
-      core_(std::make_unique<CoreObject>(host, library_->manifest(), std::move(name), lane_)) {
+      core_(
+          std::make_unique<CoreObject>(host, library_->manifest(), view, std::move(name), lane_)) {
 }
 
 Result<std::shared_ptr<Instance>> Instance::make(Host& host, std::shared_ptr<const Library> library,
@@ -43,8 +64,9 @@ Result<std::shared_ptr<Instance>> Instance::make(Host& host, std::shared_ptr<con
         return Error{
             ErrorKind::invalid, "plugin.interface",
             "the plugin " + library->manifest().name + " offers no " + std::string(interface)};
+    QVD_TRY(const config::View view, view_for(host.view(), library->manifest()));
     std::shared_ptr<Instance> instance(
-        new Instance(host, std::move(library), table, std::move(name), std::move(lane)));
+        new Instance(host, std::move(library), table, view, std::move(name), std::move(lane)));
     QVD_CHECK(check_settings(*instance->core_));
     // Of the heap, so that a plugin that wrongly answers "pending" writes into no dead frame.
     const auto self = std::make_shared<void*>(nullptr);

@@ -56,7 +56,7 @@ private:
     class Watch;
 
     Instance(Host& host, std::shared_ptr<const Library> library, const qvd_interface_head* table,
-             std::string name, std::shared_ptr<Lane> lane);
+             const config::View& view, std::string name, std::shared_ptr<Lane> lane);
 
     std::shared_ptr<Call> new_call(CallOptions options, Call::Function function);
     boost::asio::awaitable<Outcome> finish(std::shared_ptr<Call> call);

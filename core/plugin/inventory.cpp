@@ -89,4 +89,12 @@ Inventory::Inventory(std::vector<store::NodeRecord> nodes, std::vector<store::Vm
     snapshot_.vms = {raw_vms_.data(), raw_vms_.size(), sizeof(qvd_vm_entry)};
 }
 
+boost::asio::awaitable<Result<std::shared_ptr<const Inventory>>> take_inventory(
+    store::Store& store) {
+    QVD_CO_TRY(auto nodes, co_await store.nodes());
+    QVD_CO_TRY(auto vms, co_await store.vms());
+    co_return std::make_shared<const Inventory>(std::move(nodes), std::move(vms),
+                                                std::chrono::system_clock::now());
+}
+
 }  // namespace qvd::plugin

@@ -52,6 +52,10 @@ private:
     qvd_snapshot snapshot_{};
 };
 
+// The farm as it is now.
+boost::asio::awaitable<Result<std::shared_ptr<const Inventory>>> take_inventory(
+    store::Store& store);
+
 // One record as plugins see it; strings point into `record`, which must outlive the result.
 qvd_node raw_node(const store::NodeRecord& record, qvd_array properties, Timestamp now);
 qvd_vm_entry raw_vm(const store::VmRecord& record, qvd_array properties);

@@ -161,22 +161,6 @@ Result<config::Declaration> read_key(const qvd_config_key& raw) {
     return key;
 }
 
-Result<void> read_keys(const qvd_plugin& plugin, Manifest& manifest) {
-    QVD_CHECK(check_array(plugin.keys, QVD_LEAST(qvd_config_key, allowed), "keys"));
-    std::set<std::string> names;
-    for (std::size_t i = 0; i < plugin.keys.count; ++i) {
-        const auto raw = copy_record<qvd_config_key>(qvd_array_at(&plugin.keys, i),
-                                                     QVD_LEAST(qvd_config_key, meaning));
-        if (!raw)
-            return wrong("key", "the size of its key number " + std::to_string(i) + " is wrong");
-        QVD_TRY(config::Declaration key, read_key(*raw));
-        if (!names.insert(key.name).second)
-            return wrong("key", "it declares the key " + key.name + " twice");
-        manifest.keys.push_back(std::move(key));
-    }
-    return {};
-}
-
 Result<void> read_interfaces(const qvd_plugin& plugin, Manifest& manifest) {
     QVD_CHECK(check_array(plugin.interfaces, sizeof(qvd_interface), "interfaces"));
     if (plugin.interfaces.count == 0) return wrong("interfaces", "it implements no interface");
@@ -191,6 +175,23 @@ Result<void> read_interfaces(const qvd_plugin& plugin, Manifest& manifest) {
 }
 
 }  // namespace
+
+Result<std::vector<config::Declaration>> read_keys(const qvd_plugin& plugin) {
+    std::vector<config::Declaration> keys;
+    QVD_CHECK(check_array(plugin.keys, QVD_LEAST(qvd_config_key, allowed), "keys"));
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < plugin.keys.count; ++i) {
+        const auto raw = copy_record<qvd_config_key>(qvd_array_at(&plugin.keys, i),
+                                                     QVD_LEAST(qvd_config_key, meaning));
+        if (!raw)
+            return wrong("key", "the size of its key number " + std::to_string(i) + " is wrong");
+        QVD_TRY(config::Declaration key, read_key(*raw));
+        if (!names.insert(key.name).second)
+            return wrong("key", "it declares the key " + key.name + " twice");
+        keys.push_back(std::move(key));
+    }
+    return keys;
+}
 
 Result<Manifest> read_manifest(const qvd_plugin* plugin, std::string_view name) {
     if (plugin == nullptr) return wrong("null", "qvd_plugin_v1() returned no manifest");
@@ -207,7 +208,7 @@ Result<Manifest> read_manifest(const qvd_plugin* plugin, std::string_view name) 
     QVD_TRY(manifest.summary, text_of(plugin->summary, "summary"));
     QVD_TRY(manifest.license, text_of(plugin->license, "license"));
     QVD_CHECK(read_interfaces(*plugin, manifest));
-    QVD_CHECK(read_keys(*plugin, manifest));
+    QVD_TRY(manifest.keys, read_keys(*plugin));
     return manifest;
 }
 

@@ -25,6 +25,9 @@ struct Manifest {
 // that the file name promises.
 Result<Manifest> read_manifest(const qvd_plugin* plugin, std::string_view name);
 
+// Only its keys, each checked like those of read_manifest().
+Result<std::vector<config::Declaration>> read_keys(const qvd_plugin& plugin);
+
 // The table of an interface, or null.
 const qvd_interface_head* find_interface(const qvd_plugin& plugin, std::string_view id);
 

@@ -22,7 +22,8 @@ std::string_view word_for(std::string_view interface) {
     return "plugin";
 }
 
-Registry::Registry(Host& host) : host_(host) {
+Registry::Registry(Host& host, Catalogue catalogue)
+    : host_(host), catalogue_(std::move(catalogue)) {
 }
 
 std::string Registry::resolve(std::string_view interface, const std::string& name,
@@ -47,22 +48,36 @@ std::vector<std::string> Registry::installed(const std::string& folder) {
 
 Result<std::shared_ptr<const Library>> Registry::open(const std::string& name) {
     if (const auto known = libraries_.find(name); known != libraries_.end()) return known->second;
-    QVD_TRY(std::shared_ptr<const Library> library,
-            Library::open(host_.view().get(config::path_plugins), name));
+    const std::string folder = host_.view().get(config::path_plugins);
+    // Before any code of it runs: should that crash, this line names it. Once, however often a
+    // role that waits for better times tries.
+    if (tried_.insert(name).second)
+        log::info("plugin.opens", {{"plugin", name}, {"folder", folder}}, "");
+    QVD_TRY(std::shared_ptr<const Library> library, Library::open(folder, name));
+    QVD_CHECK(check_keys(library->manifest()));
     libraries_[name] = library;
     return library;
 }
 
-std::string Registry::not_installed(std::string_view interface, const Error& error) {
+Result<void> Registry::check_keys(const Manifest& manifest) const {
+    config::KeySet keys = host_.view().keys();
+    for (const auto& [name, other] : libraries_) (void)keys.declare(other->manifest().keys);
+    const auto declared = keys.declare(manifest.keys);
+    if (declared.ok()) return {};
+    return Error{ErrorKind::conflict, "plugin.keys",
+                 "the plugin " + manifest.name + " cannot be used: " + declared.error().sentence()};
+}
+
+std::string Registry::what_there_is(std::string_view interface) const {
+    const auto list = [](const std::vector<std::string>& names) {
+        return names.empty() ? std::string("none") : text::join(names, ", ");
+    };
+    if (catalogue_.empty())
+        return "installed plugins: " + list(installed(host_.view().get(config::path_plugins)));
     std::vector<std::string> fitting;
-    for (const std::string& name : installed(host_.view().get(config::path_plugins))) {
-        const auto library = open(name);
-        if (library.ok() && find_interface((*library)->plugin(), interface) != nullptr)
-            fitting.push_back(name);
-    }
-    const std::string list = fitting.empty() ? "none" : text::join(fitting, ", ");
-    return error.sentence() + " (installed " + std::string(word_for(interface)) + "s: " + list +
-           ")";
+    for (const InstalledPlugin& plugin : catalogue_)
+        if (std::ranges::count(plugin.interfaces, interface) != 0) fitting.push_back(plugin.name);
+    return "installed " + std::string(word_for(interface)) + "s: " + list(fitting);
 }
 
 Result<std::shared_ptr<Instance>> Registry::make(std::string_view interface,
@@ -73,7 +88,8 @@ Result<std::shared_ptr<Instance>> Registry::make(std::string_view interface,
         if (library.error().code() != "plugin.not_installed") return library.error();
         return Error{ErrorKind::not_found, "plugin.not_installed",
                      std::string(word_for(interface)) + " " + text::quoted(name) +
-                         " is not installed: " + not_installed(interface, library.error())};
+                         " is not installed: " + library.error().sentence() + " (" +
+                         what_there_is(interface) + ")"};
     }
     const qvd_interface_head* table = find_interface((*library)->plugin(), interface);
     if (table == nullptr)

@@ -3,10 +3,12 @@
 // configuration names, or says which one it could not have and why.
 #pragma once
 
+#include "plugin/catalogue.hpp"
 #include "plugin/instance.hpp"
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,13 +16,16 @@ namespace qvd::plugin {
 
 class Registry {
 public:
-    explicit Registry(Host& host);
+    // `catalogue` says which of the plugins that there are would fit, for who looks for one that is
+    // not there. Opens nothing.
+    explicit Registry(Host& host, Catalogue catalogue = {});
 
     // An instance of the plugin that `name` means for this interface (aliases of architecture 5.7).
     // The sentence of not_found "plugin.not_installed" names what is installed.
     Result<std::shared_ptr<Instance>> make(std::string_view interface, const std::string& name);
 
-    // The plugin itself; opened once.
+    // The plugin itself; opened once. Its keys are its own, or mean what they mean to the core and
+    // to the plugins opened before: else conflict "plugin.keys", and it is not used.
     Result<std::shared_ptr<const Library>> open(const std::string& name);
 
     // "default" → "weighted" for a balancer, "lxc" → "lxc-unionfs" for a hypervisor; otherwise
@@ -32,10 +37,13 @@ public:
     [[nodiscard]] static std::vector<std::string> installed(const std::string& folder);
 
 private:
-    std::string not_installed(std::string_view interface, const Error& error);
+    [[nodiscard]] std::string what_there_is(std::string_view interface) const;
+    [[nodiscard]] Result<void> check_keys(const Manifest& manifest) const;
 
     Host& host_;
+    Catalogue catalogue_;
     std::map<std::string, std::shared_ptr<const Library>> libraries_;
+    std::set<std::string> tried_;
     std::map<std::string, std::shared_ptr<Turn>> turns_;  // of SERIAL plugins, by name
 };
 

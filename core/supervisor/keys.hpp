@@ -1,6 +1,7 @@
 // The keys of the supervisor itself.
 #pragma once
 
+#include "config/forms.hpp"
 #include "config/key.hpp"
 
 namespace qvd::supervisor {
@@ -8,7 +9,13 @@ namespace qvd::supervisor {
 inline constexpr config::Key<std::int64_t> l7r_port{
     "l7r.port", "8443", "", "the port that clients connect to", 0, config::Range{1, 65535}};
 inline constexpr config::Key<std::string> l7r_address{
-    "l7r.address", "*", "", "the address that clients connect to; *: every one, IPv4 and IPv6"};
+    "l7r.address",
+    "*",
+    "",
+    "the address that clients connect to; *: every one, IPv4 and IPv6",
+    0,
+    {},
+    &config::form::listener};
 inline constexpr config::Key<std::int64_t> l7r_workers{
     "l7r.workers",        "0", "", "how many l7r processes; 0: as many as there are processors", 0,
     config::Range{0, 256}};

@@ -1,31 +1,18 @@
 #include "vma/hook_core.hpp"
 
+#include "plugin/manifest.hpp"
+
 #include <cstring>
 
 namespace qvd::vma {
 
 namespace {
 
-constexpr const char* core_version = "0.1.0";
+constexpr const char* core_version = QVD_VERSION;
 
 std::string text_of(qvd_str text) {
     return text.length == 0 || text.data == nullptr ? std::string{}
                                                     : std::string(text.data, text.length);
-}
-
-config::Kind kind_of(qvd_key_type type) {
-    switch (type) {
-        case QVD_INTEGER:
-            return config::Kind::integer;
-        case QVD_BOOLEAN:
-            return config::Kind::boolean;
-        case QVD_SECONDS:
-            return config::Kind::seconds;
-        case QVD_PATH:
-            return config::Kind::path;
-        default:
-            return config::Kind::text;
-    }
 }
 
 }  // namespace
@@ -112,29 +99,18 @@ HookCore& HookCore::self(const qvd_core* core) {
 
 Result<void> HookCore::configure(const qvd_plugin& manifest, const config::Properties& file) {
     auto keys = std::make_shared<config::KeySet>(*key_set());
-    std::vector<std::string> declared;
-    for (std::size_t i = 0; i < manifest.keys.count; ++i) {
-        const auto* const key = static_cast<const qvd_config_key*>(qvd_array_at(&manifest.keys, i));
-        if (!QVD_HAS(qvd_config_key, key, meaning) || key->name == nullptr)
-            return Error{ErrorKind::invalid, "plugin.load",
-                         "plugin " + plugin_ + ": one of its configuration keys has no name"};
-        declared.emplace_back(key->name);
-        if (keys->find(key->name) != nullptr) continue;
-        config::Declaration declaration;
-        declaration.name = key->name;
-        declaration.kind = kind_of(key->type);
-        if (key->default_value != nullptr) declaration.fallback = key->default_value;
-        if (key->meaning != nullptr) declaration.meaning = key->meaning;
-        if ((key->flags & QVD_KEY_REQUIRED) != 0) declaration.flags |= config::required;
-        if ((key->flags & QVD_KEY_SECRET) != 0) declaration.flags |= config::secret;
-        QVD_CHECK(keys->declare(std::move(declaration)));
-    }
+    const auto declared = plugin::read_keys(manifest);
+    Result<void> taken = declared.ok() ? keys->declare(*declared) : declared.error();
+    if (!taken.ok())
+        return Error{ErrorKind::invalid, "plugin.load",
+                     "plugin " + plugin_ + ": " + taken.error().sentence()};
     const config::View view(keys, file);
     QVD_CHECK(view.check());
     for (const std::string& name : view.missing())
         return Error{ErrorKind::invalid, "plugin.load",
                      "plugin " + plugin_ + " needs the key " + name + " in vma.conf"};
-    for (const std::string& name : declared) values_[name] = view.text(name).value_or("");
+    for (const config::Declaration& key : *declared)
+        values_[key.name] = view.text(key.name).value_or("");
     return {};
 }
 

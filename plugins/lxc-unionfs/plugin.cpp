@@ -8,7 +8,7 @@ namespace {
 constexpr qvd_config_key keys[] = {
     QVD_LXC_KEYS,
     qvd::sdk::key("vm.lxc.unionfs.type", QVD_TEXT, "overlayfs",
-                  "which union file system joins the image and a VM's changes: overlayfs"),
+                  "how a container's file system is put together: overlayfs", "overlayfs|btrfs"),
 };
 
 }  // namespace

@@ -171,3 +171,14 @@ TEST_CASE("without the database every operation says so") {
     CHECK(farm.code(farm.admin.vms(Farm::filter())) == "store.down");
     CHECK(farm.code(farm.admin.add_host("n", "10.3.15.1")) == "store.down");
 }
+
+TEST_CASE("an osf gets what is not said as configured") {
+    Farm farm;
+    const admin::Parameters defaults{{"osf.default.memory", "384"}, {"osf.default.overlay", "0"}};
+    REQUIRE(farm.code(farm.admin.set_configuration(defaults)) == "ok");
+    REQUIRE(farm.add_osf("plain", "").ok());
+    const auto rows = farm.run(farm.admin.osfs(Farm::filter()));
+    REQUIRE(rows.ok());
+    CHECK(value_of(rows->front(), "memory") == "384");
+    CHECK(value_of(rows->front(), "use_overlay") == "0");
+}

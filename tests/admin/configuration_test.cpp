@@ -1,6 +1,9 @@
 // qa config, and the filters of every list.
 #include "tests/admin/farm.hpp"
 
+#include <qvd/authenticator.h>
+#include <qvd/hypervisor.h>
+
 using namespace qvd;
 using namespace qvd::admin::test;
 using admin::Administration;
@@ -23,6 +26,8 @@ TEST_CASE("the database's configuration holds over the file; file-only keys are 
     CHECK(farm.code(farm.admin.set_configuration({{"l7r.ssl.key", "x"}})) == "config.certificate");
     CHECK(farm.admin.configuration({"hkd.vm.starting.mux"}, false).error().code() ==
           "config.unknown");
+    CHECK(farm.code(farm.admin.set_configuration({{"vm.network.netmask", "99"}})) ==
+          "config.value");
     CHECK(farm.code(farm.admin.set_configuration({{"a.plugins.key", "1"}})) == "ok");
     CHECK(farm.admin.warnings().size() == 1);
     CHECK(farm.run(farm.admin.delete_configuration({})).value() == 2);
@@ -132,4 +137,26 @@ TEST_CASE("a name that a filter could not say is refused") {
     CHECK(farm.code(farm.admin.add_host("a,b", "10.3.15.2")) == "host.name");
     CHECK(farm.code(farm.admin.edit_vms(Farm::filter(), {{"name", "a,b"}})) == "vm.name");
     CHECK(farm.code(farm.admin.tag_di("1", "a,b")) == "tag.name");
+}
+
+TEST_CASE("the name of a plugin that is not installed is set only by force") {
+    Farm farm;
+    const auto set = [&](const std::string& key, const std::string& value, bool force = false) {
+        const auto done = farm.run(farm.admin.set_configuration({{key, value}}, force));
+        return done.ok() ? std::string("ok") : done.error().sentence();
+    };
+    // Where nothing is installed nothing can be known.
+    CHECK(set("l7r.auth.plugins", "default") == "ok");
+    CHECK(farm.admin.warnings().size() == 1);
+    farm.admin.know_plugins({{"default", "1", {QVD_AUTHENTICATOR}, {}, {}},
+                             {"lxc-unionfs", "1", {QVD_HYPERVISOR}, {}, {}}});
+    CHECK(set("l7r.auth.plugins", "default") == "ok");
+    CHECK(set("vm.hypervisor", "lxc") == "ok");
+    CHECK(set("l7r.auth.plugins", "default, nonexistent") ==
+          "l7r.auth.plugins: there is no authenticator \"nonexistent\" in /usr/lib/qvd/plugins "
+          "(installed authenticators: default); --force sets it all the same");
+    CHECK(set("vm.hypervisor", "default").find("there is no hypervisor") != std::string::npos);
+    CHECK(farm.admin.view().get(plugin::hypervisor) == "lxc");
+    CHECK(set("vm.hypervisor", "kvm", true) == "ok");
+    CHECK(farm.admin.warnings().back().find("there is no hypervisor \"kvm\"") != std::string::npos);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin/administration.hpp"
+#include "admin/keys.hpp"
 #include "broker/keys.hpp"
 #include "config/keys.hpp"
 #include "hkd/keys.hpp"
@@ -35,6 +36,7 @@ struct Farm {
         plugin::declare(*keys);
         hkd::declare(*keys);
         broker::declare(*keys);
+        admin::declare(*keys);
         const std::string text = "path.storage.root = " + folder.path +
                                  "\nvm.network.ip.start = 10.3.15.50\nvm.network.netmask = 24\n"
                                  "database.password = hunter2\n";

@@ -216,6 +216,7 @@ TEST_CASE("the control socket tells what only the node knows") {
         return std::vector<VmFacts>{facts};
     };
     source.plugins = [] { return std::vector<std::string>{"lxc-unionfs"}; };
+    source.metrics = [] { return std::string("qvd_puppet_starts 3\n"); };
     const std::string console = scratch("console.log");
     REQUIRE(
         file::write_atomic(console, std::string(100'000, 'x') + "\nthe last line\n", 0600).ok());
@@ -234,6 +235,9 @@ TEST_CASE("the control socket tells what only the node knows") {
     CHECK(node.find(R"("reason":"set \"this\" first")") != std::string::npos);
     CHECK(ask(path, "GET /v1/vms" + host).find(R"("state":"starting_2")") != std::string::npos);
     CHECK(ask(path, "GET /v1/plugins" + host).find("lxc-unionfs") != std::string::npos);
+    const std::string metrics = ask(path, "GET /metrics" + host);
+    CHECK(metrics.find("Content-Type: text/plain; version=0.0.4") != std::string::npos);
+    CHECK(metrics.ends_with("\r\n\r\nqvd_puppet_starts 3\n"));
     const std::string log = ask(path, "GET /v1/vm/7/log" + host);
     CHECK(log.find("the last line\n") != std::string::npos);
     CHECK(log.size() < 70'000);

@@ -124,8 +124,8 @@ TEST_CASE("a VM that ignores everything is terminated and killed by the document
     const auto zombie = one.rig.world.clock.now();
     // zombie_2 lasts as long as the destroying: it may be over before we look.
     REQUIRE(one.becomes("stopped"));
-    CHECK(one.since(zombie) >= Milliseconds{30'000});
-    CHECK(one.since(ordered) < Milliseconds{270'000});
+    CHECK(one.since(zombie) >= Milliseconds{120'000});
+    CHECK(one.since(ordered) < Milliseconds{360'000});
     CHECK(nothing_left(one.rig));
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("what cannot be destroyed stays a zombie until it can") {
     REQUIRE(one.becomes("zombie_2"));
     const auto killed = one.rig.world.clock.now();
     REQUIRE(one.becomes("stopped"));
-    CHECK(one.since(killed) >= Milliseconds{30'000});
+    CHECK(one.since(killed) >= Milliseconds{180'000});
     CHECK(nothing_left(one.rig));
 }
 

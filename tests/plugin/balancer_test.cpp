@@ -26,6 +26,7 @@ PlacementQuestion question() {
     asked.vm.vm.id = VmId{42};
     asked.vm.vm.name = "bobs";
     asked.vm.user.login = "bob";
+    asked.vm.runtime.last_node = NodeId{3};
     asked.needed_memory_mib = 512;
     // The second is what the built-in choice takes.
     asked.candidates = std::make_shared<const std::vector<store::NodeRecord>>(
@@ -56,6 +57,8 @@ TEST_CASE("the balancer's choice counts, and it sees VM and nodes as they are") 
         CHECK(placement->vm_id == 42);
         CHECK(text(placement->user_name) == "bob");
         CHECK(placement->needed_memory_mib == 512);
+        CHECK(placement->needed_cpus == 2);
+        CHECK(placement->last_node_id == 3);
         CHECK(placement->vm_properties.count == 1);
         REQUIRE(placement->nodes.count == 3);
         for (std::size_t i = 0; i < 3; ++i) {
@@ -68,7 +71,7 @@ TEST_CASE("the balancer's choice counts, and it sees VM and nodes as they are") 
         return qvd_call_choose(call, 2);
     };
     CHECK(bench.chosen() == 2);
-    CHECK(bench.log.lines().empty());
+    CHECK_FALSE(bench.log.contains("plugin.misbehaves"));
 }
 
 TEST_CASE("a balancer that misbehaves is overruled by the built-in choice and named in the log") {
@@ -124,6 +127,17 @@ TEST_CASE("a balancer that hangs is left alone after a second, and the built-in 
     CHECK(bench.log.contains("the built-in choice is used"));
 }
 
+TEST_CASE("a container needs no processors of its own") {
+    Bench bench;
+    bench.puppet.choose = [](const qvd_placement* placement, qvd_call* call) -> qvd_status {
+        CHECK(placement->needed_cpus == 0);
+        return qvd_call_choose(call, 0);
+    };
+    PlacementQuestion asked = question();
+    asked.osf_properties = {{"vm.hypervisor", "lxc"}};
+    CHECK(bench.room.run(bench.balancer.choose(std::move(asked))).value() == 0);
+}
+
 TEST_CASE("an honest refusal is passed on with its sentence") {
     Bench bench;
     bench.puppet.choose = [](const qvd_placement*, qvd_call* call) {
@@ -134,7 +148,7 @@ TEST_CASE("an honest refusal is passed on with its sentence") {
     CHECK(refused.error().kind() == ErrorKind::unavailable);
     CHECK(refused.error().code() == "placement.refused");
     CHECK(refused.error().sentence() == "all nodes are reserved for the exam");
-    CHECK(bench.log.lines().empty());
+    CHECK_FALSE(bench.log.contains("plugin.misbehaves"));
 }
 
 TEST_CASE("init() gets the farm, may be left out, and its failure is told") {

@@ -3,6 +3,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -115,8 +116,10 @@ TEST_CASE("completing twice, or with a status that there is not, is misbehaviour
               })
               .status == QVD_OK);
     again->complete(again, QVD_DENIED);  // long after its end
-    CHECK(log.lines().size() == 2);
-    CHECK(log.contains("event=plugin.misbehaves plugin=puppet"));
+    const auto lines = log.lines();
+    CHECK(std::ranges::count_if(lines, [](const std::string& line) {
+              return line.find("event=plugin.misbehaves plugin=puppet") != std::string::npos;
+          }) == 2);
     CHECK(log.contains("ended one call twice"));
 
     CHECK(bench.call([](qvd_call*) -> qvd_status { return 4711; }).status == QVD_INTERNAL);
@@ -304,9 +307,10 @@ TEST_CASE("values of keys are checked before create(), and a required key must b
         return instance.ok() ? std::string("made") : instance.error().sentence();
     };
     CHECK(made("puppet.count = 9\n") == "made");
-    CHECK(made("puppet.count = 10\n") == "puppet.count: \"10\" will not do; it must be at most 9");
+    CHECK(made("puppet.count = 10\n") ==
+          "test.conf:3: puppet.count: \"10\" will not do; it must be at most 9");
     CHECK(made("puppet.weight = heavy\n") ==
-          "puppet.weight: \"heavy\" will not do; it must be a number");
+          "test.conf:3: puppet.weight: \"heavy\" will not do; it must be a number");
 }
 
 }  // namespace qvd::plugin

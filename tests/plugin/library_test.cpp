@@ -126,8 +126,40 @@ TEST_CASE("a missing plugin is named with the file and with what is installed of
     CHECK(missing.error().code() == "plugin.not_installed");
     CHECK(missing.error().sentence() ==
           "balancer \"wieghted\" is not installed: there is no " PUPPETS
-          "/qvd-wieghted.so (installed balancers: puppet, puppet-blocking, puppet-concurrent, "
+          "/qvd-wieghted.so (installed plugins: puppet, puppet-blocking, puppet-concurrent, "
           "puppet-instance, puppet-odd, puppet-plain)");
+    // Who knows what the files are names those that would fit.
+    Registry informed(room.host, {{"even", "1", {QVD_LOAD_BALANCER}, {}, {}},
+                                  {"lock", "1", {QVD_AUTHENTICATOR}, {}, {}}});
+    CHECK(informed.make(QVD_LOAD_BALANCER, "wieghted")
+              .error()
+              .sentence()
+              .ends_with("/qvd-wieghted.so (installed balancers: even)"));
+}
+
+TEST_CASE("only what is asked for is ever opened") {
+    // A look for something else must not let the code of a broken plugin in.
+    qvd::testing::Room room("path.plugins = " BROKEN_PLUGINS "\n");
+    const auto missing = room.registry.make(QVD_LOAD_BALANCER, "wieghted");
+    CHECK(missing.error().sentence().ends_with(
+        "(installed plugins: clashing, crashing, exiting, hanging)"));
+}
+
+TEST_CASE("before a plugin is opened the log names it") {
+    const log::Capture capture;
+    qvd::testing::Room room;
+    REQUIRE(room.registry.open("puppet").ok());
+    CHECK(capture.contains("event=plugin.opens plugin=puppet"));
+}
+
+TEST_CASE("a plugin that means something else by a key of the core's is not used") {
+    qvd::testing::Room room("path.plugins = " BROKEN_PLUGINS "\n");
+    const auto refused = room.registry.make(QVD_LOAD_BALANCER, "clashing");
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().code() == "plugin.keys");
+    CHECK(refused.error().sentence() ==
+          "the plugin clashing cannot be used: key \"path.run\" cannot be declared: it is declared "
+          "already, as a path that begins with / with the default \"/run/qvd\"");
 }
 
 TEST_CASE("a plugin of another kind is refused for what it is not") {

@@ -129,6 +129,10 @@ TEST_CASE("metrics are defined in create(), counted, and shown under the plugin'
     for (const auto& metric : room.host.metrics()) shown[metric->name] = metric->value;
     CHECK(shown ==
           std::map<std::string, std::int64_t>{{"puppet.requests", 2}, {"puppet.waiting", -3}});
+    CHECK(metrics_text(room.host.metrics())
+              .find("\n# TYPE qvd_puppet_waiting gauge\n"
+                    "qvd_puppet_waiting -3\n") != std::string::npos);
+    CHECK(metrics_text(room.host.metrics()).find("# HELP qvd_puppet_requests ") == 0);
 }
 
 TEST_CASE("configuration gives each declared key by its type, and no other") {

@@ -34,9 +34,6 @@ inline config::View view_of(const std::string& text, const Stage& stage) {
     auto keys = std::make_shared<config::KeySet>();
     config::declare(*keys);
     plugin::declare(*keys);
-    for (const char* name : {"puppet.stage", "puppet.count", "puppet.weight", "puppet.flag",
-                             "puppet.patience", "puppet.unset"})
-        (void)keys->declare({.name = name});
     const std::string file = "path.plugins = " PUPPETS "\npuppet.stage = " +
                              std::to_string(reinterpret_cast<std::uintptr_t>(&stage)) + "\n" + text;
     return {keys, config::Properties::parse(file, "test.conf").value()};

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The real qa against an embedded database of its own: what it prints, its JSON, its exit codes.
-# qa_test.sh QA QVD-DEPLOY-DB PLUGINS
+# qa_test.sh QA QVD-DEPLOY-DB PLUGINS CRASHING-PLUGIN
 set -u
-QA=$1 DEPLOY=$2 PLUGINS=$3
+QA=$1 DEPLOY=$2 PLUGINS=$3 CRASHING=$4
 skip() { echo "skipped: $1"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "starting a database as another user needs root"
 user=
@@ -182,6 +182,37 @@ expect 0 config list --help
 prints '\[--all\]'
 expect 2 config set nodename=x
 complains nodename
+# A text of the wrong form, and a plugin that is not there.
+expect 2 config set vm.network.gateway=x
+complains 'it must be an IPv4 address'
+expect 2 config set l7r.auth.plugins=nonexistent
+complains 'there is no authenticator "nonexistent"'
+complains 'installed authenticators: default'
+expect 2 config set vm.hypervisor=weighted
+expect 0 config get l7r.auth.plugins
+prints '^l7r.auth.plugins=default$'
+expect 0 config set l7r.auth.plugins=nonexistent --force
+complains 'there is no authenticator "nonexistent"'
+expect 0 config del l7r.auth.plugins
+expect 0 config set vm.hypervisor=lxc
+# The old name of a key.
+expect 0 config set internal.hkd.lxc.timeout.on_state.zombie.reap.delaying=5
+expect 0 config get internal.hkd.vm.timeout.on_state.zombie_2
+prints '^internal.hkd.vm.timeout.on_state.zombie_2=5$'
+# What an OSF gets that is added with a name alone.
+expect 0 config set osf.default.memory=384 osf.default.overlay=0
+expect 0 osf add name=plain
+expect 0 osf list -f name=plain --json
+says "it[0]['memory']==384 and it[0]['use_overlay'] is False"
+expect 0 osf del -f name=plain
+# A file that crashes who loads it is no obstacle.
+mkdir "$root/plugins"
+ln -s "$PLUGINS"/qvd-*.so "$root/plugins"
+ln -s "$CRASHING" "$root/plugins"
+sed "s,^path.plugins.*,path.plugins = $root/plugins," "$root/node.conf" >"$root/crashing.conf"
+"$QA" -c "$root/crashing.conf" config get vm.lxc.init >"$root/out" 2>"$root/err" ||
+    wrong "a crashing plugin takes qa down"
+prints '^vm.lxc.init=/sbin/init$'
 expect 3 config get hkd.vm.starting.mux
 complains 'did you mean'
 expect 0 config list --json
@@ -203,7 +234,7 @@ says "any(c['check']=='node.registered' and c['result']=='ok' for c in it['check
 says "any(c['check']=='images' for c in it['checks'])"
 
 # The advice names what could stand there.
-expect 0 config set l7r.auth.plugins=nosuch
+expect 0 config set l7r.auth.plugins=nosuch --force
 expect 1 doctor --json
 says "[c['advice'] for c in it['checks'] if c['check']=='plugin.authenticator.nosuch'] == ['install it or configure another one (installed authenticators: default)']"
 expect 0 config del l7r.auth.plugins

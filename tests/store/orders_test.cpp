@@ -231,6 +231,7 @@ TEST_CASE("of a cleared VM nothing is left but its state and reason") {
     CHECK(record.runtime.state == VmState::stopped);
     CHECK(record.runtime.address.empty());
     CHECK_FALSE(record.runtime.node.has_value());
+    CHECK(record.runtime.last_node == farm.node);
     CHECK_FALSE(record.runtime.command.has_value());
     CHECK_FALSE(record.runtime.current_di.has_value());
     CHECK_FALSE(record.runtime.agent_seen.has_value());

@@ -6,12 +6,14 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -45,6 +47,18 @@ struct Outcome {
     std::string output;  // both streams
 };
 
+// The program with the node.conf of this folder.
+Outcome run_program_on(const Scratch& scratch, std::vector<std::string> words) {
+    words.insert(words.begin(), {program(), "--config=" + scratch.path("node.conf")});
+    const UniqueFd output{
+        ::open(scratch.path("output").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+    const pid_t pid = supervisor::run_program(words, output.get()).value();
+    int wait_status = 0;
+    REQUIRE(::waitpid(pid, &wait_status, 0) == pid);
+    return {WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1,
+            file::read(scratch.path("output")).value()};
+}
+
 // A folder with a node.conf, and the program run on it.
 struct Node {
     Scratch scratch;
@@ -67,14 +81,7 @@ struct Node {
     Node& operator=(const Node&) = delete;
 
     [[nodiscard]] Outcome run(std::vector<std::string> words) const {
-        words.insert(words.begin(), {program(), "--config=" + scratch.path("node.conf")});
-        const UniqueFd output{
-            ::open(scratch.path("output").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-        const pid_t pid = supervisor::run_program(words, output.get()).value();
-        int wait_status = 0;
-        REQUIRE(::waitpid(pid, &wait_status, 0) == pid);
-        return {WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1,
-                file::read(scratch.path("output")).value()};
+        return run_program_on(scratch, std::move(words));
     }
     void start() {
         const Outcome outcome = run({"--daemon"});
@@ -97,6 +104,22 @@ struct Node {
                 return std::string(text::trim(std::string_view(line).substr(name.size() + 1)));
         return {};
     }
+};
+
+const std::string lxc = "vm.hypervisor = lxc\n";
+
+// One machine on its own: no database is asked, because none has been made.
+struct Machine {
+    Scratch scratch;
+
+    explicit Machine(const std::string& more, const std::string& plugins = PLUGINS) {
+        std::ofstream(scratch.path("node.conf"))
+            << "path.run = " << scratch.folder() << "\npath.log = " << scratch.folder()
+            << "\npath.plugins = " << plugins << "\npath.database = " << scratch.path("database")
+            << "\n"
+            << more;
+    }
+    [[nodiscard]] Outcome check() const { return run_program_on(scratch, {"--check-config"}); }
 };
 
 }  // namespace
@@ -159,23 +182,119 @@ TEST_CASE("a reload with a mistake in the file is refused with file and line") {
 }
 
 TEST_CASE("--check-config prints what it found") {
-    const Node good;
-    const Outcome found = good.run({"--check-config"});
+    const Outcome found = Machine(lxc).check();
     CHECK_MESSAGE(found.status == 0, found.output);
     CHECK(found.output.find("plugin weighted") != std::string::npos);
-    const Node bad("l7r.prt = 1\nlog.level = LOUD\nl7r.loadbalancer.plugin = wieghted\n");
-    const Outcome wrong = bad.run({"--check-config"});
-    CHECK(wrong.status == 1);
+    CHECK(found.output.ends_with("\ngood\n"));
+    // A value that will not do hides neither a misspelt key nor a missing plugin.
+    const Outcome wrong =
+        Machine(lxc + "l7r.prt = 1\nlog.level = LOUD\nl7r.loadbalancer.plugin = wieghted\n")
+            .check();
+    CHECK(wrong.status == 78);
     CHECK(wrong.output.find("there is no key \"l7r.prt\"; did you mean \"l7r.port\"?") !=
           std::string::npos);
-    CHECK(wrong.output.find("log.level: \"LOUD\" will not do") != std::string::npos);
+    CHECK(wrong.output.find("node.conf:7: log.level: \"LOUD\" will not do") != std::string::npos);
+    CHECK(wrong.output.find("node.conf:8: l7r.loadbalancer.plugin: balancer \"wieghted\" is not "
+                            "installed: there is no " PLUGINS
+                            "/qvd-wieghted.so") != std::string::npos);
+}
+
+TEST_CASE("--check-config refuses every plugin that a node could not have") {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"",
+         "vm.hypervisor is not set, and its default is kvm: hypervisor \"kvm\" is not "
+         "installed: there is no " PLUGINS "/qvd-kvm.so (installed hypervisors: lxc-unionfs)"},
+        {"vm.hypervisor = nonsense\n", ":5: vm.hypervisor: hypervisor \"nonsense\" is not"},
+        {lxc + "hkd.hypervisor.plugins = random,xx\n",
+         ":6: hkd.hypervisor.plugins: the plugin random is no hypervisor"},
+        {lxc + "hkd.hypervisor.plugins = random,xx\n",
+         ":6: hkd.hypervisor.plugins: hypervisor \"xx\" is not installed"},
+        {lxc + "l7r.auth.plugins =\n", ":6: l7r.auth.plugins: \"\" will not do"},
+        {lxc + "vm.lxc.init = sbin/init\n", ":6: vm.lxc.init: \"sbin/init\" will not do"},
+        {lxc + "vm.lxc.conf.extra = nonsense\n", ":5: vm.hypervisor: "},
+    };
+    for (const auto& [text, sentence] : cases) {
+        const Outcome found = Machine(text).check();
+        CHECK_MESSAGE(found.status == 78, text);
+        CHECK_MESSAGE(found.output.find(sentence) != std::string::npos, found.output);
+    }
+}
+
+TEST_CASE("--check-config refuses a text that is none of those that the key may have") {
+    for (const std::string line :
+         {"vm.network.netmask = 99", "vm.network.ip.start = abc", "vm.network.gateway = x",
+          "vm.network.dns_server = xx", "vm.network.mac.prefix = zz",
+          "vm.network.bridge = a-name-of-24-characters-", "l7r.address = foo bar",
+          "l7r.ssl.options.SSL_cipher_list = NOSUCH", "vm.lxc.unionfs.type = zfs",
+          "database.host = a b", "nodename =", "log4perl.rootLogger = NOISE",
+          "my.own = ${unclosed"}) {
+        const Outcome found = Machine(lxc + line + "\n").check();
+        CHECK_MESSAGE(found.status == 78, line);
+        CHECK_MESSAGE(found.output.find("node.conf:6: " + line.substr(0, line.find(' '))) !=
+                          std::string::npos,
+                      found.output);
+    }
+    const Outcome outside =
+        Machine(lxc + "vm.network.netmask = 24\nvm.network.ip.start = 10.0.0.1\n").check();
+    CHECK(outside.status == 78);
+    CHECK(outside.output.find("node.conf:7: vm.network.ip.start") != std::string::npos);
+}
+
+TEST_CASE("--check-config does not guess what a farm's database says") {
+    const Node node;
+    const Outcome found = node.run({"--check-config"});
+    CHECK_MESSAGE(found.status == 0, found.output);
+    CHECK(found.output.find(
+              "warning: unless the database says otherwise: vm.hypervisor is not set") !=
+          std::string::npos);
+    CHECK(found.output.ends_with("good, as far as the file alone can tell\n"));
+}
+
+TEST_CASE("--check-config warns of a password that everybody can read") {
+    const Machine machine(lxc + "database.password = hunter2\n");
+    ::chmod(machine.scratch.path("node.conf").c_str(), 0644);
+    const Outcome open = machine.check();
+    CHECK(open.status == 0);
+    CHECK(open.output.find(":6: database.password can be read by others than root: chmod 0600 ") !=
+          std::string::npos);
+    CHECK(open.output.find("hunter2") == std::string::npos);
+    ::chmod(machine.scratch.path("node.conf").c_str(), 0600);
+    CHECK(machine.check().output.find("chmod") == std::string::npos);
 }
 
 TEST_CASE("a plugin that crashes when it is loaded is a line of the report") {
-    const Node node({}, CRASHING_PLUGINS);
-    const Outcome found = node.run({"--check-config"});
-    CHECK(found.status == 1);
-    CHECK(found.output.find("ended with signal") != std::string::npos);
+    const Machine machine(lxc, CRASHING_PLUGINS);
+    const Outcome found = machine.check();
+    CHECK(found.status == 78);
+    CHECK(found.output.find("plugin crashing: " CRASHING_PLUGINS
+                            "/qvd-crashing.so: it ends the process that loads it with signal "
+                            "SIGABRT") != std::string::npos);
+    // The check has gone on behind it.
+    CHECK(found.output.find("hypervisor \"lxc\" is not installed") != std::string::npos);
+    const Outcome used = Machine("l7r.loadbalancer.plugin = crashing\n", CRASHING_PLUGINS).check();
+    CHECK(used.status == 78);
+    CHECK(used.output.find("loading the plugins ended with signal 6") != std::string::npos);
+}
+
+TEST_CASE("a plugin that nobody uses takes no role down, whatever its file does") {
+    need_root();
+    const Scratch plugins;
+    // The broker has given up root when it looks there.
+    REQUIRE(::chmod(plugins.folder().c_str(), 0755) == 0);
+    for (const char* name : {"qvd-default.so", "qvd-weighted.so"})
+        std::filesystem::create_symlink(std::string(PLUGINS) + "/" + name, plugins.path(name));
+    std::filesystem::create_symlink(CRASHING_PLUGINS "/qvd-crashing.so",
+                                    plugins.path("qvd-crashing.so"));
+    Node node({}, plugins.folder());
+    node.start();
+    const auto logged = [&](const std::string& words) {
+        return file::read(node.scratch.path("qvd.log")).value_or({}).find(words) !=
+               std::string::npos;
+    };
+    CHECK(eventually([&] { return logged("event=plugin.unusable plugin=crashing"); }));
+    CHECK(
+        eventually([&] { return logged("event=broker.started") && logged("event=hkd.started"); }));
+    CHECK_FALSE(logged("SIGABRT)"));
 }
 
 TEST_CASE("a wrong command line says what is wrong") {

@@ -24,7 +24,7 @@ admin::Async<Output> set(Farm& farm, CommandLine line) {
     if (line.parameters.empty())
         co_return Error{ErrorKind::invalid, "usage", "give at least one KEY=VALUE"};
     const int count = static_cast<int>(line.parameters.size());
-    QVD_CO_CHECK(co_await farm.administration().set_configuration(line.parameters));
+    QVD_CO_CHECK(co_await farm.administration().set_configuration(line.parameters, line.force));
     co_return counted(count, "key", "set");
 }
 
@@ -58,7 +58,8 @@ std::vector<Command> config_commands() {
          list},
         {"config",
          "set",
-         "Sets keys in the database, over every node's file.",
+         "Sets keys in the database, over every node's file (--force: names plugins that are not "
+         "here).",
          {},
          any_parameters,
          set},

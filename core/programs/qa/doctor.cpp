@@ -31,7 +31,7 @@ Surroundings surroundings_of(const CommandLine& line) {
     surroundings.file = line.config_file.empty() ? config::default_node_file : line.config_file;
     surroundings.view_of = &node::view_of;
     surroundings.view_with_plugins = [](const config::Properties& file) {
-        std::vector<node::InstalledPlugin> plugins;
+        plugin::Catalogue plugins;
         Surroundings::PluginKeys keys{node::view_with_plugins(file, plugins), {}};
         for (const node::InstalledPlugin& plugin : plugins)
             if (!plugin.problem.empty()) keys.broken.emplace_back(plugin.name, plugin.problem);

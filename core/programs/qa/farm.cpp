@@ -26,13 +26,13 @@ std::string who_is_it() {
     return entry != nullptr ? entry->pw_name : std::to_string(::geteuid());
 }
 
-Result<config::View> read_configuration(const std::string& config_file) {
+Result<config::View> read_configuration(const std::string& config_file,
+                                        plugin::Catalogue& plugins) {
     const std::string path = config_file.empty() ? config::default_node_file : config_file;
     config::Properties file;
     if (!config_file.empty() || std::filesystem::exists(path)) {
         QVD_TRY(file, config::Properties::read(path));
     }
-    std::vector<node::InstalledPlugin> plugins;
     config::View view = node::view_with_plugins(file, plugins);
     QVD_CHECK(view.check());
     return view;
@@ -41,7 +41,8 @@ Result<config::View> read_configuration(const std::string& config_file) {
 }  // namespace
 
 Result<std::unique_ptr<Farm>> Farm::open(const std::string& config_file) {
-    QVD_TRY(config::View view, read_configuration(config_file));
+    plugin::Catalogue plugins;
+    QVD_TRY(config::View view, read_configuration(config_file, plugins));
     if (const auto place = store::embedded_place(view)) {
         store::EmbeddedCluster cluster(*place);
         QVD_CHECK(cluster.ensure_running());
@@ -51,6 +52,7 @@ Result<std::unique_ptr<Farm>> Farm::open(const std::string& config_file) {
             store::open_postgres(farm->loop_.get_executor(), view, store::Role::owner));
     farm->administration_ =
         std::make_unique<admin::Administration>(*farm->store_, view, who_is_it());
+    farm->administration_->know_plugins(std::move(plugins));
     QVD_CHECK(farm->run(farm->administration_->load()));
     return farm;
 }
@@ -62,6 +64,8 @@ admin::Async<std::shared_ptr<plugin::Balancer>> Farm::balancer() {
     const std::string name = administration_->view().get(plugin::balancer);
     QVD_CO_TRY(auto instance, registry_->make(QVD_LOAD_BALANCER, name));
     auto made = std::make_shared<plugin::Balancer>(std::move(instance));
+    QVD_CO_TRY(auto inventory, co_await plugin::take_inventory(*store_));
+    host_->set_inventory(std::move(inventory));
     QVD_CO_CHECK(co_await made->init(host_->inventory()));
     balancer_ = std::move(made);
     co_return balancer_;

@@ -1,6 +1,7 @@
 #include "roles.hpp"
 
 #include "broker/role.hpp"
+#include "config/keys.hpp"
 #include "config/logging.hpp"
 #include "configuration.hpp"
 #include "database.hpp"
@@ -74,9 +75,10 @@ int run_worker(net::RoleLink link, const Options& options) {
     return l7r::run(std::move(link));
 }
 
-void log_warnings(const config::View& view) {
-    for (const config::Finding& finding : view.findings())
-        log::warn("config.warning", {{"key", finding.key}}, finding.text());
+void log_problems(const plugin::Catalogue& installed) {
+    for (const InstalledPlugin& plugin : installed)
+        if (!plugin.problem.empty())
+            log::warn("plugin.unusable", {{"plugin", plugin.name}}, plugin.problem);
 }
 
 Result<std::pair<std::string, std::string>> vm_addresses(const config::View& view) {
@@ -89,18 +91,19 @@ int run_broker(net::RoleLink link, const config::Properties& file) {
     const std::string user = view_of(file).get(supervisor::broker_user);
     const auto confined = supervisor::confine({user, false, 0});
     if (!confined.ok()) return stay_unconfigured(std::move(link), confined.error().sentence());
-    // Only now: a plugin's code never runs as root here.
-    std::vector<InstalledPlugin> plugins;
-    config::View view = view_with_plugins(file, plugins);
-    log_warnings(view);
+    config::View view = view_of(file);
     if (const auto good = view.check(); !good.ok())
         return stay_unconfigured(std::move(link), good.error().sentence());
-    return broker::run(std::move(link), std::move(view), vm_addresses);
+    // Only now: a plugin's code never runs as root here; and only that of plugins which logins use
+    // ever runs in this process.
+    plugin::Catalogue installed = plugin::read_catalogue(view.get(config::path_plugins));
+    log_problems(installed);
+    return broker::run(std::move(link), std::move(view), std::move(installed), vm_addresses);
 }
 
 int run_hkd(net::RoleLink link, const config::Properties& file) {
-    std::vector<InstalledPlugin> plugins;
-    config::View view = view_with_plugins(file, plugins);
+    // No plugin's keys: it opens its hypervisors itself, and nothing else runs as root.
+    config::View view = view_of(file);
     if (const auto good = view.check(); !good.ok())
         return stay_unconfigured(std::move(link), good.error().sentence());
     return hkd::run(std::move(link), std::move(view));

@@ -1,9 +1,9 @@
 #include "levels.hpp"
 
-#include "config/keys.hpp"
 #include "config/view.hpp"
 #include "plugin/exports.hpp"
 #include "plugin/registry.hpp"
+#include "programs/qvd-node/keys.hpp"
 
 #include <filesystem>
 
@@ -39,10 +39,9 @@ std::string word_of(std::string_view interface) {
 }
 
 Settings settings_of(const plugin::Manifest& manifest, const Settings& given) {
-    const auto keys = std::make_shared<config::KeySet>();
-    config::declare(*keys);
-    // One that the core has too, and declares otherwise, is the core's.
-    for (const config::Declaration& key : manifest.keys) (void)keys->declare(key);
+    const auto keys = node::keys_of_rooms();
+    // check_manifest() has seen to it that they fit together.
+    (void)keys->declare(manifest.keys);
     std::string file;
     for (const auto& [key, value] : given) file.append(key).append(" = ").append(value) += '\n';
     const auto properties = config::Properties::parse(file, "--set");
@@ -88,6 +87,12 @@ PluginLibrary check_manifest(const Subject& subject, Messenger& messenger) {
                 messenger.warning("it offers " + id +
                                   ", which this core does not know: a misspelt id, or one of a "
                                   "later release");
+        // A node would refuse it.
+        const auto declared = node::keys_of_rooms()->declare((*library)->manifest().keys);
+        if (!declared.ok())
+            messenger.error(
+                "it declares a key of the core's in its own way: " + declared.error().sentence() +
+                "; declare it as the core does, or give yours another name");
         return std::move(library).value();
     }
     if (library.error().code().starts_with("plugin.manifest")) messenger.enter(Level::manifest);

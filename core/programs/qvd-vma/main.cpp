@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr const char* version = "0.1.0";
+constexpr const char* version = QVD_VERSION;
 
 constexpr const char* usage =
     "Usage: qvd-vma [OPTION]...\n"

@@ -199,6 +199,7 @@ Async<void> MemoryStore::clear_vm(VmTransition change) {
     QVD_CO_TRY(VmRow* const row, in_state(*tables_, change));
     apply(*tables_, *row, change);
     VmRuntime& runtime = row->runtime;
+    runtime.last_node = runtime.node;
     if (runtime.command != VmCommand::start) {
         runtime.command.reset();
         runtime.node.reset();

@@ -135,6 +135,7 @@ WITH cleared AS (
         attempt = CASE WHEN $8::boolean THEN r.attempt + 1 ELSE r.attempt END,
         command = nullif(r.command, 'stop'),
         node_id = CASE WHEN r.command = 'start' THEN r.node_id END,
+        last_node_id = r.node_id,
         address = NULL, current_di_id = NULL, agent_token = NULL, agent_seen = NULL,
         expires_soft = NULL, expires_hard = NULL
     WHERE r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])

@@ -12,6 +12,7 @@ void read_runtime(const Row& row, VmRuntime& runtime) {
     runtime.blocked = row.flag("blocked");
     if (!row.is_null("command")) runtime.command = row.parsed("command", &parse_vm_command);
     runtime.node = row.maybe_id<NodeId>("node_id");
+    runtime.last_node = row.maybe_id<NodeId>("last_node_id");
     runtime.current_di = row.maybe_id<DiId>("current_di_id");
     runtime.real_user = row.maybe_id<UserId>("real_user_id");
     runtime.incarnation = row.integer("incarnation");

@@ -11,7 +11,8 @@ namespace qvd::store::postgres {
 #define QVD_SELECT_VM(rest)                                                                      \
     "SELECT v.id, v.uuid, v.name, v.user_id, v.osf_id, v.di_tag, host(v.address) AS address, "   \
     "r.state, r.phase, r.reason, r.since, r.blocked, r.command, r.node_id, r.current_di_id, "    \
-    "r.real_user_id, r.incarnation, r.attempt, host(r.address) AS run_address, r.agent_seen, "   \
+    "r.last_node_id, r.real_user_id, r.incarnation, r.attempt, host(r.address) AS run_address, " \
+    "r.agent_seen, "                                                                             \
     "r.expires_soft, r.expires_hard, u.login, o.name AS osf_name, o.memory, o.use_overlay, "     \
     "o.user_storage, n.name AS node_name, ru.login AS real_login, k.run_attempts, k.run_ok, "    \
     "g.cpu_seconds, g.memory_bytes, g.pid, s.id AS s_id, s.vm_id AS s_vm_id, "                   \

@@ -13,7 +13,7 @@ extern "C" {
 /* What is to be placed, and where it may go. */
 typedef struct qvd_placement {
   uint32_t size;
-  uint32_t needed_cpus;
+  uint32_t needed_cpus;      /* 0: no limit, as of containers */
   uint64_t vm_id;
   uint64_t user_id;
   uint64_t osf_id;
@@ -23,7 +23,7 @@ typedef struct qvd_placement {
   qvd_str user_name;
   qvd_str osf_name;
   qvd_str di_path;
-  uint64_t last_node_id;     /* where it ran last time; 0: nowhere, or not known */
+  uint64_t last_node_id;     /* where it ran last; 0: nowhere yet, or that node is gone */
   double needed_memory_mib;
   qvd_array vm_properties;   /* each of qvd_property, only its own */
   qvd_array user_properties;

@@ -221,7 +221,7 @@ typedef struct qvd_properties_service {
   uint32_t size;
   uint32_t reserved;
   /* Records the QVD_KIND_PROPERTY, or QVD_NOT_FOUND. For a VM the first of VM,
-   * DI, OSF, user that has the key counts; others have only their own. [worker] */
+   * user, DI, OSF that has the key counts; others have only their own. [worker] */
   qvd_status (*get)(const qvd_core *core, const qvd_call *on_behalf, qvd_scope scope,
                     uint64_t id, qvd_str key, const qvd_sink *sink);
   /* Records all of its own. [worker] */
@@ -243,7 +243,9 @@ typedef struct qvd_metrics_service {
   uint32_t reserved;
   /* Writes a number for `name` ("requests", a-z and "_") to `*metric`. Only in
    * create(), so that an operator can know all names; later it is QVD_INVALID.
-   * `meaning` is one sentence with the unit. [load] */
+   * `meaning` is one sentence with the unit. Shown as qvd_PLUGIN_NAME: of hkd's
+   * plugins at GET /metrics of path.run/control.sock, of the broker's in the log
+   * (plugin.metrics) when they have changed. [load] */
   qvd_status (*define)(const qvd_core *core, qvd_metric_type type, qvd_str name,
                        qvd_str meaning, uint32_t *metric);
   /* Unknown metrics are ignored; a counter takes no negative amount. [any] */
@@ -291,7 +293,8 @@ typedef struct qvd_process_order {
   qvd_str directory;     /* to start in; empty: "/"                           */
   qvd_secret input;      /* written to its stdin, which is then closed        */
   qvd_str output_path;   /* stdout and stderr are appended to this file (0600);
-                            empty: its lines go to the core's log             */
+                            empty: to the core's standard error, which no log
+                            keeps and a process may outlive                   */
   /* Called once when it has ended, also if it was adopted; then the label is
    * free again. `process` is lent until it returns. May be null. [worker] */
   void (*ended)(void *data, const qvd_process *process);

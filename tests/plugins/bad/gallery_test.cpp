@@ -53,6 +53,9 @@ const Bad gallery[] = {
     {"bad-stride", 5, "the manifest's list of interfaces is malformed (count 1, stride 8)"},
     {"bad-default", 5,
      "the default of its key bad.count: bad.count: \"12\" will not do; it must be at most 9"},
+    {"core-key", 5,
+     "it declares a key of the core's in its own way: key \"l7r.port\" cannot be declared: it is "
+     "declared already, as a whole number with the default \"8443\""},
     {"pending-create", 6,
      "life: the balancer's create() answers QVD_PENDING; it must make the instance before it "
      "returns"},
