@@ -34,11 +34,10 @@ std::string node_name_of(const config::View& view) {
 
 constexpr std::chrono::hours ticket_secret_age{24};
 
-// At least one, so that no worker refuses everybody.
-std::uint32_t part_of(std::uint32_t all, std::size_t workers) {
-    const auto parts = static_cast<std::uint32_t>(std::max<std::size_t>(1, workers));
-    return std::max<std::uint32_t>(1, (all + parts - 1) / parts);
-}
+// How often the workers hear of each other's connections.
+constexpr Milliseconds crowd_pause{200};
+// Making a user's home says nothing while it lasts.
+constexpr std::chrono::seconds longest_provisioning{600};
 
 std::uint32_t ms(Milliseconds time) {
     return static_cast<std::uint32_t>(time.count());
@@ -71,6 +70,7 @@ Broker::~Broker() = default;
 
 asio::awaitable<void> Broker::run() {
     listening_ = store_->listen([this](const store::Announcement& what) { hear(what); });
+    spawn(loop_.get_executor(), keep_crowd());
     co_await refresh();
     if (stopping_) co_return;
     spawn(loop_.get_executor(), keep_inventory());
@@ -166,6 +166,13 @@ Async<net::Configure> Broker::worker_configuration(config::View view) {
     configure.first_byte_ms = ms(view.get(first_byte_timeout));
     configure.head_ms = ms(view.get(head_timeout));
     configure.idle_ms = ms(view.get(idle_timeout));
+    configure.question_ms = ms(view.get(question_timeout));
+    configure.half_close_ms = ms(view.get(half_close_timeout));
+    configure.connect_ms = ms(view.get(screen_timeout));
+    // Beyond everything that a story waits for: this one is for stories that have got lost.
+    configure.answer_ms =
+        ms(view.get(takeover_timeout) + view.get(vm_stop_timeout) + view.get(vm_start_timeout) +
+           view.get(x_start_timeout) + longest_provisioning);
     configure.connections = static_cast<std::uint32_t>(view.get(connection_limit));
     configure.connections_per_address =
         static_cast<std::uint32_t>(view.get(connection_limit_per_address));
@@ -181,21 +188,19 @@ Async<net::Configure> Broker::worker_configuration(config::View view) {
     co_return configure;
 }
 
-// To each linked worker what it does not have yet. The limits are the node's: each worker gets its
-// part, and the parts change with the number of workers.
+// To each linked worker what it does not have yet.
 void Broker::share_configuration() {
     std::erase_if(workers_, [](const Linked& known) { return known.worker.expired(); });
     if (!configuration_ || stopping_) return;
     renew_ticket_secret();
-    net::Configure part = *configuration_;
-    part.ticket_secret = ticket_secret_;
-    part.connections = part_of(part.connections, workers_.size());
-    part.connections_per_address = part_of(part.connections_per_address, workers_.size());
-    const auto packet = net::encode(part);
+    net::Configure whole = *configuration_;
+    whole.ticket_secret = ticket_secret_;
+    whole.workers = static_cast<std::uint32_t>(workers_.size());
+    const auto packet = net::encode(whole);
     for (Linked& known : workers_) {
         const auto worker = known.worker.lock();
         if (!worker || (packet.ok() && known.configured.equals(*packet))) continue;
-        worker->configure(part);
+        worker->configure(whole);
         if (packet.ok()) known.configured = Secret{*packet};
     }
 }
@@ -260,6 +265,18 @@ void Broker::report_metrics() {
     if (!changed.empty()) log::info("plugin.metrics", changed, "");
 }
 
+asio::awaitable<void> Broker::keep_crowd() {
+    while (!stopping_) {
+        for (const Linked& known : workers_) {
+            const auto worker = known.worker.lock();
+            if (!worker) continue;
+            for (const net::Connections& news : crowd_.news_for(worker.get())) worker->tell(news);
+        }
+        co_await stopped_.wait(crowd_pause);
+        if (!crowd_.has_news()) co_await crowd_changed_.wait(reconcile_every);
+    }
+}
+
 asio::awaitable<void> Broker::reconcile_sessions() {
     co_await stopped_.wait(greeting_time);
     while (!stopping_) {
@@ -293,14 +310,22 @@ Async<void> Broker::reconcile_once() {
 
 void Broker::add_worker(UniqueFd socket) {
     auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
-    auto worker = std::make_shared<WorkerLink>(context_, std::move(channel));
+    auto worker = std::make_shared<WorkerLink>(
+        context_, std::move(channel),
+        [this](const WorkerLink& teller, const net::Connections& held) {
+            crowd_.set(&teller, held);
+            crowd_changed_.notify();
+        });
     workers_.push_back({worker, {}});
+    crowd_.add(worker.get());
     share_configuration();
     spawn(loop_.get_executor(), keep_worker(std::move(worker)));
 }
 
 asio::awaitable<void> Broker::keep_worker(std::shared_ptr<WorkerLink> worker) {
     co_await worker->run();
+    crowd_.remove(worker.get());
+    crowd_changed_.notify();
     worker.reset();
     share_configuration();
 }
@@ -332,6 +357,7 @@ void Broker::stop() {
     stopping_ = true;
     changed_.notify();
     stopped_.notify();
+    crowd_changed_.notify();
     for (const Linked& known : workers_)
         if (const auto worker = known.worker.lock()) worker->close();
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "broker/context.hpp"
+#include "broker/crowd.hpp"
 #include "broker/plugins.hpp"
 #include "broker/sessions.hpp"
 #include "broker/vm_watch.hpp"
@@ -53,6 +54,7 @@ private:
     boost::asio::awaitable<void> keep_worker(std::shared_ptr<WorkerLink> worker);
     boost::asio::awaitable<void> refresh();
     boost::asio::awaitable<void> keep_inventory();
+    boost::asio::awaitable<void> keep_crowd();
     boost::asio::awaitable<void> reconcile_sessions();
     Async<void> reconcile_once();
     void hear(const store::Announcement& what);
@@ -76,6 +78,8 @@ private:
     std::set<std::string> findings_;               // as logged last
     std::map<std::string, std::int64_t> metrics_;  // of plugins, as logged last
     Secret ticket_secret_;                         // the same for all workers
+    Crowd crowd_;
+    Wakeup crowd_changed_;
     Clock::time_point ticket_secret_made_;
     store::Store::Token listening_;
     Wakeup changed_;  // configuration announced, or stop

@@ -8,6 +8,7 @@
 #include "plugin/balancer.hpp"
 #include "store/store.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -30,6 +31,9 @@ struct Context {
     VmWatch& vms;
     Sessions& sessions;
     std::string node_name;
+    // Requests that are not in the node's counters yet: strangers decide how many there are.
+    std::uint64_t uncounted_requests = 0;
+    bool counting_requests = false;
 };
 
 // This node as its row says it is now. unavailable "node.unregistered" | "node.blocked" |

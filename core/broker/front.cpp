@@ -5,15 +5,24 @@
 #include "broker/keys.hpp"
 #include "broker/request.hpp"
 #include "broker/session.hpp"
+#include "broker/spawn.hpp"
 #include "broker/vms.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
+#include <utility>
 
 namespace qvd::broker {
 
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr std::chrono::seconds count_pause{1};
 
 Async<net::Reply> ping(Context& context) {
     QVD_CO_CHECK(co_await this_node(context));
@@ -101,6 +110,23 @@ void send(Conversation& client, Result<net::Reply> reply) {
     client.reply(reply.ok() ? std::move(reply).value() : error_reply(reply.error()));
 }
 
+// Writes at most once a second, and ends when there is nothing more to write.
+asio::awaitable<void> count_requests(Context& context) {
+    context.counting_requests = true;
+    const auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer pause(executor);
+    while (context.uncounted_requests > 0) {
+        const auto number = std::exchange(context.uncounted_requests, 0);
+        const auto node = co_await this_node_as_it_is(context);
+        if (node.ok())
+            (void)co_await context.store.count(node->node.id, NodeCounter::http_requests,
+                                               static_cast<int>(number));
+        pause.expires_after(count_pause);
+        (void)co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    context.counting_requests = false;
+}
+
 asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conversation> client) {
     auto target = parse_target(client->request().target);
     if (!target.ok()) {
@@ -123,8 +149,11 @@ asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conver
         send(*client, Error{ErrorKind::not_found, "request.path", "There is nothing here"});
         co_return;
     }
-    const auto node = co_await this_node_as_it_is(context);
-    if (node.ok()) (void)co_await context.store.count(node->node.id, NodeCounter::http_requests, 1);
+    ++context.uncounted_requests;
+    if (!context.counting_requests) {
+        const auto executor = co_await asio::this_coro::executor;
+        spawn(executor, count_requests(context));
+    }
     if (path == "/qvd/connect_to_vm") {
         co_await connect_to_vm(context, gate, client, std::move(*target));
     } else if (path == "/qvd/list_of_vm") {

@@ -32,7 +32,15 @@ inline constexpr Key<std::chrono::milliseconds> first_byte_timeout{
     "l7r.limit.handshake",
     "10s",
     "milliseconds",
-    "how long a client may take to its first request's first byte, TLS included",
+    "how long a client may take to its TLS greeting, or without TLS to its first request",
+    0,
+    Range{100, 600'000}};
+inline constexpr Key<std::chrono::milliseconds> question_timeout{
+    "l7r.limit.question",
+    "60s",
+    "milliseconds",
+    "how long a client may take from its TLS greeting to its first request: a person may have to "
+    "look at the node's certificate",
     0,
     Range{100, 600'000}};
 inline constexpr Key<std::chrono::milliseconds> head_timeout{
@@ -53,14 +61,16 @@ inline constexpr Key<std::int64_t> connection_limit{
     "l7r.limit.connections",
     "4096",
     "",
-    "connections of this node, shared out among its l7r processes",
+    "connections of this node; its l7r processes tell each other five times a second how many they "
+    "hold",
     0,
     Range{1, 1'000'000}};
 inline constexpr Key<std::int64_t> connection_limit_per_address{
     "l7r.limit.connections.address",
     "256",
     "",
-    "connections of one client address to this node, shared out among its l7r processes",
+    "connections of one client address (IPv6: of its /64 network) to this node, counted in the "
+    "same way",
     0,
     Range{1, 1'000'000}};
 inline constexpr Key<std::int64_t> failed_login_limit{
@@ -70,6 +80,14 @@ inline constexpr Key<std::int64_t> failed_login_limit{
     "failed logins of one address within a minute before it is refused for the rest of it",
     0,
     Range{1, 1'000'000}};
+
+inline constexpr Key<std::chrono::milliseconds> half_close_timeout{
+    "l7r.limit.half_close",
+    "10s",
+    "milliseconds",
+    "how long a session of which one side has ended may be silent before the other side is ended",
+    0,
+    Range{100, 600'000}};
 
 // ---- time-outs ---------------------------------------------------------------------------------
 
@@ -105,6 +123,13 @@ inline constexpr Key<std::int64_t> x_start_retries{
     "how often a session that is still held is asked for again, once a second",
     config::internal,
     Range{0, 1000}};
+inline constexpr Key<std::chrono::milliseconds> screen_timeout{
+    "internal.l7r.timeout.connect",
+    "5s",
+    "milliseconds",
+    "how long connecting to a VM's screen may take, repeated attempts included",
+    config::internal,
+    Range{100, 600'000}};
 inline constexpr Key<Seconds> agent_timeout{
     "internal.l7r.timeout.vma", "4",          "seconds", "how long one call to an agent may take",
     config::internal,           Range{1, 120}};
@@ -119,9 +144,9 @@ inline constexpr Key<Seconds> short_session{
 inline void declare(config::KeySet& keys) {
     keys.add(use_ssl, client_certificate_required, ciphers, head_limit, first_byte_timeout,
              head_timeout, idle_timeout, connection_limit, connection_limit_per_address,
-             failed_login_limit);
+             failed_login_limit, question_timeout, half_close_timeout);
     keys.add(takeover_timeout, vm_start_timeout, vm_stop_timeout, x_start_timeout, x_start_retries,
-             agent_timeout, short_session);
+             screen_timeout, agent_timeout, short_session);
 }
 
 }  // namespace qvd::broker

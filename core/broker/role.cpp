@@ -10,7 +10,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <unistd.h>
+#include <fcntl.h>
 
 namespace qvd::broker {
 
@@ -52,8 +52,13 @@ bool obey(net::Order order, Broker& broker) {
 
 asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
                                            asio::io_context& loop) {
-    asio::posix::stream_descriptor socket(loop, ::dup(link.fd()));
-    for (bool going = true; going;) {
+    // One of its own: Asio closes what it watches.
+    const int control = ::fcntl(link.fd(), F_DUPFD_CLOEXEC, 0);  // NOLINT(*-vararg): fcntl is
+    if (control < 0)
+        log::error("broker.no_descriptor", {}, "the supervisor's orders cannot be heard: it ends");
+    asio::posix::stream_descriptor socket(loop);
+    if (control >= 0) socket.assign(control);
+    for (bool going = control >= 0; going;) {
         const auto [problem] = co_await socket.async_wait(asio::posix::stream_descriptor::wait_read,
                                                           asio::as_tuple(asio::use_awaitable));
         while (going && !problem) {

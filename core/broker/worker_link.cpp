@@ -9,12 +9,20 @@ namespace qvd::broker {
 
 namespace asio = boost::asio;
 
-WorkerLink::WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel)
-    : context_(context), channel_(std::move(channel)), gate_(context) {
+WorkerLink::WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel,
+                       OnConnections on_connections)
+    : context_(context),
+      channel_(std::move(channel)),
+      on_connections_(std::move(on_connections)),
+      gate_(context) {
 }
 
 void WorkerLink::configure(const net::Configure& configuration) {
     channel_->send(configuration);
+}
+
+void WorkerLink::tell(const net::Connections& elsewhere) {
+    channel_->send(elsewhere);
 }
 
 void WorkerLink::close() {
@@ -25,6 +33,7 @@ asio::awaitable<void> WorkerLink::run() {
     const auto self = shared_from_this();
     for (;;) {
         auto frame = co_await channel_->receive();
+        if (!frame.ok() && frame.error().code() == "frame.unknown") continue;  // of a newer build
         if (!frame.ok()) {
             if (frame.error().code() != "frame.closed")
                 log::error("worker.malformed", {{"worker", worker_}}, frame.error().sentence());
@@ -61,6 +70,8 @@ void WorkerLink::handle(net::Frame frame) {
         if (const auto client = conversation(gone->request)) client->on_gone();
     } else if (const auto* closed = std::get_if<net::ConnectionClosed>(&frame)) {
         gate_.forget(closed->connection);
+    } else if (const auto* held = std::get_if<net::Connections>(&frame)) {
+        on_connections_(*this, *held);
     } else if (const auto* linked = std::get_if<net::Linked>(&frame)) {
         if (const auto client = conversation(linked->request)) client->on_linked();
     } else if (const auto* failed = std::get_if<net::LinkFailed>(&frame)) {

@@ -5,6 +5,7 @@
 #include "broker/conversation.hpp"
 #include "broker/gate.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -13,11 +14,14 @@ namespace qvd::broker {
 
 class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
 public:
-    WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel);
+    using OnConnections = std::function<void(const WorkerLink&, const net::Connections&)>;
+    WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel,
+               OnConnections on_connections);
 
     // Until the worker or its link ends. First gives it `configuration`, once there is one.
     boost::asio::awaitable<void> run();
     void configure(const net::Configure& configuration);
+    void tell(const net::Connections& elsewhere);
     void close();
 
     // Said hello, and which relays it held then: "worker:request".
@@ -39,6 +43,7 @@ private:
 
     Context& context_;
     std::shared_ptr<net::FrameChannel> channel_;
+    OnConnections on_connections_;
     Gate gate_;
     std::string worker_;
     std::set<std::uint64_t> inherited_;  // relays of its hellos that nobody took up yet

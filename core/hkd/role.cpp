@@ -19,6 +19,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -177,8 +178,13 @@ asio::awaitable<void> Role::beat() {
 }
 
 asio::awaitable<void> Role::listen_to_supervisor() {
-    asio::posix::stream_descriptor socket(loop_, ::dup(link_.fd()));
-    for (;;) {
+    // One of its own, as Asio closes what it watches, and none of the keepers'.
+    const int control = ::fcntl(link_.fd(), F_DUPFD_CLOEXEC, 0);  // NOLINT(*-vararg): fcntl is
+    if (control < 0)
+        log::error("hkd.no_descriptor", {}, "the supervisor's orders cannot be heard: it ends");
+    asio::posix::stream_descriptor socket(loop_);
+    if (control >= 0) socket.assign(control);
+    while (control >= 0) {
         const auto [problem] = co_await socket.async_wait(asio::posix::stream_descriptor::wait_read,
                                                           asio::as_tuple(asio::use_awaitable));
         if (problem || !obey_all()) break;

@@ -65,7 +65,7 @@ void BrokerLink::send_queued() {
 void BrokerLink::update_watch() {
     std::uint32_t events = EPOLLIN;
     if (!queue_.empty()) events |= EPOLLOUT;
-    watch_.watch(socket_.get(), events);
+    if (!watch_.watch(socket_.get(), events)) lose("the kernel has no memory to watch the link");
 }
 
 // May be called while somebody sends: those who must know are told at the end of the turn.

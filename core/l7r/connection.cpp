@@ -92,6 +92,12 @@ void Connection::on_time() {
         case Phase::lingering:
             close("answered");
             break;
+        case Phase::waiting:
+        case Phase::connecting:
+        case Phase::linked:
+            if (link_) link_->send(net::Gone{request_});
+            refuse(504, "The server did not answer in time, try again later");
+            break;
         default:
             break;
     }
@@ -160,7 +166,7 @@ void Connection::dispatch(net::RequestHead head) {
         refuse(429, "There are too many connections from your address");
         return;
     }
-    if (admission_ == net::Admission::worker_full) {
+    if (admission_ == net::Admission::full) {
         refuse(503, "The server has as many connections as it can hold, try again later");
         return;
     }
@@ -185,6 +191,7 @@ void Connection::submit() {
     ++requests_;
     link_ = broker;
     phase_ = Phase::waiting;
+    timer_.start(Milliseconds(worker_.limits().answer_ms));
     next_progress_ = worker_.loop().now() + Worker::first_progress;
     net::RequestHead head = std::move(*parked_);
     parked_.reset();
@@ -321,18 +328,22 @@ bool Connection::wants_input() const {
 }
 
 void Connection::update() {
-    if (phase_ == Phase::closed) return;
+    if (phase_ == Phase::closed || watch()) return;
+    if (has_request() && link_) link_->send(net::Gone{request_});
+    close("the kernel has no memory to watch the connection");
+}
+
+bool Connection::watch() {
     if (phase_ == Phase::relaying && out_.empty()) {
-        client_watch_.watch(stream_.socket(), relay_->client_events());
-        vm_watch_.watch(relay_->vm(), relay_->vm_events());
-        return;
+        return client_watch_.watch(stream_.socket(), relay_->client_events()) &&
+               vm_watch_.watch(relay_->vm(), relay_->vm_events());
     }
     std::uint32_t events = 0;
     if (stream_.wants_write() || !out_.empty()) events |= EPOLLOUT;
     if (wants_input() && stream_.may_read()) events |= EPOLLIN;
     // Elsewhere a client that has left is found by reading; here its request may fill the inbox.
     if (phase_ == Phase::parked || has_request()) events |= EPOLLRDHUP;
-    client_watch_.watch(stream_.socket(), events);
+    return client_watch_.watch(stream_.socket(), events);
 }
 
 }  // namespace qvd::l7r

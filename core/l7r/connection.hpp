@@ -43,7 +43,8 @@ public:
 
     // From the broker, about the current request.
     void on_progress(std::string text);
-    void on_reply(const net::Reply& reply);
+    void on_body(std::string bytes);
+    void on_reply(net::Reply reply);
     void on_link(const net::Link& link);
     void on_switch(const Secret& slave_key);
     void on_abort();
@@ -97,6 +98,7 @@ private:
     void report_relay(const std::string& reason);
     [[nodiscard]] bool wants_input() const;
     void update();
+    [[nodiscard]] bool watch();
     void log_end(const std::string& reason) const;
 
     Worker& worker_;
@@ -119,6 +121,7 @@ private:
     std::uint64_t request_ = 0;
     std::uint64_t requests_ = 0;
     std::shared_ptr<BrokerLink> link_;
+    std::string body_;  // of its answer, as far as it has come
     std::vector<std::string> progress_;
     Clock::time_point next_progress_;
 

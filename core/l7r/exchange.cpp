@@ -33,6 +33,7 @@ bool Connection::has_request() const {
 
 void Connection::on_progress(std::string text) {
     if (!has_request()) return;
+    timer_.start(Milliseconds(worker_.limits().answer_ms));
     text.resize(std::min(text.size(), progress_text_bytes));
     progress_.push_back(std::move(text));
     if (progress_.size() > progress_texts_kept) progress_.erase(progress_.begin());
@@ -62,8 +63,18 @@ std::string Connection::take_progress() {
     return heads;
 }
 
-void Connection::on_reply(const net::Reply& reply) {
+void Connection::on_body(std::string bytes) {
+    if (!has_request() || body_.size() + bytes.size() > net::max_body_bytes) return;
+    timer_.start(Milliseconds(worker_.limits().answer_ms));
+    if (body_.empty())
+        body_ = std::move(bytes);
+    else
+        body_ += bytes;
+}
+
+void Connection::on_reply(net::Reply reply) {
     if (!has_request()) return;
+    if (!body_.empty()) reply.body = std::exchange(body_, {}) + reply.body;
     answer(reply);
     update();
 }
@@ -166,6 +177,7 @@ void Connection::on_linked(Result<UniqueFd> vm) {
         vm_ = std::move(vm).value();
         was_linked_ = true;
         phase_ = Phase::linked;
+        timer_.start(Milliseconds(worker_.limits().answer_ms));
         if (link_) link_->send(net::Linked{request_});
     } else {
         phase_ = Phase::waiting;
@@ -188,6 +200,7 @@ void Connection::on_switch(const Secret& slave_key) {
     }
     out_.push_back(take_progress() + net::switch_head(slave_key));
     phase_ = Phase::relaying;
+    timer_.stop();
     relay_began_ = worker_.loop().now();
     relay_ = std::make_unique<net::Relay>(stream_, std::move(vm_), std::exchange(inbox_, {}));
     pump();
@@ -201,6 +214,7 @@ void Connection::on_abort() {
 void Connection::forget_request() {
     if (request_ != 0) worker_.strike(request_);
     was_linked_ = false;
+    body_ = std::string();
 }
 
 }  // namespace qvd::l7r

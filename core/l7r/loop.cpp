@@ -57,21 +57,21 @@ void Loop::run_deferred() {
     for (const auto& action : actions) action();
 }
 
-void Watch::watch(int fd, std::uint32_t events) {
+bool Watch::watch(int fd, std::uint32_t events) {
     if (fd_ != fd) forget();
-    if (fd_ == fd && events_ == events) return;
+    if (fd_ == fd && events_ == events) return true;
     if (events == 0) {
         forget();
-        return;
+        return true;
     }
     epoll_event event{};
     event.events = events;
     event.data.ptr = this;
     const int operation = fd_ < 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    if (::epoll_ctl(loop_.epoll_.get(), operation, fd, &event) != 0)
-        throw std::runtime_error("epoll_ctl failed: descriptor " + std::to_string(fd));
+    if (::epoll_ctl(loop_.epoll_.get(), operation, fd, &event) != 0) return false;
     fd_ = fd;
     events_ = events;
+    return true;
 }
 
 void Watch::forget() {

@@ -49,8 +49,9 @@ public:
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
 
-    // epoll events; 0 does not watch, not even for errors.
-    void watch(int fd, std::uint32_t events);
+    // epoll events; 0 does not watch, not even for errors. False if the kernel has no memory or no
+    // place left for it: what it was to watch for must end, or try again.
+    [[nodiscard]] bool watch(int fd, std::uint32_t events);
     // To be called before the descriptor is closed.
     void forget();
 

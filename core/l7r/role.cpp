@@ -16,26 +16,33 @@ namespace qvd::l7r {
 
 namespace {
 
+constexpr const char* no_memory = "the kernel has no memory to watch the control socket";
+
 // Between the supervisor's orders and the worker.
 class RoleProcess {
 public:
-    RoleProcess(net::RoleLink link, Milliseconds broker_patience)
+    RoleProcess(net::RoleLink link, bool kernel_tls, Milliseconds broker_patience)
         : link_(std::move(link)),
-          worker_(loop_, {link_.instance(), broker_patience, [this] { report_ready(); },
+          worker_(loop_, {link_.instance(), kernel_tls, broker_patience, [this] { report_ready(); },
                           [this](const std::string& text) { report(net::report::Status{text}); }}),
           watch_(loop_, [this](std::uint32_t /*events*/) { receive(); }),
           lifeline_watch_(loop_, [this](std::uint32_t /*events*/) { on_lifeline(); }),
           beat_(loop_, [this] { beat(); }) {}
 
     int run() {
-        watch_.watch(link_.fd(), EPOLLIN);
-        beat();
+        if (!watch_supervisor()) return 1;
         while (!worker_.finished()) loop_.turn();
         report(net::report::Exiting{"all its connections have ended"});
         return 0;
     }
 
 private:
+    bool watch_supervisor() {
+        if (!watch_.watch(link_.fd(), EPOLLIN)) return false;
+        beat();
+        return true;
+    }
+
     void receive() {
         while (true) {
             Result<std::optional<net::Order>> order = link_.try_receive();
@@ -68,7 +75,8 @@ private:
                               [&](const net::order::Lifeline& /*lifeline*/) {
                                   lifeline_watch_.forget();
                                   lifeline_ = std::move(order.fd);
-                                  lifeline_watch_.watch(lifeline_.get(), EPOLLIN);
+                                  if (!lifeline_watch_.watch(lifeline_.get(), EPOLLIN))
+                                      log::warn("l7r.no_lifeline", {}, no_memory);
                               }},
                    order.what);
     }
@@ -95,8 +103,7 @@ private:
         link_ = net::RoleLink(std::move(newest), net::Role::l7r, link_.instance());
         lost_ = false;
         if (!worker_.draining()) worker_.drain(Milliseconds{0});
-        watch_.watch(link_.fd(), EPOLLIN);
-        beat();
+        if (!watch_supervisor()) on_lost({ErrorKind::unavailable, "role_link.watch", no_memory});
     }
 
     void beat() {
@@ -126,11 +133,11 @@ private:
 
 }  // namespace
 
-int run(net::RoleLink link, Milliseconds broker_patience) {
+int run(net::RoleLink link, bool kernel_tls, Milliseconds broker_patience) {
     // kTLS lets OpenSSL write to the sockets itself, without MSG_NOSIGNAL.
     ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for SIGPIPE
     OPENSSL_init_ssl(0, nullptr);
-    return RoleProcess(std::move(link), broker_patience).run();
+    return RoleProcess(std::move(link), kernel_tls, broker_patience).run();
 }
 
 }  // namespace qvd::l7r

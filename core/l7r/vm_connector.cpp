@@ -40,7 +40,9 @@ void VmConnector::attempt() {
         return;
     }
     socket_ = std::move(begun).value();
-    watch_.watch(socket_.get(), EPOLLOUT);
+    if (watch_.watch(socket_.get(), EPOLLOUT)) return;
+    again({ErrorKind::unavailable, "connect.refused",
+           "the kernel has no memory to watch another connection"});
 }
 
 void VmConnector::on_ready() {

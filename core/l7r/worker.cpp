@@ -17,6 +17,9 @@ namespace {
 
 // After the process ran out of descriptors.
 constexpr Milliseconds accept_pause{200};
+constexpr Milliseconds report_pause{1000};
+// Well below the longest frame; more relays take more hellos.
+constexpr std::size_t relays_per_hello = 8192;
 // Log, listener, epoll, links.
 constexpr std::uint32_t own_descriptors = 32;
 
@@ -37,6 +40,13 @@ Worker::Worker(Loop& loop, Settings settings)
       listener_watch_(loop, [this](std::uint32_t /*events*/) { accept(); }),
       accept_again_(loop, [this] { update_listening(); }),
       patience_(loop, [this] { on_patience_over(); }),
+      configuration_patience_(loop,
+                              [this] {
+                                  hopeless_ = !configured_;
+                                  update_listening();
+                              }),
+      turned_away_report_(loop, [this] { report_turned_away(); }),
+      news_(loop, [this] { tell_counts(); }),
       drain_limit_(loop, [this] { stop("drain time over"); }),
       buffer_(std::make_unique<std::array<char, net::Relay::buffer_bytes>>()) {
 }
@@ -46,17 +56,22 @@ Worker::~Worker() = default;
 void Worker::listen(UniqueFd socket) {
     listener_watch_.forget();
     listener_ = std::move(socket);
+    if (!configured_) configuration_patience_.start(settings_.broker_patience);
     update_listening();
 }
 
 void Worker::update_listening() {
     const bool reachable = broker() != nullptr || !broker_expected_;
-    accepting_ = listener_ && configured_ && reachable && !draining_ && !admission_.exhausted() &&
-                 !accept_again_.running();
+    const bool able = hopeless_ || (configured_ && reachable && !admission_.exhausted());
+    accepting_ = listener_ && able && !draining_ && !accept_again_.running();
     // Exclusive: one of the workers that share the socket is woken, not all.
-    listener_watch_.watch(listener_.get(),
-                          accepting_ ? static_cast<std::uint32_t>(EPOLLIN | EPOLLEXCLUSIVE) : 0);
-    if (!accepting_ || announced_) return;
+    if (!listener_watch_.watch(
+            listener_.get(),
+            accepting_ ? static_cast<std::uint32_t>(EPOLLIN | EPOLLEXCLUSIVE) : 0)) {
+        accepting_ = false;
+        accept_again_.start(accept_pause);
+    }
+    if (!accepting_ || !configured_ || announced_) return;
     announced_ = true;
     if (settings_.on_accepting) settings_.on_accepting();
 }
@@ -73,12 +88,32 @@ void Worker::accept() {
     }
     if (!next.value()) return;
     net::Accepted client = std::move(*std::move(next).value());
-    const net::Admission admission = admission_.admit(client.address);
-    if (admission == net::Admission::drop) {
-        log::warn("l7r.connection.dropped", {{"client", client.address}},
-                  "too many connections: closed without an answer");
-        return;
-    }
+    // Without a certificate nobody can be told anything; a closed connection says more than
+    // silence.
+    const net::Admission admission =
+        hopeless_ ? net::Admission::drop : admission_.admit(client.address);
+    if (admission == net::Admission::drop)
+        turn_away(client);
+    else
+        begin(std::move(client), admission);
+}
+
+// Strangers decide how often this happens; the log gets a line a second.
+void Worker::turn_away(const net::Accepted& client) {
+    ++turned_away_;
+    last_turned_away_ = client.address;
+    if (!turned_away_report_.running()) turned_away_report_.start(report_pause);
+}
+
+void Worker::report_turned_away() {
+    log::warn("l7r.connection.dropped",
+              {{"connections", std::exchange(turned_away_, 0)}, {"client", last_turned_away_}},
+              hopeless_ ? "there is no certificate or configuration yet: closed without an answer"
+                        : "too many connections: closed without an answer");
+}
+
+void Worker::begin(net::Accepted client, net::Admission admission) {
+    counts_changed();
     net::Stream stream =
         tls_ ? net::Stream(std::move(client.socket), *tls_) : net::Stream(std::move(client.socket));
     const std::uint64_t id = ++last_connection_;
@@ -95,6 +130,8 @@ void Worker::accept() {
 
 void Worker::add_broker(UniqueFd socket, std::string instance) {
     log::info("l7r.broker.linked", {{"broker", instance}}, "a broker is there");
+    // It will tell; what another one told ages.
+    admission_.forget_others();
     links_.push_back(std::make_shared<BrokerLink>(
         loop_, std::move(socket), std::move(instance),
         BrokerLink::Events{
@@ -107,6 +144,18 @@ void Worker::add_broker(UniqueFd socket, std::string instance) {
     update_listening();
 }
 
+void Worker::counts_changed() {
+    if (!news_.running()) news_.start(news_pause);
+}
+
+// Who has no broker, or no others, need not remember: the next one is told everything.
+void Worker::tell_counts() {
+    std::vector<net::Connections> news = admission_.news();
+    const std::shared_ptr<BrokerLink> broker = this->broker();
+    if (!broker || limits_.workers <= 1) return;
+    for (net::Connections& piece : news) broker->send(std::move(piece));
+}
+
 // Tells the newest broker which relays nobody else looks after.
 void Worker::hand_over_relays(bool greet) {
     const std::shared_ptr<BrokerLink> broker = this->broker();
@@ -116,6 +165,10 @@ void Worker::hand_over_relays(bool greet) {
         if (!connection->relaying() || connection->link() != nullptr) continue;
         connection->adopt(broker);
         hello.relays.push_back(connection->request());
+        if (hello.relays.size() < relays_per_hello) continue;
+        broker->send(hello);
+        hello.relays.clear();
+        greet = false;
     }
     if (greet || !hello.relays.empty()) broker->send(hello);
 }
@@ -160,9 +213,18 @@ void Worker::on_frame(const BrokerLink& link, net::Frame frame) {
                               if (auto* connection = find(progress.request))
                                   connection->on_progress(std::move(progress.text));
                           },
+                          [&](net::Body& body) {
+                              if (auto* connection = find(body.request))
+                                  connection->on_body(std::move(body.bytes));
+                          },
                           [&](net::Reply& reply) {
                               if (auto* connection = find(reply.request))
-                                  connection->on_reply(reply);
+                                  connection->on_reply(std::move(reply));
+                          },
+                          [&](net::Connections& elsewhere) {
+                              if (broker().get() != &link) return;
+                              admission_.heard(elsewhere);
+                              update_listening();
                           },
                           [&](net::Link& wanted) {
                               if (auto* connection = find(wanted.request))
@@ -185,7 +247,7 @@ void Worker::on_frame(const BrokerLink& link, net::Frame frame) {
 void Worker::configure(net::Configure configure) {
     std::optional<net::TlsContext> tls;
     if (configure.use_tls) {
-        Result<net::TlsContext> made = net::TlsContext::make(configure);
+        Result<net::TlsContext> made = net::TlsContext::make(configure, settings_.kernel_tls);
         if (!made.ok()) {
             log::error("l7r.configure.refused", {{"code", made.error().code()}},
                        made.error().sentence() +
@@ -201,11 +263,14 @@ void Worker::configure(net::Configure configure) {
     configure.ticket_secret = Secret();
     // So that a head always fits into a frame.
     configure.max_head_bytes = std::clamp<std::uint32_t>(configure.max_head_bytes, 1024, 65536);
-    configure.connections = affordable_connections(configure.connections);
-    admission_.set(configure.connections, configure.connections_per_address);
+    const std::uint32_t own = affordable_connections(configure.connections);
+    admission_.set(own, configure.connections, configure.connections_per_address);
     limits_ = std::move(configure);
     configured_ = true;
-    log::info("l7r.configured", {{"connections", limits_.connections}},
+    hopeless_ = false;
+    if (limits_.workers > 1)
+        for (net::Connections& all : admission_.everything()) broker()->send(std::move(all));
+    log::info("l7r.configured", {{"connections", own}},
               tls_ ? "the worker has its certificate and limits" : "the worker has its limits");
     if (settings_.on_status) settings_.on_status("");
     update_listening();
@@ -249,6 +314,7 @@ void Worker::closed(Connection& connection) {
     const auto found = connections_.find(connection.id());
     if (found == connections_.end()) return;
     admission_.release(connection.address());
+    counts_changed();
     ended_.push_back(std::move(found->second));
     connections_.erase(found);
     if (ended_.size() == 1) loop_.defer([this] { ended_.clear(); });

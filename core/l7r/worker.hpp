@@ -7,6 +7,7 @@
 #include "l7r/loop.hpp"
 #include "net/frames.hpp"
 #include "net/limits.hpp"
+#include "net/listener.hpp"
 #include "net/relay.hpp"
 #include "net/tls.hpp"
 
@@ -30,9 +31,12 @@ public:
     static constexpr Milliseconds first_progress{800};
     static constexpr Milliseconds progress_gap{3000};
     static constexpr Milliseconds progress_pause{100};
+    // How often the other workers hear, through the broker, how many connections this one holds.
+    static constexpr Milliseconds news_pause{200};
 
     struct Settings {
         std::string instance;                // as Hello says it
+        bool kernel_tls = false;             // what net::kernel_has_tls() said
         Milliseconds broker_patience{5000};  // how long clients wait for the next broker
         std::function<void()> on_accepting;  // once, when it begins to accept
         std::function<void(const std::string&)> on_status;  // what keeps it from working; or empty
@@ -70,6 +74,11 @@ public:
 
 private:
     void accept();
+    void begin(net::Accepted client, net::Admission admission);
+    void turn_away(const net::Accepted& client);
+    void report_turned_away();
+    void counts_changed();
+    void tell_counts();
     void update_listening();
     void on_frame(const BrokerLink& link, net::Frame frame);
     void configure(net::Configure configure);
@@ -83,6 +92,7 @@ private:
     net::Configure limits_;  // without certificates and keys
     std::optional<net::TlsContext> tls_;
     bool configured_ = false;
+    bool hopeless_ = false;  // not configured for so long that clients had better hear it
     bool accepting_ = false;
     bool announced_ = false;
     bool draining_ = false;
@@ -94,6 +104,11 @@ private:
     Watch listener_watch_;
     Timer accept_again_;
     Timer patience_;
+    Timer configuration_patience_;
+    Timer turned_away_report_;
+    std::uint64_t turned_away_ = 0;
+    std::string last_turned_away_;
+    Timer news_;
     Timer drain_limit_;
     net::ConnectionLimits admission_;
     std::vector<std::shared_ptr<BrokerLink>> links_;

@@ -6,11 +6,26 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace qvd::net {
 
 namespace asio = boost::asio;
+
+namespace {
+
+Reply too_long(const Reply& reply) {
+    Reply answer;
+    answer.request = reply.request;
+    answer.status = 500;
+    answer.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+    answer.body = "The answer is too long to be sent\r\n";
+    answer.upgrade_failed = true;
+    return answer;
+}
+
+}  // namespace
 
 FrameChannel::FrameChannel(const asio::any_io_executor& executor, UniqueFd socket)
     : descriptor_(executor, socket.release()) {
@@ -31,6 +46,29 @@ asio::awaitable<Result<Frame>> FrameChannel::receive() {
 }
 
 void FrameChannel::send(const Frame& frame) {
+    if (const auto* reply = std::get_if<Reply>(&frame))
+        send_reply(*reply);
+    else
+        queue(frame);
+}
+
+void FrameChannel::send_reply(const Reply& reply) {
+    const std::size_t before =
+        reply.body.size() > body_piece_bytes ? reply.body.size() - body_piece_bytes : 0;
+    Reply last = reply;
+    last.body.erase(0, before);
+    if (reply.body.size() > max_body_bytes || !encode(last).ok()) {
+        log::error("reply.too_long", {{"request", reply.request}, {"bytes", reply.body.size()}},
+                   "the client gets 500 in its place");
+        queue(too_long(reply));
+        return;
+    }
+    for (std::size_t at = 0; at < before; at += body_piece_bytes)
+        queue(Body{reply.request, reply.body.substr(at, std::min(body_piece_bytes, before - at))});
+    queue(last);
+}
+
+void FrameChannel::queue(const Frame& frame) {
     if (!descriptor_.is_open()) return;
     Result<std::string> packet = encode(frame);
     if (!packet.ok()) {

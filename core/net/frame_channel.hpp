@@ -22,7 +22,9 @@ public:
     // The next frame; cancelled "frame.closed" once the other side, or close(), has closed.
     boost::asio::awaitable<Result<Frame>> receive();
 
-    // Sends in order. A peer that reads nothing while `max_queued` frames wait is given up: closed.
+    // Sends in order; an answer with a long body takes several frames. One that is too long all the
+    // same becomes an answer that says so: whoever asked waits for one. A peer that reads nothing
+    // while `max_queued` frames wait is given up: closed.
     void send(const Frame& frame);
 
     void close();
@@ -30,10 +32,13 @@ public:
     [[nodiscard]] bool is_open() const { return descriptor_.is_open(); }
 
 private:
+    void send_reply(const Reply& reply);
+    void queue(const Frame& frame);
     void write_queued();
     void wait_writable();
 
     static constexpr std::size_t max_queued = 4096;
+    static constexpr std::size_t body_piece_bytes = max_frame_bytes / 2;
 
     boost::asio::posix::stream_descriptor descriptor_;
     std::deque<std::string> queue_;

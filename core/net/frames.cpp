@@ -27,7 +27,8 @@ template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Configure> {
     v(f.use_tls, f.certificate, f.key, f.client_ca, f.client_crl, f.require_client_certificate,
       f.ciphers, f.max_head_bytes, f.first_byte_ms, f.head_ms, f.idle_ms, f.connections,
-      f.connections_per_address, f.connect_ms, f.question_ms, f.ticket_secret, f.half_close_ms);
+      f.connections_per_address, f.connect_ms, f.question_ms, f.ticket_secret, f.half_close_ms,
+      f.answer_ms, f.workers);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Progress> {
@@ -74,6 +75,14 @@ template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, AgentAnswer> {
     v(f.call, f.outcome, f.text);
 }
+template <class V, class T>
+void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Body> {
+    v(f.request, f.bytes);
+}
+template <class V, class T>
+void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Connections> {
+    v(f.in_all, f.by_address);
+}
 // Abort, Gone, Linked
 template <class V, class T>
 void walk(V& v, T& f) {
@@ -103,6 +112,10 @@ public:
     void put(const Headers& pairs) {
         put(static_cast<std::uint32_t>(pairs.size()));
         for (const auto& [name, value] : pairs) (*this)(name, value);
+    }
+    void put(const std::vector<std::pair<std::string, std::uint32_t>>& counts) {
+        put(static_cast<std::uint32_t>(counts.size()));
+        for (const auto& [name, count] : counts) (*this)(name, count);
     }
     void put(const std::vector<std::uint64_t>& numbers) {
         put(static_cast<std::uint32_t>(numbers.size()));
@@ -161,6 +174,13 @@ private:
         for (auto& [name, value] : pairs) {
             get(name);
             get(value);
+        }
+    }
+    void get(std::vector<std::pair<std::string, std::uint32_t>>& counts) {
+        counts.resize(get_count(2 * sizeof(std::uint32_t)));
+        for (auto& [name, count] : counts) {
+            get(name);
+            get(count);
         }
     }
     void get(std::vector<std::uint64_t>& numbers) {

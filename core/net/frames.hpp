@@ -21,6 +21,8 @@
 namespace qvd::net {
 
 constexpr std::size_t max_frame_bytes = std::size_t{256} * 1024;
+// Of an answer's body, however many frames it takes.
+constexpr std::size_t max_body_bytes = std::size_t{4} * 1024 * 1024;
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -36,10 +38,10 @@ struct Configure {
     bool require_client_certificate = false;
     std::string ciphers;  // l7r.ssl.options.SSL_cipher_list
     std::uint32_t max_head_bytes = 16384;
-    std::uint32_t first_byte_ms = 10000;  // to the first byte, and for the TLS handshake
+    std::uint32_t first_byte_ms = 10000;  // to the ClientHello, or to the first byte without TLS
     std::uint32_t head_ms = 10000;        // from the first to the last byte of a head
     std::uint32_t idle_ms = 600000;       // between requests on a kept connection
-    std::uint32_t connections = 4096;     // of this worker
+    std::uint32_t connections = 4096;     // of all workers together
     std::uint32_t connections_per_address = 64;
     std::uint32_t connect_ms = 5000;  // to the VM, retries included
     // How long a person may look at an unknown certificate: from the ClientHello to the first byte.
@@ -49,6 +51,11 @@ struct Configure {
     // How long a relay of which one side has ended may be silent before the other side is ended
     // too.
     std::uint32_t half_close_ms = 10000;
+    // How long the broker may say nothing about a request before the client hears 504; longer than
+    // whatever it may wait for itself.
+    std::uint32_t answer_ms = 1'200'000;
+    // How many workers the broker has. Of several, each says how many connections it holds.
+    std::uint32_t workers = 1;
 };
 
 // One more "102 Processing" with X-QVD-VM-Info: `text`. The worker decides when it is written, so
@@ -67,6 +74,12 @@ struct Reply {
     std::string body;
     bool upgrade_failed = false;
     bool close = false;
+};
+
+// The beginning of a body that is too long for one frame: the Reply brings the end.
+struct Body {
+    std::uint64_t request = 0;
+    std::string bytes;
 };
 
 // Connect to the VM's NX port, but send nothing to the client yet; answered by Linked or
@@ -131,6 +144,15 @@ struct Ended {  // a relay is over
     std::string reason;  // "client closed", "vm closed", "aborted", "vm vanished", ...
 };
 
+// ---- both ways -----------------------------------------------------------------------------
+
+// From a worker: how many connections it holds; from the broker: how many the other workers hold
+// together. Of the addresses (as counted_address() has them) those whose number has changed.
+struct Connections {
+    std::uint32_t in_all = 0;
+    std::vector<std::pair<std::string, std::uint32_t>> by_address;
+};
+
 // ---- hkd ↔ broker --------------------------------------------------------------------------
 
 // Root parses nothing that an image controls: the broker makes hkd's agent calls.
@@ -152,7 +174,8 @@ struct AgentAnswer {
 
 // The order is the wire's: new kinds go to the end, and so do new fields of a frame.
 using Frame = std::variant<Configure, Progress, Reply, Link, Switch, Abort, Hello, Request, Gone,
-                           ConnectionClosed, Linked, LinkFailed, Ended, AgentCall, AgentAnswer>;
+                           ConnectionClosed, Linked, LinkFailed, Ended, AgentCall, AgentAnswer,
+                           Body, Connections>;
 
 // The packet of a frame; ErrorKind::invalid "frame.too_long" past max_frame_bytes.
 Result<std::string> encode(const Frame& frame);

@@ -1,5 +1,7 @@
 #include "net/listener.hpp"
 
+#include "base/text.hpp"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -92,14 +94,14 @@ Result<UniqueFd> listen_on(const std::string& address, std::uint16_t port, int b
         const Addresses all = numeric_address("::", port, AI_PASSIVE);
         if (all) {
             Result<UniqueFd> both = bind_one(*all, shown, backlog);
-            if (both.ok() || errno != EAFNOSUPPORT) return both;
+            if (both.ok() || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) return both;
         }
     }
     const Addresses found =
         numeric_address(address == "*" ? "0.0.0.0" : address.c_str(), port, AI_PASSIVE);
     if (!found) {
         return Error{ErrorKind::invalid, "listener.address",
-                     "\"" + address + "\" is neither * nor a numeric IPv4 or IPv6 address"};
+                     text::quoted(address) + " is neither * nor a numeric IPv4 or IPv6 address"};
     }
     return bind_one(*found, shown, backlog);
 }

@@ -100,6 +100,7 @@ std::string Stream::describe() const {
     if (!ssl_) return "plain";
     std::string text = SSL_get_version(ssl_.get());
     if (SSL_session_reused(ssl_.get()) == 1) text += " resumed";
+    if (kernel_tls_ && BIO_get_ktls_send(SSL_get_wbio(ssl_.get()))) text += " in the kernel";
     return text;
 }
 

@@ -33,7 +33,7 @@ public:
     [[nodiscard]] bool greeted() const;
     [[nodiscard]] bool is_plain() const noexcept { return !ssl_; }
     [[nodiscard]] bool has_client_certificate() const;
-    // TLS 1.3 or a resumed session, for the log: "TLSv1.3", "TLSv1.2 resumed", "plain".
+    // For the log: "TLSv1.3", "TLSv1.2 resumed", "TLSv1.3 in the kernel", "plain".
     [[nodiscard]] std::string describe() const;
 
     // To be called until it says would_block: no event announces what OpenSSL has received already.

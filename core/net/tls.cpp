@@ -206,7 +206,7 @@ bool are_ciphers(std::string_view words) {
     return found;
 }
 
-Result<TlsContext> TlsContext::make(const Configure& configure) {
+Result<TlsContext> TlsContext::make(const Configure& configure, bool kernel_tls) {
     ERR_clear_error();
     const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
     if (!context) return tls_error("tls.unavailable", "OpenSSL gives no context");
@@ -221,7 +221,7 @@ Result<TlsContext> TlsContext::make(const Configure& configure) {
     bind_sessions(context.get(), configure);
     share_tickets(context.get(), configure.ticket_secret);
     TlsContext tls(context);
-    tls.kernel_tls_ = kernel_has_tls();
+    tls.kernel_tls_ = kernel_tls;
     if (tls.kernel_tls_)
         SSL_CTX_set_options(context.get(), SSL_OP_ENABLE_KTLS);
     else

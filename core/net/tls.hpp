@@ -18,13 +18,12 @@ class TlsContext {
 public:
     // Errors (the sentence says which of the operator's PEM texts is wrong and why):
     // tls.certificate, tls.key, tls.key_mismatch, tls.client_ca, tls.client_crl, tls.ciphers.
-    static Result<TlsContext> make(const Configure& configure);
+    // `kernel_tls`: what kernel_has_tls() said.
+    static Result<TlsContext> make(const Configure& configure, bool kernel_tls);
 
     [[nodiscard]] SSL_CTX* get() const noexcept { return context_.get(); }
     // Whether the kernel can encrypt (kTLS); then OpenSSL writes to the socket itself.
     [[nodiscard]] bool kernel_tls() const noexcept { return kernel_tls_; }
-    // For tests and measurements: as if the kernel could, or could not.
-    void set_kernel_tls(bool on) noexcept { kernel_tls_ = on; }
 
 private:
     explicit TlsContext(std::shared_ptr<SSL_CTX> context) : context_(std::move(context)) {}
@@ -39,7 +38,8 @@ private:
 // What OpenSSL says about the calling thread's last failure; empties its queue.
 [[nodiscard]] std::string tls_error_text();
 
-// Whether this kernel offers TLS as an upper layer of TCP right now.
+// Whether this kernel offers TLS as an upper layer of TCP right now (its module "tls" is loaded).
+// Reads a file: to be asked before the process is confined.
 [[nodiscard]] bool kernel_has_tls();
 
 }  // namespace qvd::net

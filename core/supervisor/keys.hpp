@@ -12,7 +12,7 @@ inline constexpr config::Key<std::string> l7r_address{
     "l7r.address",
     "*",
     "",
-    "the address that clients connect to; *: every one, IPv4 and IPv6",
+    "the address that clients connect to, in figures; *: every one, IPv4 and IPv6",
     0,
     {},
     &config::form::listener};

@@ -1,5 +1,7 @@
 #include "supervisor/launcher.hpp"
 
+#include "base/file.hpp"
+
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sys/wait.h>
@@ -36,9 +38,25 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
     return pointers;
 }
 
+constexpr const char* oom_score_file = "/proc/self/oom_score_adj";
+
+bool is_spared() {
+    const auto score = file::read(oom_score_file, 64);
+    return score.ok() && score->starts_with('-');
+}
+
 // Between fork and exec only calls that are safe there.
-[[noreturn]] void become(char* const* arguments, char* const* variables, int control, int output) {
+void be_spared_no_more() {
+    const int score = ::open(oom_score_file, O_WRONLY | O_CLOEXEC);
+    [[maybe_unused]] const ssize_t ignored = ::write(score, "0", 1);
+    ::close(score);
+}
+
+// As above.
+[[noreturn]] void become(char* const* arguments, char* const* variables, int control, int output,
+                         bool spared) {
     ::setpgid(0, 0);
+    if (spared) be_spared_no_more();
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -66,9 +84,10 @@ Result<pid_t> start(std::vector<std::string> command, int control, int output) {
     std::vector<std::string> variables = environment();
     const std::vector<char*> arguments = pointers(command);
     const std::vector<char*> environ_pointers = pointers(variables);
+    const bool spared = is_spared();
     const pid_t pid = ::fork();
     if (pid < 0) return errno_error("process.start", "cannot fork");
-    if (pid == 0) become(arguments.data(), environ_pointers.data(), control, output);
+    if (pid == 0) become(arguments.data(), environ_pointers.data(), control, output, spared);
     return pid;
 }
 

@@ -33,7 +33,9 @@ public:
 };
 
 // Runs a program per role: the first word is the file, no shell. The child has a process group, a
-// nearly empty environment and no descriptors but 0, 1, 2 and the control socket.
+// nearly empty environment and no descriptors but 0, 1, 2 and the control socket. Should the kernel
+// spare the supervisor when memory runs out, it does not spare the child: of that come databases
+// and whole desktops.
 class ProgramLauncher final : public Launcher {
 public:
     using Command = std::function<std::vector<std::string>(net::Role, const std::string& instance)>;

@@ -4,10 +4,10 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "config/keys.hpp"
+#include "net/listener.hpp"
 #include "supervisor/command_socket.hpp"
 #include "supervisor/keys.hpp"
 #include "supervisor/lifeline.hpp"
-#include "supervisor/listener.hpp"
 #include "supervisor/pid_file.hpp"
 #include "supervisor/roles_file.hpp"
 
@@ -279,16 +279,17 @@ void Supervisor::apply_settings() {
 
 // A socket that fails to open leaves the one before it in place.
 void Supervisor::listen() {
-    const std::string address = view_.get(l7r_address);
+    const std::string given = view_.get(l7r_address);
+    const std::string address = given.empty() ? "*" : given;
     const auto port = static_cast<std::uint16_t>(view_.get(l7r_port));
     const std::string wanted = address + ":" + std::to_string(port);
     listen_again_ = Clock::time_point::max();
     if (holdings_.listener && wanted == holdings_.listen_address) return;
-    auto opened = open_listener(address, port);
+    auto opened = net::listen_on(address, port);
     if (!opened.ok()) {
-        if (listen_problem_ != opened.error().sentence())
-            log::error("node.listen_failed", {{"address", wanted}}, opened.error().sentence());
-        listen_problem_ = opened.error().sentence();
+        const std::string why = opened.error().sentence() + " (l7r.address, l7r.port)";
+        if (listen_problem_ != why) log::error("node.listen_failed", {{"address", wanted}}, why);
+        listen_problem_ = why;
         listen_again_ = clock_.now() + listen_retry;
         return;
     }

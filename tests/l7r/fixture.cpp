@@ -72,7 +72,8 @@ RunningWorker::RunningWorker(std::chrono::milliseconds broker_patience) {
     REQUIRE(sockets.ok());
     supervisor_ = std::move(sockets.value().first);
     thread_ = std::thread([socket = std::move(sockets.value().second), broker_patience]() mutable {
-        l7r::run(net::RoleLink(std::move(socket), net::Role::l7r, "l7r-test"), broker_patience);
+        l7r::run(net::RoleLink(std::move(socket), net::Role::l7r, "l7r-test"), false,
+                 broker_patience);
     });
     give_lifeline();
     listen();

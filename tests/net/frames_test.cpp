@@ -31,6 +31,8 @@ std::vector<Frame> one_of_each() {
     configure.question_ms = 8;
     configure.ticket_secret = Secret("tickets");
     configure.half_close_ms = 9;
+    configure.answer_ms = 10;
+    configure.workers = 11;
     return {configure,
             Progress{1, "text"},
             Reply{2, 404, {{"A", "b"}, {"C", ""}}, std::string("bo\0dy", 5), true, true},
@@ -45,7 +47,9 @@ std::vector<Frame> one_of_each() {
             LinkFailed{13, "refused"},
             Ended{14, 15, 16, 17, "vm closed"},
             AgentCall{18, 19, 20, "ping", {{"k", "v"}}, 21},
-            AgentAnswer{22, AgentAnswer::Outcome::timeout, "no answer"}};
+            AgentAnswer{22, AgentAnswer::Outcome::timeout, "no answer"},
+            Body{23, std::string("b\0", 2)},
+            Connections{24, {{"10.0.0.1", 25}}}};
 }
 
 }  // namespace

@@ -34,8 +34,7 @@ struct Bench {
         const test::Identity identity = test::self_signed("node");
         configure.certificate = identity.certificate;
         configure.key = Secret(identity.key);
-        TlsContext context = TlsContext::make(configure).value();
-        context.set_kernel_tls(kernel_tls);
+        const TlsContext context = TlsContext::make(configure, kernel_tls).value();
         stream = std::make_unique<Stream>(std::move(client.first), context);
         client_socket = std::move(client.second);
         vm = std::move(screen.second);

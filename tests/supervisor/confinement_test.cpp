@@ -1,5 +1,8 @@
 #include "supervisor/confinement.hpp"
 
+#include "net/listener.hpp"
+#include "net/tls.hpp"
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -114,6 +117,23 @@ TEST_CASE("a worker may do what it is there for") {
         return std::printf("%s", "") < 0 ? 9 : 0;
     });
     CHECK(exit_status(result) == 0);
+}
+
+TEST_CASE("a worker may let the kernel encrypt, where it can") {
+    need(::geteuid() == 0 && filter_available(), "the filter needs root and no sanitizer");
+    if (!qvd::net::kernel_has_tls()) {
+        MESSAGE("skipped: this kernel offers no TLS (module \"tls\" is not loaded)");
+        return;
+    }
+    const auto listener = std::move(qvd::net::listen_on("127.0.0.1", 0)).value();
+    const std::uint16_t port = qvd::net::port_of(listener.get()).value();
+    const int encrypted = confined(true, [port] {
+        const auto client = qvd::net::begin_connect("127.0.0.1", port);
+        if (!client.ok() || !qvd::net::finish_connect(client->get()).ok()) return 1;
+        constexpr int tcp_ulp = 31;
+        return ::setsockopt(client->get(), IPPROTO_TCP, tcp_ulp, "tls", 3) == 0 ? 0 : 2;
+    });
+    CHECK(exit_status(encrypted) == 0);
 }
 
 TEST_CASE("a worker's forbidden calls are refused") {

@@ -1,10 +1,10 @@
 // The small parts of the supervisor, each on its own.
 #include "base/file.hpp"
+#include "net/listener.hpp"
 #include "supervisor/command_socket.hpp"
 #include "supervisor/handover.hpp"
 #include "supervisor/leases.hpp"
 #include "supervisor/lifeline.hpp"
-#include "supervisor/listener.hpp"
 #include "supervisor/notify.hpp"
 #include "supervisor/pid_file.hpp"
 #include "supervisor/roles_file.hpp"
@@ -20,6 +20,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 using namespace qvd;              // NOLINT(google-build-using-namespace)
@@ -44,36 +45,36 @@ UniqueFd connect_to(const char* address, std::uint16_t port, int family) {
 }
 
 bool has_ipv6() {
-    return static_cast<bool>(open_listener("::1", 0).ok());
+    return static_cast<bool>(net::listen_on("::1", 0).ok());
 }
 
 }  // namespace
 
 TEST_CASE("* listens on every address of both families") {
-    const auto listener = open_listener("*", 0);
+    const auto listener = net::listen_on("*", 0);
     REQUIRE(listener.ok());
-    const std::uint16_t port = bound_port(listener->get());
+    const std::uint16_t port = net::port_of(listener->get()).value();
     CHECK(connect_to("127.0.0.1", port, AF_INET));
     if (has_ipv6()) CHECK(connect_to("::1", port, AF_INET6));
 }
 
 TEST_CASE("one address listens on that address only") {
-    const auto listener = open_listener("127.0.0.1", 0);
+    const auto listener = net::listen_on("127.0.0.1", 0);
     REQUIRE(listener.ok());
-    const std::uint16_t port = bound_port(listener->get());
+    const std::uint16_t port = net::port_of(listener->get()).value();
     CHECK(connect_to("127.0.0.1", port, AF_INET));
     CHECK_FALSE(connect_to("127.0.0.2", port, AF_INET));
 }
 
 TEST_CASE("a port that is taken and an address that is none are said in words") {
-    const auto first = open_listener("127.0.0.1", 0);
-    const auto second = open_listener("127.0.0.1", bound_port(first->get()));
+    const auto first = net::listen_on("127.0.0.1", 0);
+    const auto second = net::listen_on("127.0.0.1", net::port_of(first->get()).value());
     REQUIRE_FALSE(second.ok());
-    CHECK(second.error().code() == "listen.bind");
+    CHECK(second.error().code() == "listener.bind");
     CHECK(second.error().sentence().find("in use") != std::string::npos);
-    const auto none = open_listener("no address", 1);
+    const auto none = net::listen_on("no address", 1);
     REQUIRE_FALSE(none.ok());
-    CHECK(none.error().code() == "listen.address");
+    CHECK(none.error().code() == "listener.address");
 }
 
 TEST_CASE("a pid file can be locked once") {
@@ -227,6 +228,27 @@ TEST_CASE(
     int wait_status = 0;
     CHECK(::waitpid(child, &wait_status, 0) == child);
     CHECK(WTERMSIG(wait_status) == SIGKILL);
+}
+
+TEST_CASE("what the supervisor starts is not spared with it when memory runs out") {
+    const Scratch scratch;
+    const std::string own = "/proc/self/oom_score_adj";
+    const std::string before = file::read(own).value();
+    const auto set = [&](const std::string& score) {
+        return static_cast<bool>(std::ofstream(own) << score << std::flush);
+    };
+    if (!set("-100")) {
+        MESSAGE("skipped: this process may not be spared (CAP_SYS_RESOURCE)");
+        return;
+    }
+    const UniqueFd output{
+        ::open(scratch.path("score").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
+    const pid_t child = run_program({"/bin/cat", own}, output.get()).value();
+    int wait_status = 0;
+    REQUIRE(::waitpid(child, &wait_status, 0) == child);
+    CHECK(file::read(scratch.path("score")).value() == "0\n");
+    CHECK(file::read(own).value() == "-100\n");
+    CHECK(set(before));
 }
 
 TEST_CASE("systemd is told over its socket and nobody is without it") {

@@ -8,6 +8,7 @@
 #include "hkd/network/addresses.hpp"
 #include "hkd/role.hpp"
 #include "l7r/role.hpp"
+#include "net/tls.hpp"
 #include "supervisor/confinement.hpp"
 #include "supervisor/keys.hpp"
 #include "supervisor/launcher.hpp"
@@ -70,9 +71,10 @@ void open_log(const log::Target& target) {
 int run_worker(net::RoleLink link, const Options& options) {
     // Before the doors close: OpenSSL reads its configuration file.
     OPENSSL_init_ssl(0, nullptr);
+    const bool kernel_tls = net::kernel_has_tls();
     const auto confined = supervisor::confine({options.user, true, l7r_descriptors});
     if (!confined.ok()) return stay_unconfigured(std::move(link), confined.error().sentence());
-    return l7r::run(std::move(link));
+    return l7r::run(std::move(link), kernel_tls);
 }
 
 void log_problems(const plugin::Catalogue& installed) {
