@@ -1,13 +1,16 @@
 #include "base/log.hpp"
 
+#include "base/syslog.hpp"
 #include "base/text.hpp"
 
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <syslog.h>
 
 #include <algorithm>
 #include <memory>
@@ -44,12 +47,40 @@ spdlog::level::level_enum native(Level level) {
     return spdlog::level::info;
 }
 
+int severity_of(spdlog::level::level_enum level) {
+    switch (level) {
+        case spdlog::level::critical:
+            return LOG_CRIT;
+        case spdlog::level::err:
+            return LOG_ERR;
+        case spdlog::level::warn:
+            return LOG_WARNING;
+        case spdlog::level::info:
+            return LOG_INFO;
+        default:
+            return LOG_DEBUG;
+    }
+}
+
+// The logger's own would block, and make its socket only at the first line.
+class SyslogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+public:
+    explicit SyslogSink(std::string program) : syslog_(std::move(program)) {}
+
+private:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        syslog_.write(severity_of(message.level), {message.payload.data(), message.payload.size()});
+    }
+    void flush_() override {}
+
+    Syslog syslog_;  // one thread at a time: `mutex` is held
+};
+
 Result<std::shared_ptr<spdlog::logger>> make_logger(const Target& target) {
     spdlog::sink_ptr sink;
     try {
         if (target.syslog) {
-            sink = std::make_shared<spdlog::sinks::syslog_sink_mt>(target.program, LOG_PID,
-                                                                   LOG_DAEMON, true);
+            sink = std::make_shared<SyslogSink>(target.program);
         } else if (!target.file.empty()) {
             const mode_t before = ::umask(0027);
             sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(target.file);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/log.hpp"
 #include "supervisor/backoff.hpp"
 #include "supervisor/launcher.hpp"
 
@@ -47,6 +48,11 @@ struct Member {
     Clock::time_point counted_since{};           // its reports of about the last second
     unsigned reports = 0;
 };
+
+// Names a process in the log.
+log::Fields fields_of(const Member& member);
+// Between an order that should end a process at once and SIGKILL.
+constexpr Milliseconds stop_grace{5'000};
 
 // Belongs to one thread; clock and launcher must outlive it.
 class Crew {

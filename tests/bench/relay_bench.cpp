@@ -8,6 +8,7 @@
 #include "net/frames.hpp"
 #include "net/listener.hpp"
 #include "net/role_link.hpp"
+#include "net/tls.hpp"
 #include "tests/net/certificates.hpp"
 
 #include <fcntl.h>
@@ -166,7 +167,8 @@ public:
         pid_ = ::fork();
         if (pid_ == 0) {
             control.first.reset();
-            ::_exit(l7r::run(net::RoleLink(std::move(control.second), net::Role::l7r, "bench")));
+            ::_exit(l7r::run(net::RoleLink(std::move(control.second), net::Role::l7r, "bench"),
+                             net::kernel_has_tls()));
         }
         supervisor_ = std::move(control.first);
         UniqueFd listener = need(net::listen_on("127.0.0.1", 0));

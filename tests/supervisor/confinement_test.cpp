@@ -1,7 +1,9 @@
 #include "supervisor/confinement.hpp"
 
+#include "base/syslog.hpp"
 #include "net/listener.hpp"
 #include "net/tls.hpp"
+#include "tests/supervisor/scratch.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,13 +16,16 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <functional>
 #include <vector>
@@ -114,9 +119,40 @@ TEST_CASE("a worker may do what it is there for") {
         if (std::localtime(&now) == nullptr) return 7;
         struct stat about {};
         if (::fstat(listener, &about) != 0) return 8;
+        rlimit limit{};
+        if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur != 256) return 10;
         return std::printf("%s", "") < 0 ? 9 : 0;
     });
     CHECK(exit_status(result) == 0);
+}
+
+TEST_CASE("a worker that logs to the system's log goes on doing so") {
+    need(::geteuid() == 0 && filter_available(), "the filter needs root and no sanitizer");
+    const Scratch scratch;
+    REQUIRE(::chmod(scratch.folder().c_str(), 0755) == 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = scratch.path("log");
+    std::memcpy(address.sun_path, path.data(), path.size());
+    const auto listen = [&] {
+        qvd::UniqueFd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+        REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(::chmod(path.c_str(), 0666) == 0);
+        return socket;
+    };
+    qvd::UniqueFd listener = listen();
+    qvd::Syslog log("test", path);
+    // The log is another one by the time that the worker is confined.
+    REQUIRE(::unlink(path.c_str()) == 0);
+    listener = listen();
+    const int result = confined(true, [&log] {
+        log.write(6, "here I am");
+        return 0;
+    });
+    CHECK(exit_status(result) == 0);
+    std::array<char, 256> line{};
+    CHECK(::recv(listener.get(), line.data(), line.size() - 1, 0) > 0);
+    CHECK(std::string(line.data()).ends_with(": here I am"));
 }
 
 TEST_CASE("a worker may let the kernel encrypt, where it can") {
@@ -157,6 +193,22 @@ TEST_CASE("a worker's forbidden calls are refused") {
              return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
                            0) != MAP_FAILED;
          }},
+        {"raising a limit",
+         [] {
+             const rlimit limit{512, 512};
+             return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+         }},
+        {"limits of another",
+         [] {
+             rlimit limit{};
+             return ::prlimit(::getppid(), RLIMIT_NOFILE, nullptr, &limit) == 0;
+         }},
+        {"pipe",
+         [] {
+             std::array<int, 2> ends{};
+             return ::pipe2(ends.data(), O_CLOEXEC) == 0;
+         }},
+        {"duplicate", [] { return ::dup(0) >= 0; }},
         {"signal to another", [] { return ::kill(::getppid(), 0) == 0; }},
         {"bind",
          [] {

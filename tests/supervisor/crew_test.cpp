@@ -1,111 +1,19 @@
-#include "supervisor/crew.hpp"
-
-#include "base/log.hpp"
+#include "tests/supervisor/paper_node.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
-#include <map>
 
-using namespace qvd;              // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor;  // NOLINT(google-build-using-namespace)
-using net::Role;
+using namespace qvd;                    // NOLINT(google-build-using-namespace)
+using namespace qvd::supervisor;        // NOLINT(google-build-using-namespace)
+using namespace qvd::supervisor::test;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
 constexpr int exited_0 = 0;
 constexpr int killed_9 = 9;
-
-// Starts nothing: holds the other end of each control socket instead.
-class PaperLauncher final : public Launcher {
-public:
-    Result<Launched> launch(Role role, const std::string& instance) override {
-        if (broken) return Error{ErrorKind::unavailable, "process.start", "cannot fork"};
-        auto ends = net::role_sockets().value();
-        const pid_t pid = ++last_pid;
-        links.emplace(pid, net::RoleLink(std::move(ends.second), role, instance));
-        return Launched{pid, std::move(ends.first)};
-    }
-    void signal(pid_t pid, int number) override { signals[pid] = number; }
-
-    std::map<pid_t, net::RoleLink> links;
-    std::map<pid_t, int> signals;
-    pid_t last_pid = 1000;
-    bool broken = false;
-};
-
-struct Node {
-    FakeClock clock;
-    PaperLauncher launcher;
-    Crew crew;
-    log::Capture log;
-
-    explicit Node(unsigned workers = 1, bool database = false)
-        : crew(clock, launcher, settings(workers, database)) {
-        crew.reconcile();
-    }
-
-    static CrewSettings settings(unsigned workers, bool database) {
-        CrewSettings settings;
-        settings.workers = workers;
-        settings.database = database;
-        return settings;
-    }
-
-    // The pids of a role, oldest first.
-    std::vector<pid_t> pids(Role role) {
-        std::vector<pid_t> found;
-        for (const Member& member : crew.members())
-            if (member.role == role) found.push_back(member.pid);
-        return found;
-    }
-    pid_t pid(Role role) {
-        REQUIRE(pids(role).size() == 1);
-        return pids(role).front();
-    }
-    void report(pid_t pid, const net::Report& what) {
-        REQUIRE(launcher.links.at(pid).send(what).ok());
-        crew.reconcile();
-    }
-    void all_ready() {
-        std::vector<pid_t> everybody;
-        for (const Member& member : crew.members()) everybody.push_back(member.pid);
-        for (const pid_t one : everybody)
-            if (!leaving(one)) report(one, net::report::Ready{});
-    }
-    bool leaving(pid_t pid) {
-        for (const Member& member : crew.members())
-            if (member.pid == pid) return member.leaving;
-        return true;
-    }
-    void ends(pid_t pid, int wait_status) {
-        launcher.links.erase(pid);
-        REQUIRE(crew.child_ended(pid, wait_status));
-        crew.reconcile();
-    }
-    // All orders that wait for a role.
-    std::vector<net::Order> orders(pid_t pid) {
-        std::vector<net::Order> got;
-        for (;;) {
-            auto order = launcher.links.at(pid).try_receive();
-            REQUIRE(order.ok());
-            if (!*order) return got;
-            got.push_back(std::move(**order));
-        }
-    }
-    template <class What>
-    int count(pid_t pid) {
-        int number = 0;
-        for (const net::Order& order : orders(pid))
-            if (std::holds_alternative<What>(order.what)) ++number;
-        return number;
-    }
-};
 
 }  // namespace
 
@@ -245,84 +153,6 @@ TEST_CASE("a role that sends no message of the protocol is killed") {
     REQUIRE(::send(node.launcher.links.at(worker).fd(), "rubbish", 7, 0) == 7);
     node.crew.reconcile();
     CHECK(node.launcher.signals == std::map<pid_t, int>{{worker, SIGKILL}});
-}
-
-TEST_CASE("a role that reports without end does not keep the others waiting, and is killed") {
-    Node node(1);
-    const pid_t flooder = node.pid(Role::l7r);
-    const pid_t hkd = node.pid(Role::hkd);
-    const auto flood = [&] {
-        int sent = 0;
-        while (node.launcher.links.at(flooder).send(net::report::Alive{}).ok()) ++sent;
-        return sent;
-    };
-    CHECK(flood() > 64);
-    REQUIRE(node.launcher.links.at(hkd).send(net::report::Ready{}).ok());
-    node.crew.reconcile();
-    // Its turn ended long before its reports, so that hkd had its own, and the next goes on there.
-    CHECK(node.log.contains("event=role.ready role=hkd"));
-    CHECK(flood() == 64);
-    for (int turn = 0; turn < 20 && node.launcher.signals.empty(); ++turn) {
-        flood();
-        node.crew.reconcile();
-    }
-    CHECK(node.launcher.signals == std::map<pid_t, int>{{flooder, SIGKILL}});
-    CHECK(node.log.contains("event=role.floods role=l7r"));
-}
-
-TEST_CASE("reports that have waited while the supervisor was held up are no flood") {
-    Node node(1);
-    const pid_t hkd = node.pid(Role::hkd);
-    for (int second = 0; second < 100; ++second) {
-        while (node.launcher.links.at(hkd).send(net::report::Alive{120'000, 0, 0, {}}).ok())
-            continue;
-        for (int turn = 0; turn < 10; ++turn) node.crew.reconcile();
-        node.clock.advance(Milliseconds{1000});
-    }
-    CHECK_FALSE(node.launcher.signals.contains(hkd));
-}
-
-TEST_CASE("a rescued worker gets the broker and goes when its sessions are over") {
-    Node node(1);
-    auto ends = net::role_sockets().value();
-    net::RoleLink worker(std::move(ends.second), Role::l7r, "l7r-0-old");
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::pause();
-        ::_exit(0);
-    }
-    Member member;
-    member.instance = "l7r-0-old";
-    member.pid = child;
-    member.process.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-    REQUIRE(static_cast<bool>(member.process));
-    member.control = std::move(ends.first);
-    node.crew.rescue(std::move(member));
-    node.crew.reconcile();
-    int drains = 0;
-    int brokers = 0;
-    for (;;) {
-        const auto order = worker.try_receive().value();
-        if (!order) break;
-        if (std::holds_alternative<net::order::Drain>(order->what)) ++drains;
-        if (std::holds_alternative<net::order::Peer>(order->what)) ++brokers;
-    }
-    CHECK(drains == 1);
-    CHECK(brokers == 1);
-    // It takes nobody's place and is not counted as being replaced.
-    CHECK(node.pids(Role::l7r).size() == 2);
-    CHECK_FALSE(node.crew.replacing());
-
-    // One that hangs is killed, though it is not our child.
-    node.clock.advance(Milliseconds{30'000});
-    node.crew.reconcile();
-    int wait_status = 0;
-    REQUIRE(::waitpid(child, &wait_status, 0) == child);
-    CHECK(WTERMSIG(wait_status) == SIGKILL);
-    CHECK_FALSE(node.launcher.signals.contains(child));
-    node.crew.reconcile();
-    CHECK(node.pids(Role::l7r).size() == 1);
-    CHECK(node.crew.restarts(Role::l7r) == 0);
 }
 
 TEST_CASE("a new broker is linked to every worker and to hkd") {
