@@ -15,7 +15,11 @@ using Seconds = std::chrono::seconds;
 // ---- VMs (manual 2, behaviour 5.8 and 5.9) ---------------------------------------------------
 
 inline constexpr Key<std::int64_t> vm_starting_max{
-    "hkd.vm.starting.max", "6", "VMs", "how many VMs of a node may be starting at once", 0,
+    "hkd.vm.starting.max",
+    "6",
+    "VMs",
+    "how many VMs of a node may be starting at once; those that stop or are zombies do not count",
+    0,
     Range{1, 10000}};
 inline constexpr Key<config::Word> vm_failure{
     "hkd.vm.failure", "block", "block|retry|ignore",
