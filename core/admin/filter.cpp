@@ -38,6 +38,19 @@ bool value_matches(const std::string& pattern, const Cell& cell) {
            text::matches_wildcard(pattern, cell.value.substr(0, phase));
 }
 
+bool cell_matches(const std::string& key, const std::string& pattern, const Row& row) {
+    const std::string name = row.find(key) != nullptr ? key : canonical(key);
+    return std::ranges::any_of(row.cells(), [&](const Cell& cell) {
+        return cell.key == name && value_matches(pattern, cell);
+    });
+}
+
+bool property_matches(const std::string& name, const std::string& pattern,
+                      const Properties& properties) {
+    const auto found = properties.find(name);
+    return found != properties.end() && text::matches_wildcard(pattern, found->second);
+}
+
 }  // namespace
 
 Result<Filter> Filter::parse(const std::vector<std::string>& texts) {

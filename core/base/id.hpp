@@ -17,7 +17,7 @@ public:
 
     [[nodiscard]] constexpr std::int64_t value() const noexcept { return value_; }
     [[nodiscard]] std::string text() const { return std::to_string(value_); }
-    constexpr auto operator<=>(const Id&) const = default;
+    constexpr auto operator<=>(const Id&) const = default;  // NOLINT(modernize-use-nullptr): its 0
 
 private:
     std::int64_t value_ = 0;

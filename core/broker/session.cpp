@@ -8,6 +8,8 @@
 #include "broker/takeover.hpp"
 #include "broker/vms.hpp"
 
+#include <algorithm>
+
 namespace qvd::broker {
 
 namespace {
@@ -20,9 +22,9 @@ bool is_upgrade(const net::Headers& headers) {
     const auto connection = header(headers, "Connection");
     const auto upgrade = header(headers, "Upgrade");
     if (!connection || !upgrade || !text::equals_ignoring_case(*upgrade, "QVD/1.0")) return false;
-    for (const std::string& token : text::split_list(*connection))
-        if (text::equals_ignoring_case(token, "upgrade")) return true;
-    return false;
+    return std::ranges::any_of(text::split_list(*connection), [](const std::string& token) {
+        return text::equals_ignoring_case(token, "upgrade");
+    });
 }
 
 }  // namespace

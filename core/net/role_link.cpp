@@ -175,13 +175,14 @@ UniqueFd passed_descriptor(msghdr& message) {
 Result<std::optional<Packet>> receive_packet(int socket) {
     std::array<char, max_role_message_bytes> buffer{};
     iovec part{buffer.data(), buffer.size()};
-    // Room for one descriptor: the kernel closes what is sent beyond it.
+    // Room for one descriptor (CMSG_SPACE has padding for a second one, which would be lost and
+    // stay open): the kernel closes what is sent beyond it.
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     message.msg_control = space.data();
-    message.msg_controllen = space.size();
+    message.msg_controllen = CMSG_LEN(sizeof(int));
     ssize_t got = -1;
     do {
         got = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

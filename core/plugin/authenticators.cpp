@@ -85,6 +85,7 @@ public:
           raw_(raw_vm(record_, properties_.array())) {}
     LentVmEntry(const LentVmEntry&) = delete;
     LentVmEntry& operator=(const LentVmEntry&) = delete;
+    ~LentVmEntry() = default;
 
     [[nodiscard]] const store::VmRecord& record() const { return record_; }
     [[nodiscard]] const qvd_vm_entry* raw() const { return &raw_; }

@@ -29,6 +29,7 @@ public:
     }
     LentPlacement(const LentPlacement&) = delete;
     LentPlacement& operator=(const LentPlacement&) = delete;
+    ~LentPlacement() = default;
 
     [[nodiscard]] const qvd_placement* raw() const { return &placement_; }
 

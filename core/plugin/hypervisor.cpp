@@ -33,6 +33,7 @@ public:
     }
     LentTexts(const LentTexts&) = delete;
     LentTexts& operator=(const LentTexts&) = delete;
+    ~LentTexts() = default;
 
     [[nodiscard]] const qvd_array* raw() const { return &array_; }
 

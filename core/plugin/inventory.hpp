@@ -39,6 +39,7 @@ public:
               Timestamp taken_at);
     Inventory(const Inventory&) = delete;
     Inventory& operator=(const Inventory&) = delete;
+    ~Inventory() = default;
 
     [[nodiscard]] const qvd_snapshot& snapshot() const { return snapshot_; }
     [[nodiscard]] const std::vector<store::NodeRecord>& nodes() const { return nodes_; }

@@ -16,6 +16,7 @@ public:
     explicit LentVm(VmSpec spec);
     LentVm(const LentVm&) = delete;
     LentVm& operator=(const LentVm&) = delete;
+    ~LentVm() = default;
 
     [[nodiscard]] const qvd_vm* raw() const { return &raw_; }
 
@@ -37,6 +38,7 @@ public:
     explicit LentImage(ImageSpec spec);
     LentImage(const LentImage&) = delete;
     LentImage& operator=(const LentImage&) = delete;
+    ~LentImage() = default;
 
     [[nodiscard]] const qvd_image* raw() const { return &raw_; }
 

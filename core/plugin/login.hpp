@@ -27,6 +27,7 @@ public:
     explicit Login(LoginFacts facts);
     Login(const Login&) = delete;
     Login& operator=(const Login&) = delete;
+    ~Login() = default;
 
     std::uint64_t id;
     LoginFacts facts;
@@ -59,6 +60,7 @@ public:
     LentLogin(std::shared_ptr<Login> login, const LoginRequest& request, std::string instance);
     LentLogin(const LentLogin&) = delete;
     LentLogin& operator=(const LentLogin&) = delete;
+    ~LentLogin() = default;
 
     [[nodiscard]] const qvd_login* raw() const { return &raw_.login; }
 

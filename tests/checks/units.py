@@ -65,8 +65,8 @@ def run_each(things, command, jobs=2):
 
 def output_of_failure(words, **options):
     """None if the command ends well, otherwise what it printed."""
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False, **options)
+    options.setdefault("stderr", subprocess.STDOUT)
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False, **options)
     if done.returncode == 0:
         return None
     return done.stdout or f"{shlex.join(map(str, words))} ended with {done.returncode}\n"

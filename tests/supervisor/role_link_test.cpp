@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+#include <filesystem>
 
 using namespace qvd::net;  // NOLINT(google-build-using-namespace)
 using qvd::UniqueFd;
@@ -12,7 +17,37 @@ UniqueFd some_fd() {
     return UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
 }
 
+// What a role in an attacker's hands could do.
+void send_descriptors(int socket, std::string text, const std::array<int, 2>& descriptors) {
+    iovec part{text.data(), text.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> space{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = space.data();
+    message.msg_controllen = space.size();
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptors);
+    std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
+    REQUIRE(::sendmsg(socket, &message, 0) >= 0);
+}
+
+std::ptrdiff_t open_descriptors() {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
 }  // namespace
+
+TEST_CASE("descriptors that nobody asked for are closed") {
+    auto ends = role_sockets().value();
+    const UniqueFd given = some_fd();
+    const auto before = open_descriptors();
+    send_descriptors(ends.second.get(), encode_report(report::Ready{}), {given.get(), given.get()});
+    CHECK(receive_report(ends.first.get()).value().has_value());
+    CHECK(open_descriptors() == before);
+}
 
 TEST_CASE("every report arrives as it was sent") {
     auto ends = role_sockets().value();
