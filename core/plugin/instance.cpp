@@ -1,6 +1,9 @@
 #include "plugin/instance.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <mutex>
+#include <utility>
 
 namespace qvd::plugin {
 
@@ -42,6 +45,14 @@ Result<void> check_settings(const CoreObject& core) {
     return {};
 }
 
+// What a plugin may use until the process ends, and what it made: never destroyed.
+void keep_for_good(std::unique_ptr<CoreObject> core, void* self) {
+    static std::mutex mutex;
+    static auto* const kept = new std::deque<std::pair<std::unique_ptr<CoreObject>, void*>>;
+    const std::scoped_lock lock(mutex);
+    kept->emplace_back(std::move(core), self);
+}
+
 }  // namespace
 
 Instance::Instance(Host& host, std::shared_ptr<const Library> library,
@@ -81,7 +92,7 @@ Result<std::shared_ptr<Instance>> Instance::make(Host& host, std::shared_ptr<con
     instance->core_->creating = false;
     if (!call->ended()) {
         // It may still use its core, whenever it completes: that stays.
-        (void)instance->core_.release();  // NOLINT(bugprone-unused-return-value)
+        keep_for_good(std::move(instance->core_), nullptr);
         return Error{ErrorKind::internal, "plugin.create",
                      "the plugin " + call->plugin() +
                          " answered \"pending\" to create(), which it must not"};
@@ -97,7 +108,7 @@ Instance::~Instance() {
     if (!created_) return;
     // Once the host is gone the process ends: there is no thread left to end a plugin on.
     if (!endings_->begin()) {
-        (void)core_.release();  // NOLINT(bugprone-unused-return-value)
+        keep_for_good(std::move(core_), self_);
         return;
     }
     lane_->post([core = std::shared_ptr<CoreObject>(std::move(core_)), library = library_,

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
+#include <mutex>
 
 namespace qvd::plugin {
 
@@ -60,14 +62,20 @@ Result<void> check_exports(const std::string& path) {
     return {};
 }
 
+// Code that was mapped once stays, whoever still points into it: the list is never destroyed.
+const boost::dll::shared_library& kept_for_good(boost::dll::shared_library library) {
+    static std::mutex mutex;
+    static auto* const all = new std::deque<boost::dll::shared_library>;
+    const std::scoped_lock lock(mutex);
+    return all->emplace_back(std::move(library));
+}
+
 Result<const qvd_plugin*> load(const std::string& path) {
     namespace dll = boost::dll;
     try {
-        // On the heap and never freed: code that was mapped once stays, whoever still points into
-        // it.
-        auto* library = new dll::shared_library(  // NOLINT(cppcoreguidelines-owning-memory)
-            path, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
-        return library->get<const qvd_plugin*(void)>(entry_symbol)();
+        const dll::shared_library& library = kept_for_good(
+            dll::shared_library(path, dll::load_mode::rtld_now | dll::load_mode::rtld_local));
+        return library.get<const qvd_plugin*(void)>(entry_symbol)();
     } catch (const std::exception& problem) {
         return Error{ErrorKind::invalid, "plugin.load",
                      "cannot load " + path + ": " + problem.what()};

@@ -74,5 +74,5 @@ def output_of_failure(words, **options):
 
 def end(failed, all_of_them, what):
     """Ends the check with a sentence and its exit code."""
-    print(f"{what}: {all_of_them - failed} of {all_of_them} files pass", file=sys.stderr)
+    print(f"{what}: {all_of_them - failed} of {all_of_them} pass", file=sys.stderr)
     sys.exit(1 if failed else 0)

@@ -55,7 +55,12 @@ TEST_CASE("a new broker can end a session that it was told of") {
     RunningWorker worker;
     ScriptedBroker broker = worker.add_broker(configuration(server()));
     Session session = start_session(worker, broker);
+    // Whose request is answered once the worker knows of the loss.
+    Client witness(worker.port());
+    witness.send("GET /1 HTTP/1.1\r\n\r\n");
+    broker.expect<net::Request>();
     broker.die();
+    CHECK(witness.read_reply().status == 503);
     ScriptedBroker next = worker.add_broker();
 
     next.send(net::Abort{worker.hello().relays.at(0)});
