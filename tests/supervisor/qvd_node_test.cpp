@@ -134,7 +134,9 @@ TEST_CASE("workers and broker have given up what they do not need") {
         CHECK(node.fact(role, "CapBnd") == "0000000000000000");
         CHECK_FALSE(node.fact(role, "Uid").starts_with("0"));
     }
+#ifndef QVD_SANITIZED  // whose system calls are not on the worker's list: it would not live
     CHECK(eventually([&] { return node.fact("l7r", "Seccomp") == "2"; }));
+#endif
     CHECK(node.fact("hkd", "Uid").starts_with("0"));
 }
 

@@ -58,6 +58,7 @@ void add_basics(Items& items, const Fields& order) {
     items.emplace_back("lxc.proc.oom_score_adj", "0");  // the keeper's is not for the desktop
     items.emplace_back("lxc.hook.version", "1");
     add_if(items, "lxc.hook.start-host", order.get("started_hook"));
+    add_if(items, "lxc.hook.stop", order.get("ended_hook"));
     add_if(items, "lxc.seccomp.profile", order.get("seccomp"));
 }
 

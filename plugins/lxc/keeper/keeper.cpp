@@ -107,6 +107,7 @@ bool Keeper::launch() {
     Fields order = order_;
     order.add("terminal", console_.terminal());
     order.add("started_hook", "'" + program_ + "' started '" + file(".sock") + "'");
+    order.add("ended_hook", "'" + program_ + "' ended '" + file(".sock") + "'");
     Launched launched = launch_container(order);
     container_pid_ = launched.pid;
     report_ = std::move(launched.report);
@@ -140,8 +141,6 @@ void Keeper::serve(const pollfd& ready) {
     } else if (ready.fd == listener_.get()) {
         accept_client();
     } else if (ready.fd == init_.get()) {
-        // Init is gone and the cgroup still there: the only moment to learn what the kernel did.
-        killed_for_memory_ = usage_of(container_).killed_for_memory;
         init_.reset();
     } else if (std::any_of(clients_.begin(), clients_.end(), [&ready](const Client& client) {
                    return client.fd.get() == ready.fd;
@@ -191,6 +190,9 @@ Fields Keeper::answer(std::string_view request, Client& client) {
         fields.add("log", file(".console.log"));
     } else if (request.substr(0, 8) == "started ") {
         started(static_cast<pid_t>(parse_number(request.substr(8)).value_or(0)));
+    } else if (request == "ended") {
+        // Init is gone and the cgroup still there: the only moment to learn what the kernel did.
+        killed_for_memory_ = usage_of(container_).killed_for_memory;
     } else {
         return refusal("unknown request");
     }

@@ -16,6 +16,7 @@
 //     usage    cpu_seconds, memory_bytes
 //     console  socket, log
 //     started PID   said by the container process's hook: init is about to begin
+//     ended         said by its other hook: init is gone, the container's cgroup still there
 #pragma once
 
 #include "common/fields.hpp"

@@ -1,5 +1,6 @@
 // qvd-lxc-keeper: keeps one container; its order comes on standard input (common/fields.hpp).
-// `qvd-lxc-keeper started SOCKET` is what liblxc calls when the container's init is about to begin.
+// `qvd-lxc-keeper started SOCKET` is what liblxc calls when the container's init is about to begin,
+// `qvd-lxc-keeper ended SOCKET` when it is gone and before the container's cgroup goes.
 #include "common/files.hpp"
 #include "keeper/keeper.hpp"
 #include "keeper/launch.hpp"
@@ -17,15 +18,18 @@ using qvd::lxc::complain;
 
 constexpr std::size_t order_limit = 65536;
 
-// In the container process's hook; liblxc puts init's pid into the environment.
-int say_started(const std::string& socket_path) {
-    const char* init = std::getenv("LXC_PID");  // NOLINT(concurrency-mt-unsafe): one thread
-    if (init == nullptr) return 1;
+// To the keeper, which has dealt with it when this returns 0.
+int say(const std::string& request, const std::string& socket_path) {
     const qvd::lxc::UniqueFd keeper = qvd::lxc::connect_to(socket_path, SOCK_SEQPACKET);
-    const std::string request = std::string("started ") + init;
     if (!keeper || ::send(keeper.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return 1;
     char answer[256];
     return ::recv(keeper.get(), answer, sizeof answer, 0) > 0 ? 0 : 1;
+}
+
+// In the container process's hook; liblxc puts init's pid into the environment.
+int say_started(const std::string& socket_path) {
+    const char* init = std::getenv("LXC_PID");  // NOLINT(concurrency-mt-unsafe): one thread
+    return init == nullptr ? 1 : say(std::string("started ") + init, socket_path);
 }
 
 // A process of its own: no terminal, no foreign descriptors, orphans of the container come here.
@@ -46,6 +50,7 @@ void settle_down() {
 
 int main(int argc, char** argv) {
     if (argc == 3 && std::string_view(argv[1]) == "started") return say_started(argv[2]);
+    if (argc == 3 && std::string_view(argv[1]) == "ended") return say("ended", argv[2]);
     const qvd::lxc::Fields order =
         qvd::lxc::Fields::parse(qvd::lxc::read_all(0, order_limit).value_or(std::string()));
     for (const char* key : {"vm", "uuid", "incarnation", "container", "run", "runner", "rootfs"}) {
