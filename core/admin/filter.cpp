@@ -83,20 +83,12 @@ Result<void> Filter::check_keys(const Row& row) const {
 }
 
 bool Filter::matches(const Row& row, const Properties& properties) const {
-    for (const auto& [key, pattern] : terms_) {
-        if (key.starts_with(property_prefix)) {
-            const auto found = properties.find(key.substr(property_prefix.size()));
-            if (found == properties.end() || !text::matches_wildcard(pattern, found->second))
-                return false;
-            continue;
-        }
-        const std::string name = row.find(key) != nullptr ? key : canonical(key);
-        const bool any = std::ranges::any_of(row.cells(), [&, &wanted = pattern](const Cell& cell) {
-            return cell.key == name && value_matches(wanted, cell);
-        });
-        if (!any) return false;
-    }
-    return true;
+    return std::ranges::all_of(terms_, [&](const auto& term) {
+        return term.first.starts_with(property_prefix)
+                   ? property_matches(term.first.substr(property_prefix.size()), term.second,
+                                      properties)
+                   : cell_matches(term.first, term.second, row);
+    });
 }
 
 }  // namespace qvd::admin
