@@ -127,7 +127,7 @@ bool read_into(InstalledPlugin& plugin, std::string_view bytes) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // What this process does about its own crash is none of the child's business.
     for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTERM, SIGINT, SIGHUP})
-        ::signal(signal, SIG_DFL);
+        (void)::signal(signal, SIG_DFL);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     // What the plugin prints must not mix with what its loader prints.

@@ -61,13 +61,16 @@ TEST_CASE("a failed call keeps the last sentence that the plugin gave") {
 TEST_CASE("a pending call ends when it completes, from another thread or before it returned") {
     Bench bench;
     std::thread other;
+    Signal begun;  // the call may end before `other` can be joined
     const Outcome later = bench.call([&](qvd_call* call) -> qvd_status {
         other = std::thread([call] {
             call->put(call, lend("from"), lend("elsewhere"));
             call->complete(call, QVD_OK);
         });
+        begun.set();
         return QVD_PENDING;
     });
+    REQUIRE(begun.wait());
     other.join();
     CHECK(later.status == QVD_OK);
     CHECK(later.values.at("from") == "elsewhere");
@@ -84,7 +87,6 @@ TEST_CASE("what is lent stays until the call has both returned and ended") {
     auto lent = std::make_shared<int>(7);
     const std::weak_ptr<int> watched = lent;
     Signal completed;
-    Signal leave;
     std::thread other;
     std::atomic<bool> there_after_return_of_other{false};
     const Outcome outcome = bench.call([&, lent = std::move(lent)](qvd_call* call) -> qvd_status {
@@ -96,10 +98,10 @@ TEST_CASE("what is lent stays until the call has both returned and ended") {
         there_after_return_of_other = !watched.expired();
         return QVD_PENDING;
     });
-    other.join();
     CHECK(outcome.status == QVD_OK);
     // It goes when the function has returned; only then is known what that saw.
     bench.room.turn_until([&] { return watched.expired(); });
+    other.join();
     CHECK(there_after_return_of_other);
 }
 

@@ -118,7 +118,7 @@ private:
     static void warning(const std::string& sentence) {
         std::cout << "warning: " << sentence << std::endl;
     }
-    int verdict() const {
+    [[nodiscard]] int verdict() const {
         std::cout << (!good_       ? "a node would not start with this"
                       : !complete_ ? "good, as far as the file alone can tell"
                                    : "good")
