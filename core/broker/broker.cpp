@@ -126,6 +126,7 @@ Async<void> Broker::load_configuration() {
         co_return used.error();
     }
     loaded_ = values;
+    configured_.notify();
     share_configuration();
     log::info("broker.configured", {{"node", context_.node_name}}, "");
     co_return Result<void>{};
@@ -323,6 +324,8 @@ void Broker::add_worker(UniqueFd socket) {
 }
 
 asio::awaitable<void> Broker::keep_worker(std::shared_ptr<WorkerLink> worker) {
+    // What it asks before there are authenticators waits in its socket.
+    while (!configuration_ && !stopping_) co_await configured_.wait(reconcile_every);
     co_await worker->run();
     crowd_.remove(worker.get());
     crowd_changed_.notify();
@@ -356,6 +359,7 @@ void Broker::report_supervisor_settings() {
 void Broker::stop() {
     stopping_ = true;
     changed_.notify();
+    configured_.notify();
     stopped_.notify();
     crowd_changed_.notify();
     for (const Linked& known : workers_)

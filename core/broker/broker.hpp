@@ -82,7 +82,8 @@ private:
     Wakeup crowd_changed_;
     Clock::time_point ticket_secret_made_;
     store::Store::Token listening_;
-    Wakeup changed_;  // configuration announced, or stop
+    Wakeup configured_;  // for the first time
+    Wakeup changed_;     // configuration announced, or stop
     Wakeup stopped_;
     bool inventory_taken_ = false;
     bool outdated_ = true;  // the configuration is to be loaded (again)
