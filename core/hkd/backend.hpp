@@ -52,6 +52,8 @@ public:
     using Token = std::shared_ptr<void>;
     [[nodiscard]] virtual Token listen(std::function<void(const FoundVm&)> hear) = 0;
 
+    // From now on collect() and survey() ask this hypervisor, too.
+    virtual Result<void> know(const std::string& hypervisor) = 0;
     // Removes what a crash left behind and none of these VMs needs.
     virtual Async<void> collect(std::vector<std::string> keep_uuids) = 0;
     virtual Async<std::vector<FoundVm>> survey() = 0;

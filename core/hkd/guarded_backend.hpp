@@ -15,6 +15,7 @@ public:
     Token listen(std::function<void(const FoundVm&)> hear) override {
         return inner_.listen(std::move(hear));
     }
+    Result<void> know(const std::string& hypervisor) override { return inner_.know(hypervisor); }
     Async<void> collect(std::vector<std::string> keep_uuids) override {
         return inner_.collect(std::move(keep_uuids));
     }

@@ -12,7 +12,11 @@ using Seconds = std::chrono::seconds;
 // ---- VMs (manual 2, behaviour 5.8 and 5.9) ---------------------------------------------------
 
 inline constexpr Key<std::int64_t> vm_starting_max{
-    "hkd.vm.starting.max", "6", "VMs", "how many VMs of a node may be starting at once", 0,
+    "hkd.vm.starting.max",
+    "6",
+    "VMs",
+    "how many VMs of a node may be starting at once; those that stop or are zombies do not count",
+    0,
     Range{1, 10000}};
 inline constexpr Key<config::Word> vm_failure{
     "hkd.vm.failure", "block", "block|retry|ignore",
@@ -100,14 +104,14 @@ inline constexpr Key<Seconds> stopping_2_timeout{"internal.hkd.vm.timeout.on_sta
                                                  Range{1, 86400}};
 inline constexpr Key<Seconds> zombie_1_timeout{
     "internal.hkd.vm.timeout.on_state.zombie_1",
-    "30",
+    "120",
     "seconds",
     "how long a VM that does not answer has between TERM and KILL",
     config::internal,
     Range{1, 3600}};
 inline constexpr Key<Seconds> zombie_2_timeout{
     "internal.hkd.vm.timeout.on_state.zombie_2",
-    "10",
+    "60",
     "seconds",
     "how long after a KILL that left something behind the next one comes",
     config::internal,

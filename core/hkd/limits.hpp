@@ -26,8 +26,8 @@ struct Limits {
     Milliseconds launch{60'000};
     Milliseconds stopping_1{30'000};
     Milliseconds stopping_2{180'000};
-    Milliseconds zombie_1{30'000};
-    Milliseconds zombie_2{10'000};
+    Milliseconds zombie_1{120'000};
+    Milliseconds zombie_2{60'000};
     int poweroff_calls = 3;
     Milliseconds poweroff_delay{5'000};
     Milliseconds agent_call{3'000};

@@ -32,6 +32,7 @@ asio::awaitable<void> NodeLife::run() {
         co_await say(NodeState::running, "");
         parts_.ready();
         spawn(parts_.executor, keep_reporting(), 0);
+        spawn(parts_.executor, keep_reporting_usage(), 0);
         spawn(parts_.executor, keep_looking_after(), 0);
         spawn(parts_.executor, keep_configured(), 0);
         spawn(parts_.executor, vms_->follow_orders(view_.get(command_delay)), 0);
@@ -123,7 +124,7 @@ Async<void> NodeLife::raise_network() {
     QVD_CO_TRY(const auto rows, co_await parts_.store.vms_on(node_));
     std::vector<network::VmLink> links;
     for (const store::VmRecord& row : rows) {
-        const VmPlan plan = plan_known(row, view_);
+        const VmPlan plan = plan_known(row, {}, view_);
         if (auto link = network::link_of(plan, plan.address)) links.push_back(std::move(*link));
     }
     co_return parts_.network->raise(view_, address_, embedded(), std::move(links));
@@ -172,6 +173,15 @@ asio::awaitable<void> NodeLife::keep_reporting() {
         if (ending()) co_return;
         // Without the database the VMs run on; the orders loop has said so already.
         (void)co_await report_load();
+    }
+}
+
+// Not in one loop with the node's own report: each VM that is slow to tell delays the others, and
+// the farm takes a node that says nothing for lost.
+asio::awaitable<void> NodeLife::keep_reporting_usage() {
+    while (!ending()) {
+        co_await parts_.schedule.sleep(view_.get(ticker_delay));
+        if (ending()) co_return;
         co_await vms_->report_usage();
     }
 }
@@ -227,14 +237,19 @@ void NodeLife::stop(bool evacuate) {
     reconfigure_->ring();
 }
 
+void NodeLife::hand_over() {
+    handed_over_ = true;
+    stop(false);
+}
+
 asio::awaitable<void> NodeLife::leave() {
     if (lost_) {
         parts_.lost(*lost_);
         co_return;
     }
-    if (!claimed_) co_return;
-    co_await say(NodeState::stopping, evacuate_ ? "its virtual machines are being stopped" : "");
     if (vms_) vms_->close();
+    if (!claimed_ || (handed_over_ && !evacuate_)) co_return;
+    co_await say(NodeState::stopping, evacuate_ ? "its virtual machines are being stopped" : "");
     if (vms_ && evacuate_)
         co_await vms_->evacuate(view_.get(stopping_vms_timeout),
                                 view_.get(killing_vms_retry_timeout));

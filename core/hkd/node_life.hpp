@@ -44,6 +44,8 @@ public:
     boost::asio::awaitable<void> run();
 
     void stop(bool evacuate);
+    // The next hkd follows at once: the node goes on, and its row says so.
+    void hand_over();
     // Configuration or anything else that it waits for may have changed.
     void look_again();
     void heard(const store::Announcement& announcement);
@@ -71,6 +73,7 @@ private:
     Async<void> report_load();
     void lose(std::string_view event, std::string why);
     Awaitable<void> keep_reporting();
+    Awaitable<void> keep_reporting_usage();
     Awaitable<void> keep_looking_after();
     Awaitable<void> keep_configured();
     Awaitable<void> leave();
@@ -98,6 +101,7 @@ private:
     bool changed_ = false;
     bool stop_ = false;
     bool evacuate_ = false;
+    bool handed_over_ = false;
     std::optional<std::string> lost_;
 };
 

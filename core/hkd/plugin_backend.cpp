@@ -31,7 +31,7 @@ std::string PluginBackend::resolved(const std::string& name) const {
     return plugin::Registry::resolve(QVD_HYPERVISOR, name, host_.view());
 }
 
-Result<plugin::Hypervisor*> PluginBackend::hypervisor(const std::string& name) {
+Result<plugin::Hypervisor*> PluginBackend::loaded(const std::string& name) {
     auto& known = hypervisors_[resolved(name)];
     if (!known) {
         auto instance = registry_.make(QVD_HYPERVISOR, name);
@@ -48,10 +48,12 @@ Result<void> PluginBackend::load() {
     const config::View view = host_.view();
     std::vector<std::string> names = view.get(plugin::hypervisors);
     if (names.empty()) names.push_back(view.get(plugin::hypervisor));
-    for (const std::string& name : names) {
-        const auto loaded = hypervisor(name);
-        if (!loaded.ok()) return loaded.error();
-    }
+    for (const std::string& name : names) QVD_CHECK(know(name));
+    return {};
+}
+
+Result<void> PluginBackend::know(const std::string& hypervisor) {
+    QVD_TRY([[maybe_unused]] plugin::Hypervisor* const one, loaded(hypervisor));
     return {};
 }
 
@@ -90,7 +92,7 @@ Async<std::vector<FoundVm>> PluginBackend::survey() {
 }
 
 Async<void> PluginBackend::prepare_image(ImagePlan image, Deadline deadline, Progress progress) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(image.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(image.hypervisor));
     plugin::ImageSpec spec = static_cast<const plugin::ImageSpec&>(image);
     plugin::Progress tell = [progress = std::move(progress)](int percent,
                                                              const std::string& sentence) {
@@ -103,7 +105,7 @@ Async<void> PluginBackend::prepare_image(ImagePlan image, Deadline deadline, Pro
 }
 
 Async<void> PluginBackend::start(VmPlan vm, Deadline deadline) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
     std::string trace = "vm-" + vm.vm.text() + "." + std::to_string(vm.incarnation);
     plugin::VmSpec spec = spec_of(vm);
     const auto started =
@@ -113,32 +115,32 @@ Async<void> PluginBackend::start(VmPlan vm, Deadline deadline) {
 }
 
 Async<void> PluginBackend::stop(VmPlan vm, Deadline deadline) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
     plugin::VmSpec spec = spec_of(vm);
     co_return co_await one->stop(std::move(spec), deadline.remaining());
 }
 
 Async<void> PluginBackend::destroy(VmPlan vm, Deadline deadline) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
     plugin::VmSpec spec = spec_of(vm);
     co_return co_await one->destroy_vm(std::move(spec), deadline.remaining());
 }
 
 Async<FoundVm> PluginBackend::state(VmPlan vm, Deadline deadline) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
     plugin::VmSpec spec = spec_of(vm);
     QVD_CO_TRY(plugin::VmStatus status, co_await one->state(std::move(spec), deadline.remaining()));
     co_return found(std::move(status), one->name());
 }
 
 Async<plugin::VmUsageStatus> PluginBackend::usage(VmPlan vm, Deadline deadline) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
     plugin::VmSpec spec = spec_of(vm);
     co_return co_await one->usage(std::move(spec), deadline.remaining());
 }
 
 Async<std::vector<plugin::ConsoleEndpoint>> PluginBackend::console(VmPlan vm, Deadline deadline) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, hypervisor(vm.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
     plugin::VmSpec spec = spec_of(vm);
     co_return co_await one->console(std::move(spec), deadline.remaining());
 }

@@ -21,6 +21,7 @@ public:
     [[nodiscard]] std::vector<std::string> names() const;
 
     Token listen(std::function<void(const FoundVm&)> hear) override;
+    Result<void> know(const std::string& hypervisor) override;
     Async<void> collect(std::vector<std::string> keep_uuids) override;
     Async<std::vector<FoundVm>> survey() override;
     Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override;
@@ -33,7 +34,7 @@ public:
 
 private:
     // Loaded when first asked for.
-    Result<plugin::Hypervisor*> hypervisor(const std::string& name);
+    Result<plugin::Hypervisor*> loaded(const std::string& name);
     [[nodiscard]] std::string resolved(const std::string& name) const;
 
     plugin::Host& host_;

@@ -22,6 +22,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
 
 namespace qvd::hkd {
 
@@ -203,10 +207,47 @@ void Role::obey(net::Order order) {
         return;
     }
     if (std::holds_alternative<net::order::Listen>(order.what)) return;
+    if (std::holds_alternative<net::order::Drain>(order.what)) {
+        log::info("hkd.stops", {}, "for its successor");
+        return node_.hand_over();
+    }
     const bool evacuate = std::holds_alternative<net::order::Evacuate>(order.what);
     log::info("hkd.stops", {}, evacuate ? "with every VM" : "its VMs run on");
     node_.stop(evacuate);
 }
+
+// The calls of plugins that are under way have been cancelled. Whatever they still do may be cut
+// off, as a crash would: the next hkd puts it in order, and must not wait for it.
+class Departure {
+public:
+    explicit Departure(int exit_status) : thread_([this, exit_status] { watch(exit_status); }) {}
+    Departure(const Departure&) = delete;
+    Departure& operator=(const Departure&) = delete;
+    ~Departure() {
+        {
+            const std::scoped_lock lock(mutex_);
+            over_ = true;
+        }
+        changed_.notify_all();
+        thread_.join();
+    }
+
+private:
+    static constexpr std::chrono::seconds patience{2};
+
+    void watch(int exit_status) {
+        std::unique_lock lock(mutex_);
+        if (changed_.wait_for(lock, patience, [this] { return over_; })) return;
+        log::warn("hkd.plugin_left_behind", {},
+                  "a plugin's call has not ended; hkd ends all the same");
+        ::_exit(exit_status);
+    }
+
+    std::mutex mutex_;  // guards over_
+    std::condition_variable changed_;
+    bool over_ = false;
+    std::thread thread_;  // last: it uses the others
+};
 
 }  // namespace
 
@@ -218,14 +259,17 @@ int run(net::RoleLink link, config::View view) {
         (void)link.send(net::report::Exiting{store.error().sentence()});
         return 1;
     }
-    Role role(loop, link, std::move(view), **store);
-    role.begin();
+    std::optional<Role> role(std::in_place, loop, link, std::move(view), **store);
+    role->begin();
     log::info("hkd.started", {{"instance", link.instance()}}, "");
     loop.run();
-    // What still waits refers to the role, its store and its plugins.
+    const int exit_status = role->exit_status();
+    const Departure departure(exit_status);
+    // What still waits refers to the role, its store and its plugins, and cancels its calls.
     loop.end_all();
+    role.reset();
     log::info("hkd.ended", {{"instance", link.instance()}}, "");
-    return role.exit_status();
+    return exit_status;
 }
 
 }  // namespace qvd::hkd

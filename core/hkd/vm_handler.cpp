@@ -39,6 +39,11 @@ void VmHandler::start(Over over) {
     begin(std::move(over));
 }
 
+void VmHandler::start_again(Over over) {
+    left_overs_ = true;
+    start(std::move(over));
+}
+
 void VmHandler::fail_at_once(Error why, Over over) {
     post(VmEvent::died, why.sentence(), 0);
     begin(std::move(over));

@@ -72,6 +72,8 @@ public:
 
     // Each exactly one, and once: begins the work. `over` is called last, from the event loop.
     void start(Over over);
+    // As start(), and first removes what an earlier attempt may have left.
+    void start_again(Over over);
     void fail_at_once(Error why, Over over);  // what was ordered cannot even be planned
     void adopt(const FoundVm& found, Over over);
     void give_up(std::string reason, Over over);  // it is not there any more
@@ -158,8 +160,9 @@ private:
     bool ended_ = false;          // its process is gone
     bool ended_cleanly_ = false;  // ... because the guest shut itself down
     bool tidying_ = false;
-    bool gone_ = false;     // nothing of it is left on the node
-    bool came_up_ = false;  // its agent has answered
+    bool left_overs_ = false;  // of an earlier attempt, perhaps
+    bool gone_ = false;        // nothing of it is left on the node
+    bool came_up_ = false;     // its agent has answered
     bool culpable_ = true;
     std::optional<Error> disowned_;  // why the database no longer gives it to us
     std::string end_reason_;

@@ -27,12 +27,6 @@ std::string without_tar_ending(const std::string& file_name) {
     return file_name.substr(0, file_name.size() - longest);
 }
 
-std::string hypervisor_of(const Properties& properties, const config::View& view) {
-    const auto own = properties.find(plugin::hypervisor.name);
-    return own != properties.end() && !own->second.empty() ? own->second
-                                                           : view.get(plugin::hypervisor);
-}
-
 bool persistent_overlay(const Properties& properties, const config::View& view) {
     const auto own = properties.find(vm_overlay_persistent.name);
     if (own != properties.end())
@@ -137,6 +131,12 @@ plugin::ImageFormat format_of(std::string_view file_name) {
     return file_name.ends_with(".qcow2") ? plugin::ImageFormat::qcow2 : plugin::ImageFormat::raw;
 }
 
+std::string hypervisor_of(const Properties& properties, const config::View& view) {
+    const auto own = properties.find(plugin::hypervisor.name);
+    return own != properties.end() && !own->second.empty() ? own->second
+                                                           : view.get(plugin::hypervisor);
+}
+
 Result<VmPlan> plan_start(const store::StartOrder& order, const config::View& view) {
     VmPlan plan = identity_of(order.record);
     plan.properties = order.properties;
@@ -167,9 +167,10 @@ ImagePlan plan_image(const store::StartOrder& order, const config::View& view) {
     return image;
 }
 
-VmPlan plan_known(const store::VmRecord& record, const config::View& view) {
+VmPlan plan_known(const store::VmRecord& record, Properties properties, const config::View& view) {
     VmPlan plan = identity_of(record);
-    plan.hypervisor = view.get(plugin::hypervisor);
+    plan.hypervisor = hypervisor_of(properties, view);
+    plan.properties = std::move(properties);
     plan.agent_port = static_cast<std::uint32_t>(view.get(vma_port));
     plan.runtime_path = runtime_folder(plan.vm, view);
     if (record.current_di) {

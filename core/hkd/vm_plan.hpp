@@ -10,8 +10,10 @@ namespace qvd::hkd {
 // Errors: network.*, and internal plan.* for what the database should never hold.
 Result<VmPlan> plan_start(const store::StartOrder& order, const config::View& view);
 ImagePlan plan_image(const store::StartOrder& order, const config::View& view);
+// The hypervisor that a VM of these properties is started with.
+std::string hypervisor_of(const Properties& properties, const config::View& view);
 // Of a VM that runs already: enough to watch it, stop it and clean up behind it.
-VmPlan plan_known(const store::VmRecord& record, const config::View& view);
+VmPlan plan_known(const store::VmRecord& record, Properties properties, const config::View& view);
 // Of a VM that the database does not know to be here: enough to destroy it.
 VmPlan plan_found(const FoundVm& found, const config::View& view);
 

@@ -36,13 +36,21 @@ std::string utc(Timestamp time) {
 class Silence {
 public:
     Silence(const Clock& clock, Patience patience)
-        : clock_(&clock), patience_(patience), since_(clock.now()) {}
+        : clock_(&clock), patience_(patience), since_(clock.now()), last_(since_) {}
 
     void broken() {
-        since_ = clock_->now();
+        last_ = since_ = clock_->now();
         calls_ = 0;
     }
-    void goes_on() { ++calls_; }
+    void goes_on() {
+        last_ = clock_->now();
+        ++calls_;
+    }
+    // Since the last call nobody could tell: that time does not count.
+    void unheard() {
+        const Clock::time_point now = clock_->now();
+        since_ += now - std::exchange(last_, now);
+    }
     [[nodiscard]] bool too_long() const {
         return calls_ >= patience_.max_count && clock_->now() - since_ > patience_.max_time;
     }
@@ -55,6 +63,7 @@ private:
     const Clock* clock_;
     Patience patience_;
     Clock::time_point since_;
+    Clock::time_point last_;
     int calls_ = 0;
 };
 
@@ -129,6 +138,10 @@ Async<void> VmHandler::start_backend(std::uint64_t generation) {
         co_return Error{ErrorKind::cancelled, "vm.stopped", "it was stopped before it ran"};
     QVD_CO_CHECK(file::make_folders(plan_.runtime_path, 0700));
     const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    if (std::exchange(left_overs_, false)) {
+        VmPlan before = plan_;
+        QVD_CO_CHECK(co_await workshop_->backend.destroy(std::move(before), deadline));
+    }
     VmPlan plan = plan_;
     co_return co_await workshop_->backend.start(std::move(plan), deadline);
 }
@@ -159,8 +172,13 @@ asio::awaitable<void> VmHandler::await_agent(std::uint64_t generation) {
         const Result<void> answer = co_await ping();
         if (is_past(generation)) co_return;
         if (answer.ok()) co_return post(VmEvent::agent_answers, "", generation);
-        if (!says_nothing(answer.error())) silence.goes_on();
-        if (silence.too_long()) {
+        const bool counts = co_await tells(answer.error());
+        if (is_past(generation)) co_return;
+        if (counts)
+            silence.goes_on();
+        else
+            silence.unheard();
+        if (counts && silence.too_long()) {
             const bool keep = workshop_->limits->keep_for_debugging;
             co_return post(
                 keep ? VmEvent::kept_for_debugging : VmEvent::time_is_up,
@@ -191,7 +209,10 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
             (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
         } else {
             const bool counts = co_await tells(answer.error());
-            if (counts) silence.goes_on();
+            if (counts)
+                silence.goes_on();
+            else
+                silence.unheard();
         }
         if (is_past(generation)) co_return;
         if (silence.too_long()) {

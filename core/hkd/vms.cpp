@@ -44,6 +44,7 @@ Async<void> Vms::adopt(bool rebooted) {
     QVD_CO_TRY(const std::vector<store::VmRecord> rows, co_await workshop_->store.vms_on(node_));
     std::vector<std::string> uuids;
     for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    QVD_CO_TRY(PropertiesByVm properties, co_await properties_of(rows));
     QVD_CO_CHECK(co_await workshop_->backend.collect(std::move(uuids)));
     QVD_CO_TRY(const std::vector<FoundVm> found, co_await workshop_->backend.survey());
 
@@ -54,7 +55,7 @@ Async<void> Vms::adopt(bool rebooted) {
         expected.insert(row.vm.uuid);
         if (handlers_.contains(row.vm.id)) continue;
         if (!next_stage(stage, VmEvent::adopted)) continue;  // paused, suspended
-        co_await adopt_row(row, found, rebooted);
+        co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
     }
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
@@ -64,22 +65,59 @@ Async<void> Vms::adopt(bool rebooted) {
     co_return Result<void>{};
 }
 
-asio::awaitable<void> Vms::adopt_row(store::VmRecord row, std::vector<FoundVm> found,
-                                     bool rebooted) {
-    const auto handler =
-        std::make_shared<VmHandler>(*workshop_, plan_known(row, view_), row.runtime);
+// Of the VMs that something is left of. Their hypervisors are those that have to be asked.
+Async<Vms::PropertiesByVm> Vms::properties_of(std::vector<store::VmRecord> rows) {
+    PropertiesByVm all;
+    for (const store::VmRecord& row : rows) {
+        if (is_over({row.runtime.state, row.runtime.phase})) continue;
+        QVD_CO_TRY(Properties its, co_await workshop_->store.session_properties(row.vm.id));
+        const std::string hypervisor = hypervisor_of(its, view_);
+        // Without it nothing can be done about its VMs; the others are none the worse.
+        if (const auto known = workshop_->backend.know(hypervisor); !known.ok())
+            log::error("hypervisor.not_loaded", {{"vm", row.vm.id}, {"plugin", hypervisor}},
+                       known.error().sentence());
+        all[row.vm.id] = std::move(its);
+    }
+    co_return all;
+}
+
+asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
+                                     std::vector<FoundVm> found, bool rebooted) {
+    VmPlan plan = plan_known(row, std::move(properties), view_);
     const auto its = std::ranges::find_if(found, [&row](const FoundVm& one) {
         return one.uuid == row.vm.uuid && is_alive(one.state);
     });
+    if (its != found.end()) plan.hypervisor = its->hypervisor;
     if (its != found.end() && its->incarnation != row.runtime.incarnation)
         co_await destroy_stray(*its);
+    const bool is_there = its != found.end() && its->incarnation == row.runtime.incarnation;
+    const VmStage stage{row.runtime.state, row.runtime.phase};
+    if (!is_there && !rebooted && stage == vm_stage::starting_1) {
+        const bool again = co_await launch_again(row);
+        if (again) co_return;
+    }
+    const auto handler = std::make_shared<VmHandler>(*workshop_, std::move(plan), row.runtime);
     handlers_[row.vm.id] = handler;
-    if (its != found.end() && its->incarnation == row.runtime.incarnation)
+    if (is_there)
         handler->adopt(*its, when_over());
     else
         handler->give_up(
             rebooted ? "the node was restarted" : "it was not there any more when hkd came back",
             when_over());
+}
+
+// The hkd before this one took the order and did not come to launch it: whoever waits for the VM
+// waits on.
+asio::awaitable<bool> Vms::launch_again(store::VmRecord row) {
+    const VmId vm = row.vm.id;
+    const auto order = co_await workshop_->store.retake_start(vm, node_, row.runtime.incarnation);
+    if (!order.ok()) {
+        log::warn("vm.start_not_taken", {{"vm", vm}, {"code", order.error().code()}},
+                  order.error().sentence());
+        co_return false;
+    }
+    begin(*order, true);
+    co_return true;
 }
 
 asio::awaitable<void> Vms::destroy_stray(FoundVm found) {
@@ -145,17 +183,24 @@ asio::awaitable<void> Vms::take_start(VmId vm) {
                   order.error().sentence());
         co_return;
     }
-    Result<VmPlan> plan = plan_start(*order, view_);
+    begin(*order, false);
+}
+
+void Vms::begin(const store::StartOrder& order, bool again) {
+    Result<VmPlan> plan = plan_start(order, view_);
     const bool sound = plan.ok();
     const Error why = sound ? Error{ErrorKind::internal, "", ""} : plan.error();
     const auto handler = std::make_shared<VmHandler>(
-        *workshop_, sound ? std::move(plan).value() : plan_known(order->record, view_),
-        plan_image(*order, view_), order->record.runtime.attempt);
-    handlers_[vm] = handler;
-    if (sound)
-        handler->start(when_over());
-    else
+        *workshop_,
+        sound ? std::move(plan).value() : plan_known(order.record, order.properties, view_),
+        plan_image(order, view_), order.record.runtime.attempt);
+    handlers_[order.record.vm.id] = handler;
+    if (!sound)
         handler->fail_at_once(why, when_over());
+    else if (again)
+        handler->start_again(when_over());
+    else
+        handler->start(when_over());
 }
 
 asio::awaitable<void> Vms::take_stop(VmId vm) {
@@ -271,15 +316,16 @@ asio::awaitable<void> Vms::report_usage() {
 asio::awaitable<void> Vms::expire() {
     const auto rows = co_await workshop_->store.vms_on(node_);
     if (!rows.ok()) co_return;
-    const Timestamp now = std::chrono::system_clock::now();
+    const auto now = co_await workshop_->store.now();
+    if (!now.ok()) co_return;
     for (const store::VmRecord& row : *rows) {
         const auto handler = find(row.vm.id);
         if (!handler || handler->stage() != vm_stage::running) continue;
-        if (row.runtime.expires_hard && *row.runtime.expires_hard <= now) {
+        if (row.runtime.expires_hard && *row.runtime.expires_hard <= *now) {
             log::info("vm.expired", {{"vm", row.vm.id}},
                       "its hard expiry has passed; it is stopped");
             handler->order_stop("its image has expired");
-        } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= now) {
+        } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= *now) {
             handler->tell_expiry(row.runtime.expires_soft, row.runtime.expires_hard);
         }
     }

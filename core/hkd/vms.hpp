@@ -30,7 +30,7 @@ public:
     boost::asio::awaitable<void> compare();
     // What the running VMs use, into the database.
     boost::asio::awaitable<void> report_usage();
-    // VMs whose soft or hard expiry has passed.
+    // VMs whose soft or hard expiry has passed, by the database's clock.
     boost::asio::awaitable<void> expire();
 
     // Stops all, and kills those that do not stop within `patience`; returns when none is left.
@@ -49,8 +49,13 @@ private:
     Awaitable<void> take_start(VmId vm);
     Awaitable<void> take_stop(VmId vm);
     Awaitable<void> start_again(VmId vm, int attempt);
+    Awaitable<bool> launch_again(store::VmRecord row);
+    void begin(const store::StartOrder& order, bool again);
     Awaitable<void> destroy_stray(FoundVm found);
-    Awaitable<void> adopt_row(store::VmRecord row, std::vector<FoundVm> found, bool rebooted);
+    using PropertiesByVm = std::map<VmId, Properties>;
+    Async<PropertiesByVm> properties_of(std::vector<store::VmRecord> rows);
+    Awaitable<void> adopt_row(store::VmRecord row, Properties properties,
+                              std::vector<FoundVm> found, bool rebooted);
     Awaitable<void> wait_until_empty(Clock::time_point limit);
     void over(const VmHandler::End& end);
     void heard(const FoundVm& found);

@@ -42,12 +42,13 @@ struct Listen {
 };
 
 // Take no new work, finish what there is, then exit 0. 0 ms: no limit. An l7r worker closes its
-// listening socket and keeps its sessions; the supervisor enforces the limit.
+// listening socket and keeps its sessions; the supervisor enforces the limit. hkd goes at once and
+// leaves the node's row as it is: its successor follows.
 struct Drain {
     std::uint32_t timeout_ms = 0;
 };
 
-// Exit in order, now. VMs and what else outlives the role go on.
+// Exit in order, now: the node stops. VMs and what else outlives the role go on.
 struct Stop {};
 
 // To hkd: stop every VM of this node, clean up behind it, then exit 0.

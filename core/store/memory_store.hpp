@@ -25,6 +25,8 @@ public:
     // While true, every call is "store.down" and nothing is announced; back again, everybody who
     // listens hears `everything`.
     void fail_with_unavailable(bool down);
+    // When a running VM's image is to be left, as an operator's tool writes it.
+    void set_expiry(VmId vm, std::optional<Timestamp> soft, std::optional<Timestamp> hard);
     // The lines of audit(), oldest first: "who operation subject".
     [[nodiscard]] std::vector<std::string> audited() const;
 
@@ -67,6 +69,8 @@ public:
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
+    Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) override;
+    Async<Timestamp> now() override;
     Async<void> take_stop(VmId vm, NodeId node) override;
     Async<void> transition(VmTransition change) override;
     Async<void> set_running_di(VmId vm, std::int64_t incarnation, DiId di) override;

@@ -242,6 +242,10 @@ public:
     // ErrorKind::conflict "vm.no_command" if there is none (any more); not_found "di.not_tagged" if
     // no di of the osf has the VM's tag: then the VM is `failed` and the order is gone.
     virtual Async<StartOrder> take_start(VmId vm, NodeId node) = 0;
+    // The start that an earlier hkd of this boot took and did not get to launch: starting_1 of this
+    // incarnation → starting_1 of the next; no further attempt is counted. ErrorKind::conflict
+    // "vm.superseded" or "vm.state", not_found "di.not_tagged": then nothing has changed.
+    virtual Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) = 0;
     // Clears the stop command and changes nothing else; ErrorKind::conflict "vm.no_command".
     virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
     // ErrorKind::conflict "vm.superseded" for another incarnation, "vm.state" if not in `from`; so
@@ -254,6 +258,8 @@ public:
     // Nothing of it is left: state `to` (stopped or failed), node, address, endpoints, token,
     // reservation, expirations and current di cleared. A start ordered meanwhile stays.
     virtual Async<void> clear_vm(VmTransition change) = 0;
+    // The database's clock.
+    virtual Async<Timestamp> now() = 0;
     virtual Async<void> report_usage(NodeId node, std::vector<VmUsage> usage) = 0;
     virtual Async<void> agent_seen(VmId vm, std::int64_t incarnation) = 0;
 
@@ -265,7 +271,9 @@ public:
     virtual Async<std::vector<NodeRecord>> nodes() = 0;
     virtual Async<std::optional<NodeRecord>> node(std::string name) = 0;
     virtual Async<void> set_node_blocked(NodeId node, bool blocked) = 0;
-    // A starting hkd: state starting, next lease epoch, its boot id. Returns the epoch.
+    // A starting hkd: next lease epoch, its boot id, state starting; a node that is running stays
+    // so if it has reported for this boot in the last 45 s, and has to report on. Returns the
+    // epoch.
     virtual Async<std::int64_t> claim_node(NodeId node, std::string boot_id) = 0;
     virtual Async<void> set_node_state(NodeId node, std::int64_t lease_epoch, NodeState state,
                                        std::string reason) = 0;

@@ -164,8 +164,7 @@ bool Crew::may_start(const Post& post) {
         if (member.role != post.role) continue;
         free = false;
         if (member.leaving) continue;
-        if (post.role == Role::hkd) order_stop(member, stop_grace);
-        if (post.role == Role::database) drain(member, stop_grace);
+        drain(member, stop_grace);
     }
     return free;
 }

@@ -13,7 +13,7 @@ constexpr qvd_config_key keys[] = {
 
 }  // namespace
 
-QVD_PLUGIN_WITH_KEYS("lxc-unionfs", "0.1.0",
+QVD_PLUGIN_WITH_KEYS("lxc-unionfs", QVD_VERSION,
                      "VMs as LXC containers, their files a union of a shared image and their own "
                      "changes",
                      "Apache-2.0", keys, qvd::sdk::provides<qvd::lxc::LxcUnionfs>())

@@ -85,6 +85,25 @@ public:
         spawn(loop.get_executor(), set(this, std::move(values)), 0);
         settle();
     }
+    VmId add_vm() {
+        Osf osf;
+        osf.name = "desktop";
+        store::NewVm vm;
+        vm.name = "vm";
+        vm.user = ask(store.add_user("bob", std::nullopt));
+        vm.osf = ask(store.add_osf(osf));
+        vm.pool_first = "10.3.15.50";
+        vm.pool_last = "10.3.15.254";
+        (void)ask(store.add_di({vm.osf, "desktop.tar.gz", ""}));
+        return ask(store.add_vm(vm));
+    }
+    void order_start(VmId vm) {
+        const auto order = [](OneNode* me, VmId what,
+                              NodeId where) -> boost::asio::awaitable<void> {
+            (void)co_await me->store.order_start(what, where);
+        };
+        spawn(loop.get_executor(), order(this, vm, ask(store.node("alpha"))->node.id), 0);
+    }
     NodeRuntime row() { return ask(store.node("alpha"))->runtime; }
 
     NodeLife::Parts parts() {
@@ -193,13 +212,40 @@ TEST_CASE("a running node reports its load every 10 s") {
     CHECK(*one.row().seen > *first);
 }
 
+TEST_CASE("VMs that are slow to tell what they use do not make the node look dead") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.world.usage_takes = Milliseconds{120'000};
+    one.begin();
+    one.pass(Milliseconds{100});
+    const VmId vm = one.add_vm();
+    one.order_start(vm);
+    one.pass(Milliseconds{15'000});
+    REQUIRE(one.ask(one.store.vm(vm))->runtime.state == VmState::running);
+    one.pass(Milliseconds{15'000});
+    const auto seen = one.row().seen;
+    one.pass(Milliseconds{20'000});
+    CHECK(*one.row().seen > *seen);
+}
+
+TEST_CASE("an hkd that makes way for its successor leaves the node running") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.begin();
+    one.pass(Milliseconds{100});
+    one.node.hand_over();
+    one.pass(Milliseconds{1'000});
+    CHECK(one.ended);
+    CHECK(one.row().state == NodeState::running);
+}
+
 TEST_CASE("a node that another hkd has claimed ends without touching its row") {
     const log::Capture quiet;
     OneNode one(embedded_file);
     one.begin();
     one.pass(Milliseconds{100});
     const auto node = one.ask(one.store.node("alpha"))->node.id;
-    (void)one.ask(one.store.claim_node(node, "boot-1"));
+    (void)one.ask(one.store.claim_node(node, "boot-2"));
     one.pass(Milliseconds{11'000});
     CHECK(one.lost == "another hkd has claimed this node");
     CHECK(one.ended);
@@ -232,23 +278,8 @@ TEST_CASE("a plain stop leaves the VMs, an evacuation does not") {
     OneNode one(embedded_file);
     one.begin();
     one.pass(Milliseconds{100});
-    const auto node = one.ask(one.store.node("alpha"))->node.id;
-    const UserId user = one.ask(one.store.add_user("bob", std::nullopt));
-    Osf osf;
-    osf.name = "desktop";
-    const OsfId its = one.ask(one.store.add_osf(osf));
-    (void)one.ask(one.store.add_di({its, "desktop.tar.gz", ""}));
-    store::NewVm vm;
-    vm.name = "vm";
-    vm.user = user;
-    vm.osf = its;
-    vm.pool_first = "10.3.15.50";
-    vm.pool_last = "10.3.15.254";
-    const VmId id = one.ask(one.store.add_vm(vm));
-    const auto order = [](OneNode* me, VmId what, NodeId where) -> boost::asio::awaitable<void> {
-        (void)co_await me->store.order_start(what, where);
-    };
-    spawn(one.loop.get_executor(), order(&one, id, node), 0);
+    const VmId id = one.add_vm();
+    one.order_start(id);
     one.pass(Milliseconds{2'000});
     REQUIRE(one.ask(one.store.vm(id))->runtime.state == VmState::running);
 

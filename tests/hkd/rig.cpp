@@ -209,6 +209,10 @@ void Rig::evacuate() {
           life_->vms.evacuate(Milliseconds{300'000}, Milliseconds{100'000}), 0);
 }
 
+void Rig::expire() {
+    spawn(life_->loop.get_executor(), life_->vms.expire(), 0);
+}
+
 void Rig::compare() {
     spawn(life_->loop.get_executor(), life_->vms.compare(), 0);
 }

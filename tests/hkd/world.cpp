@@ -134,6 +134,11 @@ Backend::Token FakeBackend::listen(std::function<void(const FoundVm&)> hear) {
     return {&world_, [](World* world) { world->hear = nullptr; }};
 }
 
+Result<void> FakeBackend::know(const std::string& hypervisor) {
+    known_.insert(hypervisor);
+    return {};
+}
+
 Async<void> FakeBackend::collect(std::vector<std::string> keep_uuids) {
     std::erase_if(world_.left_overs, [&](const std::string& uuid) {
         return std::ranges::count(keep_uuids, uuid) == 0 && !world_.processes.contains(uuid);
@@ -145,7 +150,9 @@ Async<std::vector<FoundVm>> FakeBackend::survey() {
     co_await schedule_.sleep(Milliseconds{3});
     std::vector<FoundVm> all;
     for (const auto& [uuid, process] : world_.processes) {
+        if (!known_.contains(process.hypervisor)) continue;
         FoundVm found;
+        found.hypervisor = process.hypervisor;
         found.uuid = uuid;
         found.vm = process.vm;
         found.incarnation = process.incarnation;
@@ -176,7 +183,9 @@ Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     if (!temper.launches || deadline.passed())
         co_return Error{ErrorKind::unavailable, "fake.launch", "the kernel said no"};
     if (world_.processes.contains(vm.uuid)) world_.violations.push_back("two processes of one VM");
-    world_.processes[vm.uuid] = {vm.uuid, vm.vm, vm.incarnation, temper, world_.clock.now(), false};
+    (void)know(vm.hypervisor);
+    world_.processes[vm.uuid] = {vm.hypervisor,      vm.uuid, vm.vm, vm.incarnation, temper,
+                                 world_.clock.now(), false};
     World* const world = &world_;
     if (temper.dies_after)
         world_.end_later(world_.processes[vm.uuid], *temper.dies_after,
@@ -205,6 +214,8 @@ Async<void> FakeBackend::destroy(VmPlan vm, Deadline deadline) {
     co_await schedule_.sleep(Milliseconds{4});
     const auto found = world_.processes.find(vm.uuid);
     if (found != world_.processes.end()) {
+        if (found->second.hypervisor != vm.hypervisor)
+            world_.violations.push_back("destroyed by " + vm.hypervisor);
         if (found->second.temper.destroys_that_fail-- > 0)
             co_return Error{ErrorKind::unavailable, "fake.busy", "a mount is busy"};
         world_.processes.erase(found);
@@ -224,6 +235,7 @@ Async<FoundVm> FakeBackend::state(VmPlan vm, Deadline deadline) {
 
 Async<plugin::VmUsageStatus> FakeBackend::usage(VmPlan vm, Deadline deadline) {
     (void)deadline;
+    co_await schedule_.sleep(world_.usage_takes);
     if (!world_.processes.contains(vm.uuid))
         co_return Error{ErrorKind::not_found, "fake.none", "it does not run"};
     co_return plugin::VmUsageStatus{1.5, 64U << 20U, 0};

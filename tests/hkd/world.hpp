@@ -32,6 +32,7 @@ struct Temper {
 };
 
 struct Process {
+    std::string hypervisor;
     std::string uuid;
     VmId vm;
     std::int64_t incarnation = 0;
@@ -50,6 +51,7 @@ public:
     int image_calls = 0;
     int most_booting = 0;  // at once, launched and without an answer
     bool broker_down = false;
+    Milliseconds usage_takes{0};
 
     void at(Clock::time_point when, std::function<void()> happen);
     // Whoever listens hears of it, if hkd lives.
@@ -87,6 +89,7 @@ class FakeBackend final : public Backend {
 public:
     FakeBackend(World& world, Schedule& schedule) : world_(world), schedule_(schedule) {}
     Token listen(std::function<void(const FoundVm&)> hear) override;
+    Result<void> know(const std::string& hypervisor) override;
     Async<void> collect(std::vector<std::string> keep_uuids) override;
     Async<std::vector<FoundVm>> survey() override;
     Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override;
@@ -102,7 +105,8 @@ private:
 
     World& world_;
     Schedule& schedule_;
-    std::set<std::string> busy_;  // VMs with a call under way
+    std::set<std::string> busy_;          // VMs with a call under way
+    std::set<std::string> known_{"lxc"};  // hypervisors
 };
 
 class FakeAgents final : public AgentCalls {
@@ -154,6 +158,7 @@ public:
     [[nodiscard]] Vms& here();
     void evacuate();
     void compare();
+    void expire();
     // Lost notifications: hkd has to look for itself.
     bool announcements_arrive = true;
 

@@ -110,6 +110,38 @@ TEST_CASE("the node that was told takes the start, once, with a token and the ne
     CHECK(bench.refusal(store.take_start(VmId{99999}, farm.node)) == "vm.not_found");
 }
 
+TEST_CASE("a start that was taken and not launched is taken again, as the next incarnation") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    bench.must(store.order_start(farm.vm, farm.node));
+    const StartOrder first = bench.must(store.take_start(farm.vm, farm.node));
+    const StartOrder again = bench.must(store.retake_start(farm.vm, farm.node, 1));
+    CHECK(again.record.runtime.state == VmState::starting);
+    CHECK(again.record.runtime.phase == 1);
+    CHECK(again.record.runtime.incarnation == 2);
+    CHECK(again.record.run_attempts == 1);
+    CHECK(again.di.id == farm.di.id);
+    CHECK_FALSE(again.agent_token.equals(first.agent_token.reveal()));
+    CHECK(bench.refusal(store.retake_start(farm.vm, farm.node, 1)) == "vm.superseded");
+    bench.must(store.transition(to(farm.vm, 2, VmState::starting, VmState::starting, 2)));
+    CHECK(bench.refusal(store.retake_start(farm.vm, farm.node, 2)) == "vm.state");
+    CHECK(bench.refusal(store.retake_start(VmId{99999}, farm.node, 1)) == "vm.not_found");
+}
+
+TEST_CASE("a start that lost its image is not taken again") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    bench.must(store.order_start(farm.vm, farm.node));
+    bench.must(store.take_start(farm.vm, farm.node));
+    Store::VmEdit edit;
+    edit.di_tag = "nightly";
+    bench.must(store.edit_vm(farm.vm, edit));
+    CHECK(bench.refusal(store.retake_start(farm.vm, farm.node, 1)) == "di.not_tagged");
+    CHECK(bench.vm(farm.vm).runtime.incarnation == 1);
+}
+
 TEST_CASE("a start without an image fails with the reason and gives the node back") {
     Bench bench;
     const auto farm = bench.farm();

@@ -127,6 +127,26 @@ TEST_CASE("nodes are claimed, report, and an older hkd may not write any more") 
     CHECK_FALSE(bench.must(store.node("x")).has_value());
 }
 
+TEST_CASE("a node that runs goes on running when the hkd of the same boot is replaced") {
+    Bench bench;
+    auto& store = bench.store();
+    const NodeId node = bench.must(store.add_node("n", "10.3.0.9"));
+    const auto state = [&] { return bench.must(store.node("n"))->runtime.state; };
+    const std::int64_t first = bench.must(store.claim_node(node, "boot1"));
+    CHECK(state() == NodeState::starting);
+    bench.must(store.heartbeat(node, first, {1000.5, 400.25, 4, 0.75, 9000}));
+    // Not up yet: nothing to go on with.
+    const std::int64_t second = bench.must(store.claim_node(node, "boot1"));
+    CHECK(state() == NodeState::starting);
+    bench.must(store.set_node_state(node, second, NodeState::running, ""));
+    const std::int64_t third = bench.must(store.claim_node(node, "boot1"));
+    CHECK(third == second + 1);
+    CHECK(state() == NodeState::running);
+    CHECK(bench.refusal(store.heartbeat(node, second, {})) == "node.superseded");
+    bench.must(store.claim_node(node, "boot2"));
+    CHECK(state() == NodeState::starting);
+}
+
 TEST_CASE("counters count") {
     Bench bench;
     const auto farm = bench.farm();

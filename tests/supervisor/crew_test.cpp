@@ -349,7 +349,7 @@ TEST_CASE("a reload puts workers and broker beside the old ones and hkd after it
     CHECK(node.pids(Role::l7r).size() == 2);
     CHECK(node.pids(Role::broker).size() == 2);
     CHECK(node.pids(Role::hkd) == std::vector<pid_t>{old_hkd});
-    CHECK(node.count<net::order::Stop>(old_hkd) == 1);
+    CHECK(node.count<net::order::Drain>(old_hkd) == 1);
     CHECK_FALSE(node.leaving(old_worker));
     CHECK(node.crew.replacing());
 

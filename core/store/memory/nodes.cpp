@@ -72,9 +72,14 @@ Async<void> MemoryStore::set_node_blocked(NodeId node, bool blocked) {
 Async<std::int64_t> MemoryStore::claim_node(NodeId node, std::string boot_id) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(NodeRow* const row, tables_->node(node));
-    row->runtime.state = NodeState::starting;
+    const bool up = row->runtime.state == NodeState::running && row->runtime.boot_id == boot_id &&
+                    row->runtime.seen &&
+                    *row->runtime.seen > tables_->now() - std::chrono::seconds(45);
     row->runtime.reason.clear();
-    row->runtime.seen = tables_->now();
+    if (!up) {
+        row->runtime.state = NodeState::starting;
+        row->runtime.seen = tables_->now();
+    }
     row->runtime.boot_id = std::move(boot_id);
     co_return ++row->runtime.lease_epoch;
 }

@@ -157,6 +157,38 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     co_return order;
 }
 
+Async<StartOrder> MemoryStore::retake_start(VmId vm, NodeId node, std::int64_t incarnation) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm, incarnation));
+    VmRuntime& runtime = row->runtime;
+    if (runtime.state != VmState::starting || runtime.phase != 1 || runtime.node != node)
+        co_return answers::conflict(
+            "vm.state",
+            "vm " + vm.text() + " is " + to_string(runtime.state, runtime.phase) + " by now");
+    const memory::DiRow* const di = tables_->tagged(row->vm.osf, row->vm.di_tag);
+    if (di == nullptr)
+        co_return Error{
+            ErrorKind::not_found, "di.not_tagged",
+            "vm " + vm.text() + ": no image of its osf has the tag \"" + row->vm.di_tag + "\""};
+    ++runtime.incarnation;
+    row->token = random_token(32);
+    StartOrder order{tables_->record(*row), di->di, row->token, tables_->merged(*row, di)};
+    order.di.tags.clear();
+    co_return order;
+}
+
+Async<Timestamp> MemoryStore::now() {
+    QVD_CO_CHECK(co_await ready());
+    co_return tables_->now();
+}
+
+void MemoryStore::set_expiry(VmId vm, std::optional<Timestamp> soft,
+                             std::optional<Timestamp> hard) {
+    VmRuntime& runtime = tables_->vms.at(vm).runtime;
+    runtime.expires_soft = soft;
+    runtime.expires_hard = hard;
+}
+
 Async<void> MemoryStore::take_stop(VmId vm, NodeId node) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));

@@ -90,6 +90,19 @@ Result<void> still_claimed(const std::vector<Rows>& rows, NodeId node) {
 
 constexpr const char* name_of = "SELECT name FROM nodes WHERE id = $1";
 
+// Whoever asks for VMs meanwhile need not hear that hkd was replaced: it is away for moments. Only
+// a report of its own makes the node look alive again, so one that cannot come up drops out.
+constexpr const char* claim = R"(
+UPDATE node_runtimes AS r
+SET state = CASE WHEN was.up THEN 'running' ELSE 'starting' END, reason = '',
+    seen = CASE WHEN was.up THEN r.seen ELSE now() END,
+    boot_id = $2, lease_epoch = r.lease_epoch + 1
+FROM (SELECT node_id, state = 'running' AND coalesce(boot_id = $2, false)
+             AND coalesce(seen > now() - interval '45 seconds', false) AS up
+      FROM node_runtimes WHERE node_id = $1 FOR UPDATE) AS was
+WHERE r.node_id = was.node_id
+RETURNING r.lease_epoch)";
+
 }  // namespace
 
 Async<NodeId> PostgresStore::add_node(std::string name, std::string address) {
@@ -155,11 +168,7 @@ Async<void> PostgresStore::set_node_blocked(NodeId node, bool blocked) {
 }
 
 Async<std::int64_t> PostgresStore::claim_node(NodeId node, std::string boot_id) {
-    QVD_CO_TRY(const Rows rows,
-               co_await ask("UPDATE node_runtimes SET state = 'starting', reason = '', seen = "
-                            "now(), boot_id = $2, lease_epoch = lease_epoch + 1 "
-                            "WHERE node_id = $1 RETURNING lease_epoch",
-                            node, boot_id));
+    QVD_CO_TRY(const Rows rows, co_await ask(claim, node, boot_id));
     if (rows.empty()) co_return answers::missing("node", node.value());
     const std::int64_t epoch = rows[0].integer("lease_epoch");
     QVD_CO_CHECK(rows.check());

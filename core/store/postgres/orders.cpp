@@ -109,6 +109,13 @@ WITH failed AS (
 )
 SELECT reason FROM failed)";
 
+constexpr const char* retake_start_order = R"(
+UPDATE vm_runtimes AS r
+SET incarnation = r.incarnation + 1, agent_token = $4
+FROM vms AS v JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag
+WHERE v.id = r.vm_id AND r.vm_id = $1::bigint AND r.node_id = $2::bigint
+  AND r.incarnation = $3::bigint AND r.state = 'starting' AND r.phase = 1)";
+
 constexpr const char* move_vm = R"(
 WITH moved AS (
     UPDATE vm_runtimes AS r
@@ -157,6 +164,22 @@ std::string states_of(const VmTransition& change) {
 
 Error superseded(VmId vm) {
     return answers::conflict("vm.superseded", "vm " + vm.text() + " has been started anew");
+}
+
+// The answers to QVD_SELECT_VM and merged_properties, of a start just taken.
+Result<StartOrder> order_of(const Rows& vm, const Rows& properties, const Secret& token) {
+    StartOrder order;
+    order.record = vm_record(vm[0]);
+    QVD_CHECK(vm.check());
+    // Only one who took the tag away since could be the reason; the image is still there then.
+    if (!order.record.di)
+        return Error{
+            ErrorKind::unavailable, "store.again",
+            "the tag of vm " + order.record.vm.id.text() + " was moved at the same moment"};
+    order.di = *order.record.di;
+    order.agent_token = token;
+    order.properties = merged(properties);
+    return order;
 }
 
 }  // namespace
@@ -209,17 +232,33 @@ Async<StartOrder> PostgresStore::take_start(VmId vm, NodeId node) {
     if (rows[0].changed() == 0)
         co_return answers::conflict(
             "vm.no_command", "the order for vm " + vm.text() + " was withdrawn or taken already");
-    StartOrder order;
-    order.record = vm_record(rows[2][0]);
-    QVD_CO_CHECK(rows[2].check());
-    // Only one who took the tag away since could be the reason; the image is still there then.
-    if (!order.record.di)
-        co_return Error{ErrorKind::unavailable, "store.again",
-                        "the tag of vm " + vm.text() + " was moved at the same moment"};
-    order.di = *order.record.di;
-    order.agent_token = token;
-    order.properties = merged(rows[3]);
-    co_return order;
+    co_return order_of(rows[2], rows[3], token);
+}
+
+Async<StartOrder> PostgresStore::retake_start(VmId vm, NodeId node, std::int64_t incarnation) {
+    const Secret token = random_token(32);
+    std::vector<Statement> batch;
+    batch.emplace_back(retake_start_order, vm, node, incarnation, token);
+    batch.emplace_back(QVD_SELECT_VM("WHERE v.id = $1"), vm);
+    batch.emplace_back(merged_properties, vm);
+    QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
+    if (rows[0].changed() == 1) co_return order_of(rows[1], rows[2], token);
+    if (rows[1].empty()) co_return answers::missing("vm", vm.value());
+    const VmRecord record = vm_record(rows[1][0]);
+    QVD_CO_CHECK(rows[1].check());
+    if (!record.di)
+        co_return Error{
+            ErrorKind::not_found, "di.not_tagged",
+            "vm " + vm.text() + ": no image of its osf has the tag \"" + record.vm.di_tag + "\""};
+    const Result<void> explained = co_await explain(vm, incarnation);
+    co_return explained.error();
+}
+
+Async<Timestamp> PostgresStore::now() {
+    QVD_CO_TRY(const Rows rows, co_await ask("SELECT now() AS now"));
+    const Timestamp now = rows[0].time("now");
+    QVD_CO_CHECK(rows.check());
+    co_return now;
 }
 
 Async<void> PostgresStore::take_stop(VmId vm, NodeId node) {

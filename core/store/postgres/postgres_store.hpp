@@ -52,6 +52,8 @@ public:
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
+    Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) override;
+    Async<Timestamp> now() override;
     Async<void> take_stop(VmId vm, NodeId node) override;
     Async<void> transition(VmTransition change) override;
     Async<void> set_running_di(VmId vm, std::int64_t incarnation, DiId di) override;

@@ -120,7 +120,7 @@ UnpackedImage Images::unpack(const std::string& archive, const std::string& targ
                                        watch);
     const std::string code = result.get("result");
     if (code != "ok") {
-        remove_tree(part);
+        sweeper_.discard(part);  // it may take long, and who waits for the call should not
         throw sdk::Failure(status_of(code), archive + ": " + result.get("sentence"));
     }
     if (result.get("layout") == "extended")
