@@ -33,6 +33,8 @@ inline constexpr std::string_view x_stop = "x_stop";        // "stopping" or the
 inline constexpr std::string_view x_reason = "x_reason";    // + why the last session ended, or null
 inline constexpr std::string_view poweroff = "poweroff";    // null
 inline constexpr std::string_view expire = "expire";        // null
+// With Connection: Upgrade and Upgrade: VNC the connection itself: 102, 101, then RFB.
+inline constexpr std::string_view vnc_connect = "vnc_connect";
 }  // namespace method
 
 // What `hello` may list; a node uses nothing that is not listed.
@@ -93,9 +95,9 @@ std::string encode_null();
 // The method failed; goes out with status 200, too.
 std::string encode_failure(std::string_view sentence);
 
-// Errors: agent.refused with the agent's own sentence (agent.session_busy if it says that the session
-// is on its way from one state to another and that trying again soon will do); agent.answer for
-// anything that is no SimpleRPC answer.
+// Errors: agent.refused with the agent's own sentence (agent.session_busy if it says that the
+// session is on its way from one state to another and that trying again soon will do); agent.answer
+// for anything that is no SimpleRPC answer.
 Result<Value> decode_body(std::string_view body);
 
 struct Hello {

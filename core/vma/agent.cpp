@@ -5,6 +5,7 @@
 #include "base/secret.hpp"
 #include "base/text.hpp"
 #include "vma/poweroff.hpp"
+#include "vma/vnc.hpp"
 
 #include <sys/stat.h>
 
@@ -19,7 +20,7 @@ namespace {
 namespace method = agent::method;
 
 HttpAnswer answer_of(std::string body) {
-    return {200, std::string(agent::content_type), std::move(body)};
+    return {200, std::string(agent::content_type), std::move(body), {}, {}};
 }
 
 HttpAnswer failure_of(const Error& error) {
@@ -31,7 +32,7 @@ HttpAnswer answer_of(const Result<std::string>& result) {
 }
 
 HttpAnswer plain(int status, std::string_view sentence) {
-    return {status, "text/plain", std::string(sentence) + "\r\n"};
+    return {status, "text/plain", std::string(sentence) + "\r\n", {}, {}};
 }
 
 constexpr std::int64_t longest_wait_ms = 10'000;
@@ -104,6 +105,10 @@ Task<HttpAnswer> Agent::answer(HttpRequest request) {
     Result<agent::Request> call = agent::parse_target(request.target);
     if (!call.ok()) co_return plain(404, "there is nothing at this address");
     log::debug("vma.call", {{"method", call->method}}, "");
+    if (call->method == method::vnc_connect) {
+        auto showing = show_display(processes_, settings_, session_, std::move(request.upgrade));
+        co_return co_await std::move(showing);
+    }
     auto dispatching = dispatch(std::move(*call));
     co_return co_await std::move(dispatching);
 }

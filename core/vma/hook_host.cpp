@@ -186,7 +186,7 @@ void run_hook_host(int socket, const std::string& plugin, const Settings& settin
         send_packet(agent, {{"id", "0"}, {"status", "1"}, {"sentence", hook.error().sentence()}});
         ::_exit(1);
     }
-    send_packet(agent, {{"id", "0"}, {"status", "0"}});
+    send_packet(agent, {{"id", "0"}, {"status", "0"}});  // calls have ids from 1
     for (std::string bytes(packet_limit, '\0');;) {
         const ssize_t got = ::recv(agent, bytes.data(), bytes.size(), 0);
         if (got <= 0) ::_exit(0);

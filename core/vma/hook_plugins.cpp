@@ -52,27 +52,17 @@ public:
 
     [[nodiscard]] const std::string& plugin() const { return plugin_; }
 
+    // Waits until it is ready: before the agent serves anybody.
     Result<void> start() {
-        std::array<int, 2> ends{};
-        if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
-            return errno_error("plugin.load", "cannot start plugin " + plugin_);
-        socket_.reset(ends[0]);
-        UniqueFd other{ends[1]};
-        process_ = ::fork();
-        if (process_ < 0) return errno_error("plugin.load", "cannot start plugin " + plugin_);
-        if (process_ == 0) run_hook_host(other.get(), plugin_, owner_.settings_, owner_.file_);
-        other.reset();
+        QVD_CHECK(launch());
         const Result<void> ready = await_ready();
-        if (!ready.ok()) {
-            end();
-            return ready;
-        }
-        watch_ = owner_.loop_.watch(socket_.get(), POLLIN, [this](short) { take(); });
-        return {};
+        if (!ready.ok()) end();
+        return ready;
     }
 
     Task<Result<Packet>> ask(Packet request) {
-        if (!socket_) QVD_CO_CHECK(start());
+        // What is sent to it waits in the socket until it has loaded.
+        if (!socket_) QVD_CO_CHECK(launch());
         const std::string id = std::to_string(++last_id_);
         request["id"] = id;
         const std::string bytes = encode_packet(request);
@@ -90,6 +80,20 @@ public:
     }
 
 private:
+    Result<void> launch() {
+        std::array<int, 2> ends{};
+        if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+            return errno_error("plugin.load", "cannot start plugin " + plugin_);
+        socket_.reset(ends[0]);
+        UniqueFd other{ends[1]};
+        process_ = ::fork();
+        if (process_ < 0) return errno_error("plugin.load", "cannot start plugin " + plugin_);
+        if (process_ == 0) run_hook_host(other.get(), plugin_, owner_.settings_, owner_.file_);
+        other.reset();
+        watch_ = owner_.loop_.watch(socket_.get(), POLLIN, [this](short) { take(); });
+        return {};
+    }
+
     Result<void> await_ready() {
         for (;;) {
             pollfd polled{socket_.get(), POLLIN, 0};
@@ -115,6 +119,9 @@ private:
             return fail_all(
                 {ErrorKind::internal, "vma.hook.failed", "plugin " + plugin_ + " has crashed"});
         if (packet->contains("log")) return log_line(plugin_, *packet);
+        const bool of_loading = value_of(*packet, "id") == "0";
+        if (of_loading && value_of(*packet, "status") != "0")
+            return fail_all({ErrorKind::invalid, "vma.hook.failed", value_of(*packet, "sentence")});
         const auto found = waiting_.find(value_of(*packet, "id"));
         if (found == waiting_.end()) return;
         Arrival<Result<Packet>>* const arrival = found->second;

@@ -36,8 +36,12 @@ std::string_view reason_of(int status) {
             return "Request Timeout";
         case 413:
             return "Content Too Large";
+        case 426:
+            return "Upgrade Required";
         case 431:
             return "Request Header Fields Too Large";
+        case 503:
+            return "Service Unavailable";
         case 505:
             return "HTTP Version Not Supported";
         default:
@@ -78,6 +82,10 @@ Result<void> take_header(HttpRequest& request, std::string_view line) {
         request.keep_alive = false;
     if (name == "connection" && text::equals_ignoring_case(value, "keep-alive"))
         request.keep_alive = true;
+    if (name == "upgrade") request.upgrade = value;
+    if (name == "connection")
+        for (const std::string& word : text::split_list(value, ','))
+            request.upgrades |= text::equals_ignoring_case(word, "upgrade");
     if (name == "transfer-encoding" || (name == "content-length" && value != "0"))
         return wrong(413, "requests here have no body");
     return {};
@@ -105,7 +113,14 @@ Result<HttpRequest> parse_request_head(std::string_view head) {
         if (line.front() == ' ' || line.front() == '\t') continue;  // folded: nothing we need
         QVD_CHECK(take_header(request, line));
     }
+    if (!request.upgrades) request.upgrade.clear();
     return request;
+}
+
+std::string encode_upgrade(const HttpAnswer& answer) {
+    return "HTTP/1.1 102 Processing\r\nX-QVD-VMA-Info: " + answer.body +
+           "\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " +
+           answer.upgrade + "\r\n\r\n";
 }
 
 std::string encode_answer(const HttpAnswer& answer, bool keep_alive) {
@@ -114,6 +129,7 @@ std::string encode_answer(const HttpAnswer& answer, bool keep_alive) {
                        "\r\nContent-Type: " + answer.content_type +
                        "\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\n";
     if (answer.status == 401) text += "WWW-Authenticate: Bearer\r\n";
+    if (answer.status == 426) text += "Upgrade: " + answer.upgrade + "\r\n";
     text += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
     return text + answer.body;
 }
@@ -178,16 +194,24 @@ private:
 
     static Task<void> answer(std::shared_ptr<Connection> self, HttpRequest request) {
         auto handling = self->server_->handler_(std::move(request));
-        const HttpAnswer answered = co_await std::move(handling);
+        HttpAnswer answered = co_await std::move(handling);
         if (self->server_ == nullptr) co_return;
-        self->send(encode_answer(answered, self->keep_alive_));
+        self->take_over_ = std::move(answered.take_over);
+        // Who gets the connection would not get what has been read of it.
+        if (self->take_over_ && !self->input_.empty())
+            self->refuse(
+                wrong(400, "nothing may follow a request to upgrade until it is answered"));
+        else
+            self->send(self->take_over_ ? encode_upgrade(answered)
+                                        : encode_answer(answered, self->keep_alive_));
     }
 
     void refuse(const Error& error) {
         keep_alive_ = false;
+        take_over_ = nullptr;
         const auto status = text::to_integer(error.code().substr(5)).value_or(400);
-        send(encode_answer({static_cast<int>(status), "text/plain", error.sentence() + "\r\n"},
-                           false));
+        send(encode_answer(
+            {static_cast<int>(status), "text/plain", error.sentence() + "\r\n", {}, {}}, false));
     }
 
     void send(std::string output) {
@@ -202,10 +226,19 @@ private:
         if (sent < 0) return server_->end(this);
         output_.erase(0, static_cast<std::size_t>(sent));
         if (!output_.empty()) return;
+        if (take_over_) return give_away();
         if (keep_alive_) return await_request();
         // So that the answer is not lost to a reset if the client has sent more than we read.
         ::shutdown(socket_.get(), SHUT_WR);
         expect(POLLIN, Milliseconds{1000}, [this](short) { drain(); });
+    }
+
+    void give_away() {
+        rest();
+        const auto take_over = std::move(take_over_);
+        UniqueFd connection = std::move(socket_);
+        server_->end(this);
+        take_over(std::move(connection));
     }
 
     void drain() {
@@ -219,6 +252,7 @@ private:
     std::string input_;
     std::string output_;
     bool keep_alive_ = true;
+    std::function<void(UniqueFd)> take_over_;
     Loop::Handle watch_ = 0;
     Loop::Handle timer_ = 0;
 };

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "vma/loop.hpp"
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -14,13 +15,19 @@ namespace qvd::vma {
 struct HttpRequest {
     std::string target;
     std::string authorization;  // the header's value, empty without one
+    std::string upgrade;        // what the connection shall become; empty: stay what it is
+    bool upgrades = false;      // Connection: Upgrade
     bool keep_alive = true;
 };
 
 struct HttpAnswer {
     int status = 200;
     std::string content_type = "text/plain";
-    std::string body;
+    std::string body;  // of 101: what is under way, in one sentence
+    // Of 101: what the connection becomes; of 426: what it would have to.
+    std::string upgrade;
+    // Of 101: gets the connection once the answer has been sent.
+    std::function<void(UniqueFd)> take_over;
 };
 
 // A complete head, up to and with its empty line; CR LF or LF. Errors: http.400, http.405,
@@ -30,6 +37,8 @@ Result<HttpRequest> parse_request_head(std::string_view head);
 std::size_t end_of_head(std::string_view bytes);
 
 std::string encode_answer(const HttpAnswer& answer, bool keep_alive);
+// Of 101, with the 102 that goes before it.
+std::string encode_upgrade(const HttpAnswer& answer);
 
 class HttpServer {
 public:

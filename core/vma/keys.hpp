@@ -89,6 +89,10 @@ inline constexpr Key<std::string> x_session_args{"command.x-session.args.extra",
                                                  "further arguments, separated by blanks"};
 inline constexpr Key<std::string> nxdiag{
     "command.nxdiag", "", "", "the program for nxagent's dialogs; empty: the agent itself"};
+inline constexpr Key<Path> x11vnc{"command.x11vnc", "/usr/bin/x11vnc", "",
+                                  "the VNC server that shows a session to administrators"};
+inline constexpr Key<std::string> x11vnc_args{"command.x11vnc.args.extra", "", "",
+                                              "further arguments, separated by blanks"};
 inline constexpr Key<std::string> useradd{"command.useradd", "/usr/sbin/useradd", "", "useradd"};
 inline constexpr Key<std::string> userdel{"command.userdel", "/usr/sbin/userdel", "", "userdel"};
 inline constexpr Key<std::string> groupadd{"command.groupadd", "/usr/sbin/groupadd", "",
@@ -161,8 +165,8 @@ struct Settings {
     // By full key: "vma.on_action.connect".
     std::map<std::string, std::string, std::less<>> hooks;
 
-    std::string xinit, nxagent, x_session, nxdiag, useradd, userdel, groupadd, groupdel;
-    std::vector<std::string> nxagent_args, x_session_args, poweroff;
+    std::string xinit, nxagent, x_session, nxdiag, x11vnc, useradd, userdel, groupadd, groupdel;
+    std::vector<std::string> nxagent_args, x_session_args, x11vnc_args, poweroff;
 
     int display = 100;
     Milliseconds limit_starting{20'000}, limit_listening{10'000}, limit_suspending{40'000},

@@ -58,14 +58,14 @@ bool become(const Identity& identity) {
 }
 
 // In the child, up to the new program; comes back only with what failed in errno.
-void become_program(const Command& command, int input, int output) {
+void become_program(const Command& command, int input, int output, int complaints) {
     reset_signals();
     ::setsid();
     // Whatever the agent inherited is no business of the program's.
     ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     ::umask(command.umask);
     if (::dup2(input, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 ||
-        ::dup2(output, STDERR_FILENO) < 0)
+        ::dup2(complaints, STDERR_FILENO) < 0)
         return;
     if (command.identity && !become(*command.identity)) return;
     if (::chdir(command.folder.c_str()) != 0 && ::chdir("/") != 0) return;
@@ -126,10 +126,21 @@ Result<pid_t> Processes::start(const Command& command) {
     const UniqueFd output{
         ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640)};
     if (!input || !output) return errno_error("vma.command", "cannot open " + file);
-    return spawn(command, input.get(), output.get());
+    return spawn(command, {input.get(), output.get(), output.get()});
 }
 
-Result<pid_t> Processes::spawn(const Command& command, int input, int output) {
+Result<pid_t> Processes::serve(const Command& command, int connection) {
+    const std::string& file = command.output_file;
+    const UniqueFd complaints{
+        ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640)};
+    if (!complaints) return errno_error("vma.command", "cannot open " + file);
+    const int flags = ::fcntl(connection, F_GETFL);
+    if (flags < 0 || ::fcntl(connection, F_SETFL, flags & ~O_NONBLOCK) != 0)
+        return errno_error("vma.command", "cannot hand over a connection");
+    return spawn(command, {connection, connection, complaints.get()});
+}
+
+Result<pid_t> Processes::spawn(const Command& command, Streams streams) {
     if (command.argv.empty()) return cannot_run(command, "the command is empty");
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0)
@@ -139,7 +150,7 @@ Result<pid_t> Processes::spawn(const Command& command, int input, int output) {
     const pid_t child = ::fork();
     if (child < 0) return errno_error("vma.command", "cannot start a process");
     if (child == 0) {
-        become_program(command, input, output);
+        become_program(command, streams.input, streams.output, streams.complaints);
         const int problem = errno;
         [[maybe_unused]] const ssize_t told = ::write(report.get(), &problem, sizeof problem);
         ::_exit(127);
@@ -167,7 +178,7 @@ Task<Result<Outcome>> Processes::run(Command command) {
                                    ? UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)}
                                    : memory_file(command.input);
         if (!kept || !input) co_return errno_error("vma.command", "cannot prepare a command");
-        child = spawn(command, input.get(), kept.get());
+        child = spawn(command, {input.get(), kept.get(), kept.get()});
     } else {
         child = start(command);
     }

@@ -57,6 +57,9 @@ public:
     // Starts it as the leader of a session and process group of its own, and does not wait.
     // Errors: vma.command (there is no such program, ...).
     Result<pid_t> start(const Command& command);
+    // Starts it with `connection` as its standard input and output, blocking again; what it
+    // complains of goes to the command's output_file.
+    Result<pid_t> serve(const Command& command, int connection);
     // Waits for its end; past `limit` the whole process group is killed.
     Task<Result<Outcome>> run(Command command);
     // What `question` answers, asked in a child: what it loads or waits for does not touch the
@@ -67,7 +70,12 @@ public:
     void on_exit(pid_t child, std::function<void(int wait_status)> callback);
 
 private:
-    Result<pid_t> spawn(const Command& command, int input, int output);
+    struct Streams {
+        int input;
+        int output;
+        int complaints;
+    };
+    Result<pid_t> spawn(const Command& command, Streams streams);
     Task<Outcome> wait(pid_t child, Milliseconds limit);
     void reap();
 

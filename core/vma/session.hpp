@@ -21,6 +21,12 @@ public:
     void adopt();
 
     [[nodiscard]] agent::XState state() const { return shown_as(record_.phase); }
+    // Whether there is a desktop to look at, and whose it is.
+    [[nodiscard]] bool has_display() const {
+        return phase() == Phase::connected || phase() == Phase::suspended ||
+               phase() == Phase::offered_again;
+    }
+    [[nodiscard]] const std::string& user() const { return record_.user_name; }
     // Awaited, it lasts until the state is another than `unless`, at most `limit`.
     struct Change {
         Session& session;

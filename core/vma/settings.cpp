@@ -18,8 +18,8 @@ std::shared_ptr<const config::KeySet> key_set() {
     set->add(keys::hook_timeout, keys::hook_plugins, keys::on_action, keys::on_state,
              keys::on_provisioning);
     set->add(keys::xinit, keys::nxagent, keys::nxagent_args, keys::x_session, keys::x_session_args,
-             keys::nxdiag, keys::useradd, keys::userdel, keys::groupadd, keys::groupdel,
-             keys::poweroff);
+             keys::x11vnc, keys::x11vnc_args, keys::nxdiag, keys::useradd, keys::userdel,
+             keys::groupadd, keys::groupdel, keys::poweroff);
     set->add(keys::display, keys::limit_starting, keys::limit_listening, keys::limit_suspending,
              keys::limit_stopping, keys::nxagent_config, keys::slave_config);
     return set;
@@ -101,6 +101,8 @@ void read_commands(const config::View& view, Settings& settings) {
     settings.nxagent = view.get(keys::nxagent);
     settings.x_session = view.get(keys::x_session);
     settings.nxdiag = view.get(keys::nxdiag);
+    settings.x11vnc = view.get(keys::x11vnc);
+    settings.x11vnc_args = text::split_list(view.get(keys::x11vnc_args), ' ');
     settings.useradd = view.get(keys::useradd);
     settings.userdel = view.get(keys::userdel);
     settings.groupadd = view.get(keys::groupadd);

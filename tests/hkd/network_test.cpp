@@ -134,6 +134,33 @@ private:
     VmLink link_;
 };
 
+// A UDP port of this machine.
+class Ear {
+public:
+    Ear(const std::string& address, int port)
+        : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+        where_.sin_family = AF_INET;
+        where_.sin_port = htons(static_cast<std::uint16_t>(port));
+        ::inet_pton(AF_INET, address.c_str(), &where_.sin_addr);
+        REQUIRE(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&where_), sizeof where_) == 0);
+    }
+    // Whether it hears a word from there; a dropped one gets the time that it takes to believe it.
+    [[nodiscard]] bool hears(const std::string& netns) const {
+        within(netns, [this] {
+            const UniqueFd out(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+            ::sendto(out.get(), "?", 1, 0, reinterpret_cast<const sockaddr*>(&where_),
+                     sizeof where_);
+        });
+        pollfd wait{fd_.get(), POLLIN, 0};
+        char word = 0;
+        return ::poll(&wait, 1, 700) == 1 && ::recv(fd_.get(), &word, 1, 0) == 1;
+    }
+
+private:
+    UniqueFd fd_;
+    sockaddr_in where_{};
+};
+
 plugin::VmSpec spec_of(const VmLink& link) {
     plugin::VmSpec spec;
     plugin::NicSpec nic;
@@ -233,6 +260,39 @@ TEST_CASE("a node reaches its VMs, and no VM reaches the node or another VM") {
         CHECK(connects("10.3.15.50", 3030));
         CHECK_FALSE(one.reaches("10.3.15.51", 3030));
     }
+    REQUIRE(network.remove(view()).ok());
+}
+
+TEST_CASE("a VM asks the node for names and addresses only where the node is to answer") {
+    NEEDS_OWN_NETWORK();
+    Network network;
+    REQUIRE(network.raise(view(), "10.3.15.1", true, {}).ok());
+    const PretendedVm one(1, "10.3.15.50");
+    REQUIRE(network.admit(spec_of(one.link()), one.link().address).ok());
+    const Ear dns("10.3.15.1", 53);
+    const Ear dhcp("10.3.15.1", 67);
+    const UniqueFd names = listening("10.3.15.1", 53);
+    CHECK_FALSE(dns.hears(one.netns()));
+    CHECK_FALSE(dhcp.hears(one.netns()));
+    CHECK_FALSE(one.reaches("10.3.15.1", 53));
+
+    // Somebody else's name server is no reason to let them in here.
+    REQUIRE(
+        network
+            .raise(view({{"vm.network.dns_server", "192.0.2.53"}}), "10.3.15.1", true, {one.link()})
+            .ok());
+    CHECK_FALSE(dns.hears(one.netns()));
+    REQUIRE(network
+                .raise(view({{"vm.network.dns_server", "192.0.2.53, 10.3.15.1"}}), "10.3.15.1",
+                       true, {one.link()})
+                .ok());
+    CHECK(dns.hears(one.netns()));
+    CHECK(one.reaches("10.3.15.1", 53));
+    CHECK_FALSE(dhcp.hears(one.netns()));
+    REQUIRE(
+        network.raise(view({{"vm.network.use_dhcp", "1"}}), "10.3.15.1", true, {one.link()}).ok());
+    CHECK_FALSE(dns.hears(one.netns()));
+    CHECK(dhcp.hears(one.netns()));
     REQUIRE(network.remove(view()).ok());
 }
 

@@ -281,11 +281,13 @@ keeps_logging_in() {
         sleep 0.05
     done
 }
+has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 every_login_worked() {
+    within 20 has_lines "$NODE_DIR/logins" 10
     touch "$NODE_DIR/enough"
     wait "$1"
     rm "$NODE_DIR/enough"
-    [ "$(wc -l <"$NODE_DIR/logins")" -gt 5 ] && ! grep -v '^200 ' "$NODE_DIR/logins" | head -n 5 | grep .
+    has_lines "$NODE_DIR/logins" 10 && ! grep -v '^200 ' "$NODE_DIR/logins" | head -n 5 | grep .
 }
 the_node_takes_news() {
     with_session || return

@@ -92,6 +92,36 @@ TEST_CASE("a plugin that crashes costs one hook, and the next one works again") 
     CHECK(place.run(hook::pre_connect, harmless).value());
 }
 
+TEST_CASE("a plugin that is slow to start again keeps nobody else waiting") {
+    Place place;
+    REQUIRE(place.plugins.load().ok());
+    agent::Parameters fatal{{"custom.wish", "crash"}};
+    CHECK_FALSE(place.run(hook::pre_connect, fatal).ok());
+    place.file.set("noticing.greeting", "slow", "vma.conf:1");
+    const auto begin = std::chrono::steady_clock::now();
+    std::optional<Milliseconds> served;
+    place.loop.after(Milliseconds{100}, [&] {
+        served = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
+    });
+    agent::Parameters harmless;
+    CHECK(place.run(hook::pre_connect, harmless).value());
+    CHECK(harmless["noticed"].ends_with("greeting slow"));
+    REQUIRE(served.has_value());
+    CHECK(*served < Milliseconds{1'500});
+}
+
+TEST_CASE("a plugin that cannot start again says why") {
+    Place place;
+    REQUIRE(place.plugins.load().ok());
+    agent::Parameters fatal{{"custom.wish", "crash"}};
+    CHECK_FALSE(place.run(hook::pre_connect, fatal).ok());
+    place.file.set("noticing.count", "many", "vma.conf:2");
+    agent::Parameters harmless;
+    const auto ran = place.run(hook::pre_connect, harmless);
+    REQUIRE_FALSE(ran.ok());
+    CHECK(ran.error().sentence().find("noticing.count") != std::string::npos);
+}
+
 TEST_CASE("a plugin that hangs is killed when its time is up") {
     Place place;
     place.settings.hook_timeout = Milliseconds{300};

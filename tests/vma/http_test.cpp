@@ -39,7 +39,7 @@ struct Echo : Workshop {
 
     explicit Echo(HttpServer::Limits limits = {})
         : server(loop, limits, [](HttpRequest request) -> Task<HttpAnswer> {
-              co_return HttpAnswer{200, "text/plain", request.target};
+              co_return HttpAnswer{200, "text/plain", request.target, {}, {}};
           }) {
         REQUIRE(server.listen("127.0.0.1", 0).ok());
     }
@@ -129,7 +129,10 @@ struct Answering : Workshop {
     Agent agent{loop, processes, settings, plugins};
 
     HttpAnswer ask(std::string target, std::string authorization = "") {
-        return finish(agent.answer({std::move(target), std::move(authorization), true}));
+        HttpRequest request;
+        request.target = std::move(target);
+        request.authorization = std::move(authorization);
+        return finish(agent.answer(std::move(request)));
     }
 };
 

@@ -6,32 +6,38 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const qvd_core *core;
+static const qvd_core* core;
 
-static qvd_str parameter(const qvd_session *session, const char *name) {
+static qvd_str parameter(const qvd_session* session, const char* name) {
     for (size_t i = 0; i < session->parameters.count; ++i) {
-        const qvd_property *property = qvd_array_at(&session->parameters, i);
+        const qvd_property* property = qvd_array_at(&session->parameters, i);
         if (strcmp(property->key.data, name) == 0) return property->value;
     }
     return qvd_text("");
 }
 
-static void finish_later(void *call) {
-    ((qvd_call *)call)->put(call, qvd_text("noticed"), qvd_text("later"));
-    ((qvd_call *)call)->complete(call, QVD_OK);
+static void finish_later(void* call) {
+    ((qvd_call*)call)->put(call, qvd_text("noticed"), qvd_text("later"));
+    ((qvd_call*)call)->complete(call, QVD_OK);
 }
 
-static qvd_status create(const qvd_core *given, qvd_call *call, void **self) {
+static qvd_status create(const qvd_core* given, qvd_call* call, void** self) {
     (void)call;
     core = given;
     *self = NULL;
+    qvd_str greeting;
+    if (core->config(core, "noticing.greeting", &greeting) == QVD_OK &&
+        strcmp(greeting.data, "slow") == 0)
+        sleep(2);
     return QVD_OK;
 }
 
-static void destroy(void *self) { (void)self; }
+static void destroy(void* self) {
+    (void)self;
+}
 
-static qvd_status on_action(void *self, qvd_vma_action action, const qvd_session *session,
-                            qvd_call *call) {
+static qvd_status on_action(void* self, qvd_vma_action action, const qvd_session* session,
+                            qvd_call* call) {
     (void)self;
     if (action != QVD_VMA_PRE_CONNECT) return QVD_DECLINED;
     const qvd_str wish = parameter(session, "custom.wish");
@@ -39,7 +45,7 @@ static qvd_status on_action(void *self, qvd_vma_action action, const qvd_session
     if (strcmp(wish.data, "crash") == 0) abort();
     if (strcmp(wish.data, "hang") == 0) pause();
     if (strcmp(wish.data, "later") == 0) {
-        const qvd_timers_service *timers = core->service(core, QVD_CORE_TIMERS);
+        const qvd_timers_service* timers = core->service(core, QVD_CORE_TIMERS);
         uint64_t timer = 0;
         return timers->after(core, 20, finish_later, call, &timer) == QVD_OK ? QVD_PENDING
                                                                              : QVD_INTERNAL;
@@ -54,8 +60,8 @@ static qvd_status on_action(void *self, qvd_vma_action action, const qvd_session
     return QVD_OK;
 }
 
-static qvd_status on_provisioning(void *self, qvd_vma_provisioning step, const qvd_session *session,
-                                  qvd_call *call) {
+static qvd_status on_provisioning(void* self, qvd_vma_provisioning step, const qvd_session* session,
+                                  qvd_call* call) {
     (void)self;
     (void)session;
     (void)call;
@@ -74,7 +80,7 @@ static const qvd_config_key keys[] = {
     {sizeof(qvd_config_key), 0, QVD_TEXT, 0, "noticing.greeting", "good day", "a greeting", NULL},
     {sizeof(qvd_config_key), 0, QVD_INTEGER, 0, "noticing.count", "1", "a number", NULL}};
 
-const qvd_plugin *qvd_plugin_v1(void) {
+const qvd_plugin* qvd_plugin_v1(void) {
     static const qvd_plugin plugin = {.size = sizeof plugin,
                                       .abi_major = QVD_ABI_MAJOR,
                                       .abi_minor = QVD_ABI_MINOR,

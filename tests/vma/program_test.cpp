@@ -105,7 +105,7 @@ TEST_CASE("it tells newer nodes what it can do") {
     REQUIRE(hello.ok());
     CHECK(hello->protocol == agent::protocol_version);
     CHECK(hello->has("token"));
-    CHECK(agent.exchange("GET /vma/vnc_connect HTTP/1.0\n\n").starts_with("HTTP/1.1 404 "));
+    CHECK(agent.exchange("GET /vma/frobnicate HTTP/1.0\n\n").starts_with("HTTP/1.1 404 "));
 }
 
 TEST_CASE("it writes its pid, and ends when it is told to") {

@@ -49,7 +49,8 @@ std::string routed_table(const FirewallPlan& plan) {
     text += "  ip saddr != " + vms + " return\n";
     text += "  meta nfproto ipv6 return\n";
     text += "  ct state established,related accept\n";
-    text += "  udp dport { 53, 67 } accept\n";
+    if (plan.vms_use_dhcp) text += "  udp dport 67 accept\n";
+    if (plan.nodes_are_dns) text += "  meta l4proto { tcp, udp } th dport 53 accept\n";
     text += "  drop\n }\n";
     text += " chain from_vms_through {\n";
     text += "  type filter hook forward priority filter - 10; policy accept;\n";

@@ -20,10 +20,11 @@ struct VmLink {
 
 struct FirewallPlan {
     Addresses addresses;
-    std::string device_prefix;  // every device that begins so is a VM's
-    std::string nat_interface;  // empty: no address translation
-    bool vms_use_dhcp = false;
-    std::vector<VmLink> links;  // of the VMs that are here already
+    std::string device_prefix;   // every device that begins so is a VM's
+    std::string nat_interface;   // empty: no address translation
+    bool vms_use_dhcp = false;   // they may ask nodes for their address
+    bool nodes_are_dns = false;  // they may ask nodes for names
+    std::vector<VmLink> links;   // of the VMs that are here already
 };
 
 // The ruleset as nft reads it. Errors: network.name for a name or address that is none.

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 namespace qvd::hkd::network {
@@ -44,6 +45,15 @@ bool makes_bridge(const config::View& view, bool embedded) {
     return view.find(network_bridge_create).value_or(embedded);
 }
 
+// Whether VMs are told to ask a node for names.
+bool names_a_node(const config::View& view, const Addresses& addresses) {
+    return std::ranges::any_of(view.get(network_dns_server),
+                               [&addresses](const std::string& server) {
+                                   const auto address = parse_ipv4(server);
+                                   return address.ok() && addresses.is_node(*address);
+                               });
+}
+
 }  // namespace
 
 std::optional<VmLink> link_of(const plugin::VmSpec& vm, const std::string& address) {
@@ -72,8 +82,14 @@ Result<void> Network::raise(const config::View& view, const std::string& address
     if (!nat.empty()) QVD_CHECK(forward(view));
     guarded_ = view.get(network_firewall);
     if (!guarded_) return firewall_.remove();
-    return firewall_.replace({addresses, view.get(network_device_prefix), nat,
-                              view.get(network_use_dhcp), std::move(links)});
+    FirewallPlan plan;
+    plan.addresses = addresses;
+    plan.device_prefix = view.get(network_device_prefix);
+    plan.nat_interface = nat;
+    plan.vms_use_dhcp = view.get(network_use_dhcp);
+    plan.nodes_are_dns = names_a_node(view, addresses);
+    plan.links = std::move(links);
+    return firewall_.replace(plan);
 }
 
 Result<void> Network::remove(const config::View& view) {
