@@ -91,7 +91,7 @@ void add_limits(Fields& order, const sdk::Vm& vm, const Settings& settings) {
 }
 
 void write_root_only(const std::string& path, std::string_view content, unsigned mode) {
-    if (!replace_file(path, content) || ::chmod(path.c_str(), mode) != 0)
+    if (!replace_file(path, content, mode))
         throw sdk::Failure(QVD_UNAVAILABLE, "cannot write " + path + ": " + std::strerror(errno));
 }
 
@@ -117,11 +117,20 @@ void add_files(Fields& order, const sdk::Vm& vm, const Settings& settings) {
     for (const sdk::Device device : vm.devices()) order.add("device", device.address());
 }
 
+bool has_systemd(const Settings& settings, const RootTree& root) {
+    return root.resolve(settings.init).find("/systemd/") != std::string::npos;
+}
+
 // systemd shuts down by a signal of its own.
 int halt_signal(const Settings& settings, const RootTree& root) {
     if (settings.halt_signal != "auto") return signal_number(settings.halt_signal);
-    const bool systemd = root.resolve(settings.init).find("/systemd/") != std::string::npos;
-    return signal_number(systemd ? "SIGRTMIN+3" : "SIGPWR");
+    return signal_number(has_systemd(settings, root) ? "SIGRTMIN+3" : "SIGPWR");
+}
+
+// systemd mounts; a lesser init has everything mounted for it.
+bool needs_sys_admin(const Settings& settings, const RootTree& root) {
+    return settings.sys_admin == "1" ||
+           (settings.sys_admin == "auto" && has_systemd(settings, root));
 }
 
 void check_devices(const sdk::Vm& vm) {
@@ -185,6 +194,7 @@ Fields make_order(const sdk::Vm& vm, const Settings& settings, const std::string
     order.add("name", host_name(vm));
     order.add("init", settings.init);
     order.add("halt_signal", halt_signal(settings, RootTree(rootfs)));
+    order.add("sys_admin", needs_sys_admin(settings, RootTree(rootfs)) ? 1 : 0);
     order.add("apparmor", settings.apparmor);
     order.add("console_bytes", settings.console_bytes);
     add_limits(order, vm, settings);

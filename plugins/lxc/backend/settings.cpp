@@ -76,6 +76,7 @@ Settings::Settings(const sdk::Core& core)
       init(text_of(core, "vm.lxc.init")),
       halt_signal(text_of(core, "vm.lxc.signal.halt")),
       apparmor(text_of(core, "vm.lxc.apparmor.profile")),
+      sys_admin(text_of(core, "vm.lxc.sys_admin")),
       seccomp(text_of(core, "vm.lxc.seccomp.profile")),
       devices(words_of(text_of(core, "vm.lxc.devices"), " \t,")),
       extra(words_of(text_of(core, "internal.vm.lxc.conf.extra"), ";\n")),
@@ -89,6 +90,9 @@ Settings::Settings(const sdk::Core& core)
         if (line.find('=') == std::string::npos)
             throw sdk::Failure(QVD_INVALID, "vm.lxc.conf.extra: \"" + line +
                                                 "\" is not of the form \"lxc.KEY = VALUE\"");
+    if (sys_admin != "auto" && sys_admin != "1" && sys_admin != "0")
+        throw sdk::Failure(QVD_INVALID,
+                           "vm.lxc.sys_admin is auto, 1 or 0, not \"" + sys_admin + "\"");
     if (halt_signal != "auto" && signal_number(halt_signal) == 0)
         throw sdk::Failure(QVD_INVALID, "vm.lxc.signal.halt: there is no signal \"" + halt_signal +
                                             "\" (try auto, SIGPWR, SIGTERM or SIGRTMIN+3)");

@@ -24,7 +24,8 @@ struct Settings {
     std::string init;
     std::string halt_signal;  // "auto", or a name
     std::string apparmor;
-    std::string seccomp;  // "default", "none", or a path
+    std::string sys_admin;  // "auto", "1" or "0"
+    std::string seccomp;    // "default", "none", or a path
     std::vector<std::string> devices;
     std::vector<std::string> extra;  // "key = value" for liblxc
     std::int64_t processes_max = 0;
@@ -80,6 +81,10 @@ int signal_number(const std::string& name);
                         "KiB of console output kept in path.run/vm, twice", "4..65536"),          \
         ::qvd::sdk::key("vm.lxc.apparmor.profile", QVD_TEXT, "auto",                              \
                         "AppArmor profile; auto: made by liblxc where AppArmor is on"),           \
+        ::qvd::sdk::key("vm.lxc.sys_admin", QVD_TEXT, "auto",                                     \
+                        "whether root of a container may mount (CAP_SYS_ADMIN), by FUSE, too; "   \
+                        "where AppArmor is off, he can then undo what is mounted read-only, "     \
+                        "/proc/sys for one: 1, 0; auto: only where systemd is init"),             \
         ::qvd::sdk::key("vm.lxc.seccomp.profile", QVD_TEXT, "default",                            \
                         "file with liblxc's list of refused system calls; default: the built-in " \
                         "one; none: refuse none"),                                                \

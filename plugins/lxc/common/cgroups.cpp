@@ -78,10 +78,10 @@ bool lists(const std::string& controllers, std::string_view wanted) {
 
 }  // namespace
 
-std::vector<Hierarchy> cgroup_hierarchies() {
-    std::vector<Hierarchy> found;
-    std::istringstream lines(read_file("/proc/self/mounts").value_or(std::string()));
-    for (std::string line; std::getline(lines, line);) {
+CgroupLayout CgroupLayout::read(const std::string& process) {
+    CgroupLayout layout;
+    std::istringstream mounts(read_file(process + "/mounts").value_or(std::string()));
+    for (std::string line; std::getline(mounts, line);) {
         std::istringstream words(line);
         std::string source;
         Hierarchy mount;
@@ -90,20 +90,21 @@ std::vector<Hierarchy> cgroup_hierarchies() {
         if (type != "cgroup" && type != "cgroup2") continue;
         mount.version2 = type == "cgroup2";
         if (mount.version2) mount.controllers.clear();
-        found.push_back(mount);
+        layout.hierarchies.push_back(mount);
     }
-    return found;
-}
-
-bool controller_is_version1(std::string_view controller) {
-    std::istringstream lines(read_file("/proc/self/cgroup").value_or(std::string()));
-    for (std::string line; std::getline(lines, line);) {
+    layout.version1 = ",";
+    std::istringstream own(read_file(process + "/cgroup").value_or(std::string()));
+    for (std::string line; std::getline(own, line);) {
         const std::size_t first = line.find(':');
         const std::size_t second = line.find(':', first + 1);
-        if (second == std::string::npos) continue;
-        if (lists(line.substr(first + 1, second - first - 1), controller)) return true;
+        if (second != std::string::npos)
+            layout.version1 += line.substr(first + 1, second - first - 1) + ",";
     }
-    return false;
+    return layout;
+}
+
+bool CgroupLayout::is_version1(std::string_view controller) const {
+    return version1.find("," + std::string(controller) + ",") != std::string::npos;
 }
 
 std::string payload_cgroup(std::string_view container) {
@@ -113,16 +114,16 @@ std::string monitor_cgroup(std::string_view container) {
     return std::string("lxc.monitor.").append(container);
 }
 
-CgroupUsage usage_of(const std::string& container) {
+CgroupUsage usage_of(const std::string& container, const CgroupLayout& layout) {
     CgroupUsage usage;
-    for (const Hierarchy& mount : cgroup_hierarchies()) {
+    for (const Hierarchy& mount : layout.hierarchies) {
         const std::string at = mount.path + "/" + payload_cgroup(container);
         if (mount.version2 && exists(at + "/memory.current")) {
             usage.memory_bytes =
                 number_in(at + "/memory.current") - number_in(at + "/memory.stat", "inactive_file");
             usage.killed_for_memory = number_in(at + "/memory.events", "oom_kill");
         }
-        if (mount.version2 && !controller_is_version1("cpuacct"))
+        if (mount.version2 && !layout.is_version1("cpuacct"))
             usage.cpu_seconds =
                 static_cast<double>(number_in(at + "/cpu.stat", "usage_usec")) / 1e6;
         if (lists(mount.controllers, "memory")) {
@@ -139,9 +140,9 @@ CgroupUsage usage_of(const std::string& container) {
     return usage;
 }
 
-int kill_cgroup(const std::string& name) {
+int kill_cgroup(const std::string& name, const CgroupLayout& layout) {
     int found = 0;
-    for (const Hierarchy& mount : cgroup_hierarchies()) {
+    for (const Hierarchy& mount : layout.hierarchies) {
         const std::string at = mount.path + "/" + name;
         if (mount.version2) write_to(at + "/cgroup.kill", "1");
         found = std::max(found, kill_below(at));
@@ -149,32 +150,32 @@ int kill_cgroup(const std::string& name) {
     return found;
 }
 
-bool remove_cgroup(const std::string& name) {
+bool remove_cgroup(const std::string& name, const CgroupLayout& layout) {
     bool all = true;
-    for (const Hierarchy& mount : cgroup_hierarchies())
+    for (const Hierarchy& mount : layout.hierarchies)
         all = remove_below(mount.path + "/" + name) && all;
     return all;
 }
 
-void join_cgroup(const std::string& name) {
-    for (const Hierarchy& mount : cgroup_hierarchies()) {
+void join_cgroup(const std::string& name, const CgroupLayout& layout) {
+    for (const Hierarchy& mount : layout.hierarchies) {
         if (!mount.version2 && !lists(mount.controllers, "name=systemd")) continue;
         ::mkdir((mount.path + "/" + name).c_str(), 0755);
         write_to(mount.path + "/" + name + "/cgroup.procs", "0");
     }
 }
 
-void leave_cgroup(const std::string& name) {
-    for (const Hierarchy& mount : cgroup_hierarchies()) {
+void leave_cgroup(const std::string& name, const CgroupLayout& layout) {
+    for (const Hierarchy& mount : layout.hierarchies) {
         if (!mount.version2 && !lists(mount.controllers, "name=systemd")) continue;
         write_to(mount.path + "/cgroup.procs", "0");
         ::rmdir((mount.path + "/" + name).c_str());
     }
 }
 
-std::vector<std::string> cgroups_named(std::string_view prefix) {
+std::vector<std::string> cgroups_named(std::string_view prefix, const CgroupLayout& layout) {
     std::vector<std::string> names;
-    for (const Hierarchy& mount : cgroup_hierarchies())
+    for (const Hierarchy& mount : layout.hierarchies)
         for (const std::string& name : directories_in(mount.path))
             if (name.compare(0, prefix.size(), prefix) == 0) names.push_back(name);
     std::sort(names.begin(), names.end());

@@ -16,10 +16,16 @@ struct Hierarchy {
     bool version2 = false;
 };
 
-std::vector<Hierarchy> cgroup_hierarchies();
+// How this machine has its cgroups.
+struct CgroupLayout {
+    std::vector<Hierarchy> hierarchies;
+    std::string version1;  // the controllers of version 1: ",cpu,cpuacct,memory,"
 
-// True if version 1 has the controller; otherwise it is version 2's.
-bool controller_is_version1(std::string_view controller);
+    // `process`: whose folder in /proc says so.
+    static CgroupLayout read(const std::string& process = "/proc/self");
+    // True if version 1 has the controller; otherwise it is version 2's.
+    [[nodiscard]] bool is_version1(std::string_view controller) const;
+};
 
 // Names as liblxc is told them; the limits lie on the payload, the container lives (and has its
 // cgroup namespace) one below, in `inner`, so that its root cannot lift them.
@@ -32,20 +38,22 @@ struct CgroupUsage {
     std::int64_t memory_bytes = 0;       // without the page cache that can be dropped
     std::int64_t killed_for_memory = 0;  // processes, since the cgroup was made
 };
-CgroupUsage usage_of(const std::string& container);
+CgroupUsage usage_of(const std::string& container,
+                     const CgroupLayout& layout = CgroupLayout::read());
 
 // Sends KILL to whatever is in the cgroup of this name, and below it, in any hierarchy. Returns how
 // many processes it found.
-int kill_cgroup(const std::string& name);
+int kill_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
 // Removes the cgroup of this name from all hierarchies, with those below; false if one is in use.
-bool remove_cgroup(const std::string& name);
+bool remove_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
 // Moves this process into a top-level cgroup of this name, made if missing, in every hierarchy that
 // tracks services (systemd's and version 2), so that the end of the core's own does not end it.
-void join_cgroup(const std::string& name);
+void join_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
 // Back to the root; the cgroup is removed by whoever leaves it last.
-void leave_cgroup(const std::string& name);
+void leave_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
 
 // Names of top-level cgroups that begin with `prefix`, in any hierarchy, each once.
-std::vector<std::string> cgroups_named(std::string_view prefix);
+std::vector<std::string> cgroups_named(std::string_view prefix,
+                                       const CgroupLayout& layout = CgroupLayout::read());
 
 }  // namespace qvd::lxc

@@ -66,10 +66,10 @@ std::string read_link(const std::string& path) {
     return n > 0 ? std::string(target, static_cast<std::size_t>(n)) : std::string();
 }
 
-bool replace_file(const std::string& path, std::string_view content) {
+bool replace_file(const std::string& path, std::string_view content, unsigned mode) {
     const std::string fresh = path + ".new";
     ::unlink(fresh.c_str());
-    UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
     if (!fd) return false;
     if (!write_fully(fd.get(), content)) return false;
     return ::rename(fresh.c_str(), path.c_str()) == 0;

@@ -17,8 +17,8 @@ std::optional<std::string> read_all(int fd, std::size_t limit);
 // Where a symbolic link points; empty if it is none.
 std::string read_link(const std::string& path);
 
-// Replaces the file at once, mode 0600. False with errno on failure.
-bool replace_file(const std::string& path, std::string_view content);
+// Replaces the file at once; it never has another mode. False with errno on failure.
+bool replace_file(const std::string& path, std::string_view content, unsigned mode = 0600);
 // Overwrites what is there, such as a file of a cgroup. False with errno on failure.
 bool write_to(const std::string& path, std::string_view content);
 

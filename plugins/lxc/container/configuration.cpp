@@ -1,6 +1,5 @@
 #include "container/configuration.hpp"
 
-#include "common/cgroups.hpp"
 #include "common/files.hpp"
 
 #include <sys/stat.h>
@@ -14,8 +13,8 @@ namespace qvd::lxc {
 namespace {
 
 // What root of a desktop's container must not do to the node. What a desktop needs stays: sys_admin
-// (mounts, systemd), sys_boot (it only ends the container), mknod (the device list still holds),
-// net_admin, sys_ptrace, sys_nice, sys_resource, audit_write.
+// where the order says so (mounts, systemd), sys_boot (it only ends the container), mknod (the
+// device list still holds), net_admin, sys_ptrace, sys_nice, sys_resource, audit_write.
 constexpr std::string_view dropped_capabilities =
     "sys_module sys_time sys_rawio sys_pacct mac_admin mac_override syslog wake_alarm "
     "block_suspend audit_read dac_read_search bpf perfmon";
@@ -53,8 +52,9 @@ void add_basics(Items& items, const Fields& order) {
     items.emplace_back("lxc.pty.max", "1024");
     items.emplace_back("lxc.tty.max", order.get("ttys", "1"));
     add_if(items, "lxc.console.path", order.get("terminal"));
-    items.emplace_back("lxc.mount.auto", "proc:mixed sys:mixed cgroup:mixed");
-    items.emplace_back("lxc.cap.drop", std::string(dropped_capabilities));
+    items.emplace_back("lxc.mount.auto", "proc:mixed sys:ro cgroup:mixed");
+    items.emplace_back("lxc.cap.drop", std::string(dropped_capabilities) +
+                                           (order.number("sys_admin") == 0 ? " sys_admin" : ""));
     items.emplace_back("lxc.proc.oom_score_adj", "0");  // the keeper's is not for the desktop
     items.emplace_back("lxc.hook.version", "1");
     add_if(items, "lxc.hook.start-host", order.get("started_hook"));
@@ -83,19 +83,19 @@ void add_cgroup_names(Items& items, const Fields& order) {
     items.emplace_back("lxc.cgroup.dir.container.inner", std::string(inner_cgroup));
 }
 
-void add_memory(Items& items, const Fields& order) {
+void add_memory(Items& items, const Fields& order, const CgroupLayout& layout) {
     constexpr std::int64_t mib = 1048576;
     const std::int64_t memory = order.number("memory_mib") * mib;
     const std::int64_t swap = order.number("swap_mib") * mib;
     if (memory <= 0) return;
-    if (!controller_is_version1("memory")) {
+    if (!layout.is_version1("memory")) {
         items.emplace_back("lxc.cgroup2.memory.max", std::to_string(memory));
         items.emplace_back("lxc.cgroup2.memory.swap.max", std::to_string(swap));
         return;
     }
     items.emplace_back("lxc.cgroup.memory.limit_in_bytes", std::to_string(memory));
     // Without swap accounting in the kernel the file is not there.
-    for (const Hierarchy& mount : cgroup_hierarchies()) {
+    for (const Hierarchy& mount : layout.hierarchies) {
         struct stat found {};
         const std::string file = mount.path + "/memory.memsw.limit_in_bytes";
         if (!mount.version2 && ::stat(file.c_str(), &found) == 0) {
@@ -106,9 +106,9 @@ void add_memory(Items& items, const Fields& order) {
     }
 }
 
-void add_cpu(Items& items, const Fields& order) {
+void add_cpu(Items& items, const Fields& order, const CgroupLayout& layout) {
     constexpr std::int64_t period = 100000;
-    const bool first = controller_is_version1("cpu");
+    const bool first = layout.is_version1("cpu");
     const std::int64_t weight = std::clamp<std::int64_t>(order.number("cpu_weight", 100), 1, 10000);
     const std::int64_t quota = order.number("cpus") * period;
     if (first) {
@@ -122,17 +122,17 @@ void add_cpu(Items& items, const Fields& order) {
                                std::to_string(quota) + " " + std::to_string(period));
     }
     add_if(items,
-           controller_is_version1("cpuset") ? "lxc.cgroup.cpuset.cpus" : "lxc.cgroup2.cpuset.cpus",
+           layout.is_version1("cpuset") ? "lxc.cgroup.cpuset.cpus" : "lxc.cgroup2.cpuset.cpus",
            order.get("cpuset"));
     if (order.number("pids_max") > 0)
         items.emplace_back(
-            controller_is_version1("pids") ? "lxc.cgroup.pids.max" : "lxc.cgroup2.pids.max",
+            layout.is_version1("pids") ? "lxc.cgroup.pids.max" : "lxc.cgroup2.pids.max",
             order.get("pids_max"));
 }
 
-void add_devices(Items& items, const Fields& order) {
+void add_devices(Items& items, const Fields& order, const CgroupLayout& layout) {
     const std::string prefix =
-        controller_is_version1("devices") ? "lxc.cgroup.devices." : "lxc.cgroup2.devices.";
+        layout.is_version1("devices") ? "lxc.cgroup.devices." : "lxc.cgroup2.devices.";
     items.emplace_back(prefix + "deny", "a");
     items.emplace_back(prefix + "allow", "c *:* m");  // making a node is not opening it
     items.emplace_back(prefix + "allow", "b *:* m");
@@ -199,14 +199,14 @@ void add_extra(Items& items, const Fields& order) {
 
 }  // namespace
 
-Items configuration(const Fields& order) {
+Items configuration(const Fields& order, const CgroupLayout& layout) {
     Items items;
     add_basics(items, order);
     add_apparmor(items, order);
     add_cgroup_names(items, order);
-    add_memory(items, order);
-    add_cpu(items, order);
-    add_devices(items, order);
+    add_memory(items, order, layout);
+    add_cpu(items, order, layout);
+    add_devices(items, order, layout);
     add_network(items, order);
     add_mounts(items, order);
     add_extra(items, order);

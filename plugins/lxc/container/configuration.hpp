@@ -1,6 +1,7 @@
 // What liblxc is told about one container, made from the keeper's order.
 #pragma once
 
+#include "common/cgroups.hpp"
 #include "common/fields.hpp"
 
 #include <string>
@@ -14,7 +15,8 @@ using Items = std::vector<std::pair<std::string, std::string>>;  // key of lxc.c
 // Keys of the order: name, rootfs, init, memory_mib, swap_mib, cpu_weight, cpus, cpuset, pids_max,
 // bridge, veth, mac, mtu, address (with prefix; repeated), gateway (repeated), token, home,
 // home_target, device (path; repeated), seccomp, terminal, started_hook, ended_hook, halt_signal,
-// apparmor, ttys, extra ("key = value"; repeated). A missing one leaves out what belongs to it.
-Items configuration(const Fields& order);
+// apparmor, ttys, sys_admin (1: keeps the capability), extra ("key = value"; repeated). A missing
+// one leaves out what belongs to it.
+Items configuration(const Fields& order, const CgroupLayout& layout = CgroupLayout::read());
 
 }  // namespace qvd::lxc

@@ -82,6 +82,9 @@ int main(int argc, char** argv) {
     const std::string run_path = order.get("run");
     lxc_log log{name.c_str(), run_path.c_str(),    log_path.c_str(),
                 "ERROR",      "qvd-lxc-container", true};
+    // liblxc makes the file as its umask allows, others than root have no business with it.
+    ::umask(077);
     lxc_log_init(&log);
+    ::umask(022);
     return run(order, log_path);
 }

@@ -1,6 +1,7 @@
 #include "stage.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -86,6 +87,10 @@ TEST_CASE("root of a container reaches neither the node's devices nor its own li
                   "echo 1 > /proc/sys/kernel/printk 2>/dev/null || echo refused > /var/www/proc\n"
                   "echo end > /var/www/end\n");
     });
+    // Even with the right to mount.
+    stage.world.configuration["vm.lxc.sys_admin"] = "1";
+    stage.backend->drop();
+    stage.backend = std::make_unique<Backend>(stage.world);
     VmOrder vm(stage.world, 7);
     stage.must_start(vm);
     CHECK(fetch(vm.address(), "end") == "end\n");
@@ -96,6 +101,30 @@ TEST_CASE("root of a container reaches neither the node's devices nor its own li
     CHECK(fetch(vm.address(), "nodev", std::chrono::seconds(1)) == "refused\n");
     CHECK(fetch(vm.address(), "fuse", std::chrono::seconds(1)) == "given\n");
     CHECK(fetch(vm.address(), "proc", std::chrono::seconds(1)) == "refused\n");
+    stage.destroy(vm);
+}
+
+TEST_CASE(
+    "root of a container without systemd mounts nothing, and writes to nothing of the kernel's") {
+    Stage stage([](const std::string& root) {
+        boot_does(root,
+                  "mount -t tmpfs none /tmp || echo refused > /var/www/mount\n"
+                  "mount -o remount,rw /proc/sys; echo 1 > /proc/sys/kernel/printk ||"
+                  " echo refused > /var/www/proc\n"
+                  "mount -o remount,rw /sys; echo 1 > /sys/kernel/profiling ||"
+                  " echo refused > /var/www/sys\n"
+                  "echo end > /var/www/end\n");
+    });
+    VmOrder vm(stage.world, 18);
+    stage.must_start(vm);
+    CHECK(fetch(vm.address(), "end") == "end\n");
+    for (const char* const what : {"mount", "proc", "sys"})
+        CHECK_MESSAGE(fetch(vm.address(), what, std::chrono::seconds(1)) == "refused\n", what);
+    for (const char* const suffix : {".token", ".lxc.log", ".state", ".console.log"}) {
+        struct stat found {};
+        const std::string path = stage.world.path("run/vm/18") + suffix;
+        if (::stat(path.c_str(), &found) == 0) CHECK_MESSAGE((found.st_mode & 077) == 0, path);
+    }
     stage.destroy(vm);
 }
 

@@ -142,6 +142,7 @@ World::World() {
                      {"vm.lxc.console.size", "64"},
                      {"vm.lxc.apparmor.profile", "auto"},
                      {"vm.lxc.seccomp.profile", "default"},
+                     {"vm.lxc.sys_admin", "auto"},
                      {"vm.lxc.unpack.max.mib", "64"},
                      {"vm.lxc.unpack.max.entries", "1000"},
                      {"vm.lxc.conf.extra", ""},
