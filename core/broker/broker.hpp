@@ -1,9 +1,11 @@
 // The broker's parts put together: configuration and plugins (re)loaded, links to workers and hkd
-// kept, sessions of dead workers reset.
+// kept, until it is stopped or drained.
 #pragma once
 
 #include "broker/context.hpp"
 #include "broker/plugins.hpp"
+#include "broker/session_ends.hpp"
+#include "broker/session_rows.hpp"
 #include "broker/sessions.hpp"
 #include "broker/vm_watch.hpp"
 #include "broker/worker_link.hpp"
@@ -20,8 +22,10 @@ namespace qvd::broker {
 
 class Broker {
 public:
+    // `runs` is asked whether a worker that has not said hello is still there.
     Broker(boost::asio::io_context& loop, net::RoleLink& link, config::View file_view,
-           std::unique_ptr<store::Store> store);
+           std::unique_ptr<store::Store> store, const Clock& clock,
+           SessionRows::Runs runs = &instance_runs);
     ~Broker();
     Broker(const Broker&) = delete;
     Broker& operator=(const Broker&) = delete;
@@ -31,6 +35,10 @@ public:
     void add_worker(UniqueFd socket);
     void add_hkd(UniqueFd socket);
     void stop();
+    // Another broker takes the new requests: workers bring them there as soon as they know it. Until
+    // then they are served here; returns when no story is left. Relays go on without a broker, and
+    // their workers tell the next one of them.
+    boost::asio::awaitable<void> drain();
 
     [[nodiscard]] plugin::Host& host() { return host_; }
     [[nodiscard]] std::size_t load() const { return sessions_.size(); }
@@ -48,8 +56,9 @@ private:
     boost::asio::awaitable<void> keep_worker(std::shared_ptr<WorkerLink> worker);
     boost::asio::awaitable<void> refresh();
     boost::asio::awaitable<void> keep_inventory();
-    boost::asio::awaitable<void> reconcile_sessions();
-    Async<void> reconcile_once();
+    [[nodiscard]] std::vector<std::shared_ptr<WorkerLink>> linked_workers() const;
+    [[nodiscard]] std::size_t stories() const;
+    [[nodiscard]] std::uint64_t requests_begun() const;
     void hear(const store::Announcement& what);
     void report_status(const std::string& text);
     void report_supervisor_settings();
@@ -58,12 +67,14 @@ private:
     net::RoleLink& link_;
     config::View file_view_;
     std::unique_ptr<store::Store> store_;
-    SteadyClock clock_;
+    const Clock& clock_;
     VmWatch vms_;
     Sessions sessions_;
+    SessionEnds ends_;
     plugin::Host host_;
     plugin::Registry registry_;
     Context context_;
+    SessionRows rows_;
     std::optional<net::Configure> configuration_;
     std::list<Linked> workers_;
     std::map<std::string, std::string> loaded_;  // what the database said when it was used last

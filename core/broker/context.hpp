@@ -18,6 +18,7 @@ using Async = boost::asio::awaitable<Result<T>>;
 
 class VmWatch;
 class Sessions;
+class SessionEnds;
 
 struct Context {
     config::View view;  // as of the last reload
@@ -29,6 +30,7 @@ struct Context {
     FailedLogins failed_logins;
     VmWatch& vms;
     Sessions& sessions;
+    SessionEnds& ends;
     std::string node_name;
 };
 

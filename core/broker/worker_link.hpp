@@ -5,6 +5,7 @@
 #include "broker/conversation.hpp"
 #include "broker/gate.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -13,21 +14,31 @@ namespace qvd::broker {
 
 class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
 public:
-    WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel);
+    // `on_hello` is called whenever the worker has said which requests it holds.
+    WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel,
+               std::function<void()> on_hello);
 
     // Until the worker or its link ends. First gives it `configuration`, once there is one.
     boost::asio::awaitable<void> run();
     void configure(const net::Configure& configuration);
     void close();
 
-    // Said hello, and which relays it held then: "worker:request".
+    // Said hello.
     [[nodiscard]] bool greeted() const { return !worker_.empty(); }
+    [[nodiscard]] const std::string& worker() const { return worker_; }
+    // "worker:request" of all that may hold a session: its stories and relays here, and what an
+    // earlier broker still looks after.
     [[nodiscard]] std::set<std::string> holders() const;
+    // Stories that need this broker to come to their end; relays do not.
+    [[nodiscard]] std::size_t stories() const;
+    // Requests begun so far.
+    [[nodiscard]] std::uint64_t begun() const { return begun_; }
     // Goes on with a session whose relay an earlier broker has begun.
     void resume(const Session& session, std::uint64_t request);
 
 private:
     void handle(net::Frame frame);
+    void greet(net::Hello hello);
     void begin(net::Request request);
     static boost::asio::awaitable<void> serve(std::shared_ptr<WorkerLink> self,
                                               std::shared_ptr<Conversation> client,
@@ -39,9 +50,12 @@ private:
 
     Context& context_;
     std::shared_ptr<net::FrameChannel> channel_;
+    std::function<void()> on_hello_;
     Gate gate_;
     std::string worker_;
+    std::uint64_t begun_ = 0;
     std::set<std::uint64_t> inherited_;  // relays of its hellos that nobody took up yet
+    std::set<std::uint64_t> elsewhere_;  // an earlier broker's, as its last hello says
     std::map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
 };
 

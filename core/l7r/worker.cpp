@@ -102,22 +102,26 @@ void Worker::add_broker(UniqueFd socket, std::string instance) {
             [this](BrokerLink& link, const std::string& why) { on_broker_lost(link, why); }}));
     patience_.stop();
     broker_expected_ = true;
-    hand_over_relays(true);
+    hand_over_relays();
     for_each([](Connection& connection) { connection.broker_came(); });
     update_listening();
 }
 
-// Tells the newest broker which relays nobody else looks after.
-void Worker::hand_over_relays(bool greet) {
+// Tells the newest broker which relays nobody else looks after, and which requests another does:
+// their sessions are to be left alone until they are handed over or over.
+void Worker::hand_over_relays() {
     const std::shared_ptr<BrokerLink> broker = this->broker();
     if (!broker) return;
-    net::Hello hello{settings_.instance, {}};
+    net::Hello hello{settings_.instance, {}, {}};
     for (const auto& [id, connection] : connections_) {
         if (!connection->relaying() || connection->link() != nullptr) continue;
         connection->adopt(broker);
         hello.relays.push_back(connection->request());
     }
-    if (greet || !hello.relays.empty()) broker->send(hello);
+    for (const auto& [request, connection] : by_request_)
+        if (connection->link() != nullptr && connection->link() != broker.get())
+            hello.elsewhere.push_back(request);
+    broker->send(hello);
 }
 
 void Worker::on_broker_lost(const BrokerLink& link, const std::string& why) {
@@ -131,7 +135,7 @@ void Worker::on_broker_lost(const BrokerLink& link, const std::string& why) {
     for_each([&link](Connection& connection) {
         if (connection.link() == &link) connection.broker_lost();
     });
-    hand_over_relays(false);
+    hand_over_relays();
     if (!broker()) patience_.start(settings_.broker_patience);
     update_listening();
 }

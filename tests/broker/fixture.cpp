@@ -112,7 +112,10 @@ Farm::Farm(const std::string& settings) {
     auto ends = net::role_sockets().value();
     supervisor_ = std::move(ends.first);
     link_ = std::make_unique<net::RoleLink>(std::move(ends.second), net::Role::broker, "b");
-    broker = std::make_unique<Broker>(loop, *link_, view_of(settings), std::move(made));
+    broker = std::make_unique<Broker>(loop, *link_, view_of(settings), std::move(made), clock,
+                                      [this](const std::string& instance) {
+                                          return running.contains(instance);
+                                      });
     spawn(loop.get_executor(), broker->run());
 }
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,6 +53,16 @@ private:
     boost::asio::ip::tcp::acceptor acceptor_;
 };
 
+// Goes by itself, and a test may move it on.
+class MovableClock final : public Clock {
+public:
+    [[nodiscard]] time_point now() const override { return std::chrono::steady_clock::now() + by_; }
+    void advance(std::chrono::steady_clock::duration by) { by_ += by; }
+
+private:
+    std::chrono::steady_clock::duration by_{0};
+};
+
 // A farm with one node, the user alice (password "secret") and her VM, which is stopped.
 class Farm {
 public:
@@ -88,7 +99,9 @@ public:
     [[nodiscard]] std::size_t rows();
 
     boost::asio::io_context loop{1};
+    MovableClock clock;
     store::MemoryStore* store = nullptr;
+    std::set<std::string> running;  // instances whose processes are there
     std::unique_ptr<Broker> broker;
     NodeId node;
     UserId alice;
