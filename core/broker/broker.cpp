@@ -68,7 +68,8 @@ Broker::Broker(asio::io_context& loop, net::RoleLink& link, config::View file_vi
                sessions_,
                ends_,
                node_name_of(file_view_)},
-      rows_(context_, [this] { return linked_workers(); }, std::move(runs)) {
+      rows_(
+          context_, [this] { return linked_workers(); }, std::move(runs)) {
 }
 
 Broker::~Broker() = default;
@@ -128,6 +129,7 @@ Async<void> Broker::load_configuration() {
     context_.balancer = std::move(plugins.balancer);
     QVD_CO_TRY(configuration_, co_await worker_configuration());
     loaded_ = values;
+    context_.configured.notify();
     share_configuration();
     log::info("broker.configured", {{"node", context_.node_name}}, "");
     co_return Result<void>{};

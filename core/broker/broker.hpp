@@ -35,9 +35,9 @@ public:
     void add_worker(UniqueFd socket);
     void add_hkd(UniqueFd socket);
     void stop();
-    // Another broker takes the new requests: workers bring them there as soon as they know it. Until
-    // then they are served here; returns when no story is left. Relays go on without a broker, and
-    // their workers tell the next one of them.
+    // Another broker takes the new requests: workers bring them there as soon as they know it.
+    // Until then they are served here; returns when no story is left. Relays go on without a
+    // broker, and their workers tell the next one of them.
     boost::asio::awaitable<void> drain();
 
     [[nodiscard]] plugin::Host& host() { return host_; }

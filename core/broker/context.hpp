@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/client.hpp"
+#include "base/wakeup.hpp"
 #include "broker/failed_logins.hpp"
 #include "config/view.hpp"
 #include "plugin/authenticators.hpp"
@@ -32,7 +33,12 @@ struct Context {
     Sessions& sessions;
     SessionEnds& ends;
     std::string node_name;
+    Wakeup configured = {};  // notified when there are plugins, or other ones
 };
+
+// Until the plugins are there: a worker that outlived an earlier broker brings its requests to a
+// new one before that has read its configuration. unavailable "broker.unconfigured".
+Async<void> await_configured(Context& context);
 
 // This node as its row says it is now. unavailable "node.unregistered" | "node.blocked" |
 // "node.state", in the words that clients know (protocol A5).

@@ -8,10 +8,7 @@ namespace qvd::broker {
 
 FailedLogins::Attempt::Attempt(FailedLogins& among, std::string key,
                                std::shared_ptr<Address> address, std::string login)
-    : among_(among),
-      key_(std::move(key)),
-      address_(std::move(address)),
-      login_(std::move(login)) {
+    : among_(among), key_(std::move(key)), address_(std::move(address)), login_(std::move(login)) {
     ++address_->under_way;
 }
 

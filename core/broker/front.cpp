@@ -123,6 +123,11 @@ asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conver
         send(*client, Error{ErrorKind::not_found, "request.path", "There is nothing here"});
         co_return;
     }
+    const auto configured = co_await await_configured(context);
+    if (!configured.ok()) {
+        send(*client, configured.error());
+        co_return;
+    }
     const auto node = co_await this_node_as_it_is(context);
     if (node.ok()) (void)co_await context.store.count(node->node.id, NodeCounter::http_requests, 1);
     if (path == "/qvd/connect_to_vm") {

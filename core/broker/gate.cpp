@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "broker/keys.hpp"
+#include "model/user.hpp"
 #include "plugin/keys.hpp"
 
 namespace qvd::broker {
@@ -35,8 +36,8 @@ Async<std::shared_ptr<plugin::Login>> Gate::ask(std::shared_ptr<Conversation> cl
                                                 plugin::LoginRequest request) {
     const std::string address = client->request().client_address;
     QVD_CO_TRY(Credentials credentials, parse_authorization(client->request().headers));
-    std::string name = plugin::normalise_login(credentials.login,
-                                               context_.view.get(plugin::login_case_sensitive));
+    std::string name =
+        normalise_login(credentials.login, context_.view.get(plugin::login_case_sensitive));
     QVD_CO_TRY(const auto attempt,
                co_await context_.failed_logins.begin(address, std::move(name),
                                                      context_.view.get(failed_login_limit)));
@@ -44,8 +45,7 @@ Async<std::shared_ptr<plugin::Login>> Gate::ask(std::shared_ptr<Conversation> cl
     (void)co_await context_.store.count(node, NodeCounter::auth_attempts, 1);
     const log::Fields who{
         {"user", credentials.login}, {"client", address}, {"trace", request.trace}};
-    const auto login =
-        co_await try_credentials(client, std::move(credentials), std::move(request));
+    const auto login = co_await try_credentials(client, std::move(credentials), std::move(request));
     if (login.ok()) {
         attempt->succeeded();
         (void)co_await context_.store.count(node, NodeCounter::auth_ok, 1);

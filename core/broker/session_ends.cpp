@@ -67,8 +67,7 @@ asio::awaitable<void> SessionEnds::withdraw(Context& context, std::shared_ptr<En
         if (!state.ok() || end->hurried) co_return;
         if (*state == agent::XState::listening || *state == agent::XState::connected) {
             const auto done = co_await context.agents.x_suspend(*end->asked, limit);
-            log::info("session.withdrawn",
-                      {{"session", end->session.id}, {"vm", end->session.vm}},
+            log::info("session.withdrawn", {{"session", end->session.id}, {"vm", end->session.vm}},
                       done.ok() ? "its client did not come" : done.error().sentence());
             co_return;
         }
@@ -82,8 +81,7 @@ asio::awaitable<void> SessionEnds::end_row(Context& context, std::shared_ptr<End
         const auto ended = co_await context.store.end_session(end->session.id, end->reason);
         if (ended.ok() || ended.error().kind() == ErrorKind::not_found) co_return;
         if (pause == retry_first)
-            log::error("session.not_ended",
-                       {{"session", end->session.id}, {"vm", end->session.vm}},
+            log::error("session.not_ended", {{"session", end->session.id}, {"vm", end->session.vm}},
                        ended.error().sentence() + "; it is tried again until it is");
         co_await end->changed.wait(pause);
     }
@@ -107,6 +105,8 @@ void SessionHold::let_go() {
 
 asio::awaitable<void> SessionHold::end(std::string reason) {
     let_go();
+    // Who takes over asks the agent himself, and must not be disturbed.
+    if (client_->interruption() && client_->interruption()->code() == "session.taken_over") taken();
     if (!asked_) {
         const auto ended = co_await context_.store.end_session(session_.id, reason);
         if (ended.ok()) co_return;

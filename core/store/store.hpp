@@ -97,7 +97,7 @@ struct BrokerLook {
         SessionId session;  // the live one; 0: none
         bool operator==(const Glimpse&) const = default;
     };
-    std::map<VmId, Glimpse> vms;           // of those that were asked for, those that exist
+    std::map<VmId, Glimpse> vms;         // of those that were asked for, those that exist
     std::map<SessionId, VmId> unwanted;  // live ones of this node that were asked to end
 };
 

@@ -207,8 +207,8 @@ void Crew::give_lifeline(const Member& worker) {
 }
 
 // Each worker and hkd talk to one broker. A process on its way out stays with the broker it has, as
-// long as that serves. One that is leaving finishes what it has begun; what begins now is another's,
-// so even a worker on its way out is linked to that one, too.
+// long as that serves. One that is leaving finishes what it has begun; what begins now is
+// another's, so even a worker on its way out is linked to that one, too.
 void Crew::link_all() {
     Member* const broker = find(Role::broker, 0);
     if (broker == nullptr) return;

@@ -93,7 +93,8 @@ Async<BrokerLook> MemoryStore::broker_look(NodeId node, std::set<VmId> vms) {
         const VmRuntime& runtime = found->second.runtime;
         const Session* const session = tables_->live_session(id);
         look.vms[id] = {runtime.state, runtime.phase, runtime.incarnation,
-                        runtime.command.has_value(), session == nullptr ? SessionId{} : session->id};
+                        runtime.command.has_value(),
+                        session == nullptr ? SessionId{} : session->id};
     }
     for (const auto& [id, session] : tables_->sessions)
         if (session.node == node && session.abort_requested &&
