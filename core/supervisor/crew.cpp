@@ -122,6 +122,8 @@ void Crew::reconcile() {
     for (Post& post : posts_) fill(post);
     link_all();
     retire_replaced();
+    // Once more, for those whose broker has just been told to leave.
+    link_all();
 }
 
 void Crew::enforce_limits() {
