@@ -30,7 +30,7 @@ constexpr std::array<std::pair<std::string_view, std::uint16_t>, 18> statuses{{
     {"node.state", 503},
     {"node.unregistered", 503},
     {"vm.start_timeout", 504},
-    {"vm.stop_timeout", 504},
+    {"vm.stop_timeout", 408},
 }};
 
 std::uint16_t status_of(const Error& error) {

@@ -21,9 +21,10 @@ namespace {
 // What an incomplete configuration or a missing database is looked at again after.
 constexpr Milliseconds try_again{2000};
 constexpr Milliseconds inventory_age{10'000};
-// How long workers may take to say hello before their sessions count as lost.
-constexpr Milliseconds greeting_time{3000};
-constexpr Milliseconds reconcile_every{60'000};
+// How often the age of the tickets' secret is looked at.
+constexpr Milliseconds secret_check{60'000};
+// A draining broker that had nothing to do for so long is not needed any more.
+constexpr Milliseconds drain_quiet{1000};
 
 std::string node_name_of(const config::View& view) {
     if (const auto name = view.find(config::nodename); name && !name->empty()) return *name;
@@ -36,6 +37,7 @@ constexpr std::chrono::hours ticket_secret_age{24};
 
 // How often the workers hear of each other's connections.
 constexpr Milliseconds crowd_pause{200};
+constexpr Milliseconds crowd_check{60'000};
 // Making a user's home says nothing while it lasts.
 constexpr std::chrono::seconds longest_provisioning{600};
 
@@ -46,12 +48,15 @@ std::uint32_t ms(Milliseconds time) {
 }  // namespace
 
 Broker::Broker(asio::io_context& loop, net::RoleLink& link, config::View file_view,
-               std::unique_ptr<store::Store> store, plugin::Catalogue installed)
+               std::unique_ptr<store::Store> store, const Clock& clock, plugin::Catalogue installed,
+               SessionRows::Runs runs)
     : loop_(loop),
       link_(link),
       file_view_(std::move(file_view)),
       store_(std::move(store)),
       installed_(std::move(installed)),
+      clock_(clock),
+      ends_(loop.get_executor()),
       host_(loop, file_view_, store_.get()),
       registry_(host_, installed_),
       context_{file_view_,
@@ -63,7 +68,10 @@ Broker::Broker(asio::io_context& loop, net::RoleLink& link, config::View file_vi
                FailedLogins(clock_),
                vms_,
                sessions_,
-               node_name_of(file_view_)} {
+               ends_,
+               node_name_of(file_view_)},
+      rows_(
+          context_, [this] { return linked_workers(); }, std::move(runs)) {
 }
 
 Broker::~Broker() = default;
@@ -71,17 +79,18 @@ Broker::~Broker() = default;
 asio::awaitable<void> Broker::run() {
     listening_ = store_->listen([this](const store::Announcement& what) { hear(what); });
     spawn(loop_.get_executor(), keep_crowd());
+    spawn(loop_.get_executor(), rows_.keep_looking());
     co_await refresh();
     if (stopping_) co_return;
     spawn(loop_.get_executor(), keep_inventory());
-    spawn(loop_.get_executor(), reconcile_sessions());
+    spawn(loop_.get_executor(), rows_.keep_comparing());
     // From here on only changes of the configuration matter.
     while (!stopping_) {
         if (outdated_) {
             co_await refresh();
             continue;
         }
-        co_await changed_.wait(reconcile_every);
+        co_await changed_.wait(secret_check);
         share_configuration();  // the secret of the tickets grows old
     }
 }
@@ -126,7 +135,7 @@ Async<void> Broker::load_configuration() {
         co_return used.error();
     }
     loaded_ = values;
-    configured_.notify();
+    context_.configured.notify();
     share_configuration();
     log::info("broker.configured", {{"node", context_.node_name}}, "");
     co_return Result<void>{};
@@ -221,7 +230,7 @@ void Broker::hear(const store::Announcement& what) {
             vms_.announce(what.vm);
             break;
         case What::session_abort:
-            sessions_.abort(what.vm);
+            rows_.look_soon();
             break;
         case What::vm_command:
             break;
@@ -231,6 +240,8 @@ void Broker::hear(const store::Announcement& what) {
             break;
         case What::everything:
             vms_.announce_everything();
+            ends_.try_again();
+            rows_.look_soon();
             outdated_ = true;
             changed_.notify();
             break;
@@ -274,45 +285,44 @@ asio::awaitable<void> Broker::keep_crowd() {
             for (const net::Connections& news : crowd_.news_for(worker.get())) worker->tell(news);
         }
         co_await stopped_.wait(crowd_pause);
-        if (!crowd_.has_news()) co_await crowd_changed_.wait(reconcile_every);
+        if (!crowd_.has_news()) co_await crowd_changed_.wait(crowd_check);
     }
 }
 
-asio::awaitable<void> Broker::reconcile_sessions() {
-    co_await stopped_.wait(greeting_time);
-    while (!stopping_) {
-        const auto done = co_await reconcile_once();
-        if (!done.ok()) log::warn("session.reconcile", {}, done.error().sentence());
-        co_await stopped_.wait(done.ok() ? reconcile_every : try_again);
-    }
+std::vector<std::shared_ptr<WorkerLink>> Broker::linked_workers() const {
+    std::vector<std::shared_ptr<WorkerLink>> links;
+    for (const Linked& known : workers_)
+        if (auto worker = known.worker.lock()) links.push_back(std::move(worker));
+    return links;
 }
 
-// Rows whose relay still runs are taken up again; rows that nobody holds any more are reset.
-Async<void> Broker::reconcile_once() {
-    QVD_CO_TRY(const auto node, co_await this_node_as_it_is(context_));
-    QVD_CO_TRY(const auto rows, co_await store_->sessions_on(node.node.id));
-    std::set<std::string> alive;
-    for (const Linked& known : workers_) {
-        const auto worker = known.worker.lock();
-        if (!worker) continue;
-        for (const std::string& holder : worker->holders()) alive.insert(holder);
-        for (const Session& row : rows) {
-            const std::size_t colon = row.worker.rfind(':');
-            if (!alive.contains(row.worker) || colon == std::string::npos) continue;
-            const auto request = text::to_integer(std::string_view(row.worker).substr(colon + 1));
-            if (request && worker->holders().contains(row.worker))
-                worker->resume(row, static_cast<std::uint64_t>(*request));
-        }
+std::size_t Broker::stories() const {
+    std::size_t sum = ends_.size();
+    for (const auto& worker : linked_workers()) sum += worker->stories();
+    return sum;
+}
+
+std::uint64_t Broker::requests_begun() const {
+    std::uint64_t sum = 0;
+    for (const auto& worker : linked_workers()) sum += worker->begun();
+    return sum;
+}
+
+asio::awaitable<void> Broker::drain() {
+    rows_.leave_comparing();
+    log::info("broker.draining", {{"stories", stories()}, {"sessions", sessions_.size()}}, "");
+    for (;;) {
+        const std::uint64_t begun = requests_begun();
+        const bool idle = stories() == 0;
+        co_await stopped_.wait(drain_quiet);
+        if (stopping_ || (idle && stories() == 0 && requests_begun() <= begun)) co_return;
     }
-    QVD_CO_TRY(const int reset, co_await store_->reset_sessions(node.node.id, std::move(alive)));
-    if (reset > 0) log::warn("session.reset", {{"rows", reset}}, "their workers are gone");
-    co_return Result<void>{};
 }
 
 void Broker::add_worker(UniqueFd socket) {
     auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
     auto worker = std::make_shared<WorkerLink>(
-        context_, std::move(channel),
+        context_, std::move(channel), [this] { rows_.compare_soon(); },
         [this](const WorkerLink& teller, const net::Connections& held) {
             crowd_.set(&teller, held);
             crowd_changed_.notify();
@@ -324,13 +334,12 @@ void Broker::add_worker(UniqueFd socket) {
 }
 
 asio::awaitable<void> Broker::keep_worker(std::shared_ptr<WorkerLink> worker) {
-    // What it asks before there are authenticators waits in its socket.
-    while (!configuration_ && !stopping_) co_await configured_.wait(reconcile_every);
     co_await worker->run();
     crowd_.remove(worker.get());
     crowd_changed_.notify();
     worker.reset();
     share_configuration();
+    rows_.compare_soon();
 }
 
 void Broker::add_hkd(UniqueFd socket) {
@@ -359,9 +368,10 @@ void Broker::report_supervisor_settings() {
 void Broker::stop() {
     stopping_ = true;
     changed_.notify();
-    configured_.notify();
     stopped_.notify();
     crowd_changed_.notify();
+    ends_.close();
+    rows_.stop();
     for (const Linked& known : workers_)
         if (const auto worker = known.worker.lock()) worker->close();
 }

@@ -1,10 +1,12 @@
 // The broker's parts put together: configuration and plugins (re)loaded, links to workers and hkd
-// kept, sessions of dead workers reset.
+// kept, until it is stopped or drained.
 #pragma once
 
 #include "broker/context.hpp"
 #include "broker/crowd.hpp"
 #include "broker/plugins.hpp"
+#include "broker/session_ends.hpp"
+#include "broker/session_rows.hpp"
 #include "broker/sessions.hpp"
 #include "broker/vm_watch.hpp"
 #include "broker/worker_link.hpp"
@@ -22,8 +24,10 @@ namespace qvd::broker {
 
 class Broker {
 public:
+    // `runs` is asked whether a worker that has not said hello is still there.
     Broker(boost::asio::io_context& loop, net::RoleLink& link, config::View file_view,
-           std::unique_ptr<store::Store> store, plugin::Catalogue installed = {});
+           std::unique_ptr<store::Store> store, const Clock& clock,
+           plugin::Catalogue installed = {}, SessionRows::Runs runs = &instance_runs);
     ~Broker();
     Broker(const Broker&) = delete;
     Broker& operator=(const Broker&) = delete;
@@ -33,6 +37,10 @@ public:
     void add_worker(UniqueFd socket);
     void add_hkd(UniqueFd socket);
     void stop();
+    // Another broker takes the new requests: workers bring them there as soon as they know it.
+    // Until then they are served here; returns when no story is left. Relays go on without a
+    // broker, and their workers tell the next one of them.
+    boost::asio::awaitable<void> drain();
 
     [[nodiscard]] plugin::Host& host() { return host_; }
     [[nodiscard]] std::size_t load() const { return sessions_.size(); }
@@ -55,8 +63,9 @@ private:
     boost::asio::awaitable<void> refresh();
     boost::asio::awaitable<void> keep_inventory();
     boost::asio::awaitable<void> keep_crowd();
-    boost::asio::awaitable<void> reconcile_sessions();
-    Async<void> reconcile_once();
+    [[nodiscard]] std::vector<std::shared_ptr<WorkerLink>> linked_workers() const;
+    [[nodiscard]] std::size_t stories() const;
+    [[nodiscard]] std::uint64_t requests_begun() const;
     void hear(const store::Announcement& what);
     void report_status(const std::string& text, std::string_view event = "broker.status");
     void report_supervisor_settings();
@@ -66,12 +75,14 @@ private:
     config::View file_view_;
     std::unique_ptr<store::Store> store_;
     plugin::Catalogue installed_;
-    SteadyClock clock_;
+    const Clock& clock_;
     VmWatch vms_;
     Sessions sessions_;
+    SessionEnds ends_;
     plugin::Host host_;
     plugin::Registry registry_;
     Context context_;
+    SessionRows rows_;
     std::optional<net::Configure> configuration_;
     std::list<Linked> workers_;
     std::map<std::string, std::string> loaded_;    // what the database said when it was used last
@@ -82,8 +93,7 @@ private:
     Wakeup crowd_changed_;
     Clock::time_point ticket_secret_made_;
     store::Store::Token listening_;
-    Wakeup configured_;  // for the first time
-    Wakeup changed_;     // configuration announced, or stop
+    Wakeup changed_;  // configuration announced, or stop
     Wakeup stopped_;
     bool inventory_taken_ = false;
     bool outdated_ = true;  // the configuration is to be loaded (again)

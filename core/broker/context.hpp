@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/client.hpp"
+#include "base/wakeup.hpp"
 #include "broker/failed_logins.hpp"
 #include "config/view.hpp"
 #include "plugin/authenticators.hpp"
@@ -19,6 +20,7 @@ using Async = boost::asio::awaitable<Result<T>>;
 
 class VmWatch;
 class Sessions;
+class SessionEnds;
 
 struct Context {
     config::View view;  // as of the last reload
@@ -30,11 +32,17 @@ struct Context {
     FailedLogins failed_logins;
     VmWatch& vms;
     Sessions& sessions;
+    SessionEnds& ends;
     std::string node_name;
     // Requests that are not in the node's counters yet: strangers decide how many there are.
     std::uint64_t uncounted_requests = 0;
     bool counting_requests = false;
+    Wakeup configured = {};  // notified when there are plugins, or other ones
 };
+
+// Until the plugins are there: a worker that outlived an earlier broker brings its requests to a
+// new one before that has read its configuration. unavailable "broker.unconfigured".
+Async<void> await_configured(Context& context);
 
 // This node as its row says it is now. unavailable "node.unregistered" | "node.blocked" |
 // "node.state", in the words that clients know (protocol A5).

@@ -4,13 +4,6 @@ namespace qvd::broker {
 
 namespace asio = boost::asio;
 
-namespace {
-
-// Nobody waits for ever: a waiter looks again after this long even if no wake-up came.
-constexpr Milliseconds long_wait{3600'000};
-
-}  // namespace
-
 Conversation::Conversation(net::Request request, std::string worker,
                            std::shared_ptr<net::FrameChannel> channel)
     : request_(std::move(request)), worker_(std::move(worker)), channel_(std::move(channel)) {
@@ -65,8 +58,14 @@ void Conversation::interrupt(const Error& why) {
     changed_.notify();
 }
 
+void Conversation::wake() {
+    woken_ = true;
+    changed_.notify();
+}
+
 asio::awaitable<Result<void>> Conversation::pause(Milliseconds limit) {
-    if (!interruption_) co_await changed_.wait(limit);
+    if (!interruption_ && !woken_) co_await changed_.wait(limit);
+    woken_ = false;
     if (interruption_) co_return *interruption_;
     co_return Result<void>{};
 }

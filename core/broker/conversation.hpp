@@ -31,13 +31,18 @@ public:
     // Waits for the end of a relay that an earlier broker has begun.
     boost::asio::awaitable<net::Ended> relayed();
 
+    // Its 101 has been sent and the relay has not ended: it goes on without a broker.
+    [[nodiscard]] bool relaying() const { return relaying_ && !ended_; }
     // Why the story should not go on: the client left, another one takes over, the node stops.
     [[nodiscard]] const std::optional<Error>& interruption() const { return interruption_; }
     void interrupt(const Error& why);
-    // Sleeps until `wakeup` is notified, the conversation is interrupted, or `limit`.
+    // Nobody waits for ever: a waiter looks again after this long even if no wake-up came.
+    static constexpr Milliseconds long_wait{3600'000};
+    // Sleeps until wake(), the conversation is interrupted, or `limit`.
     boost::asio::awaitable<Result<void>> pause(Milliseconds limit);
-    // What pause() waits for besides: notified by whoever knows that something changed.
-    void wake() { changed_.notify(); }
+    // What pause() waits for besides: notified by whoever knows that something changed. If nobody
+    // pauses now, the next pause() ends at once: what changed may be newer than what he has read.
+    void wake();
 
     // From the worker.
     void on_linked();
@@ -55,6 +60,7 @@ private:
     std::optional<Result<void>> linked_;
     std::optional<net::Ended> ended_;
     std::optional<Error> interruption_;
+    bool woken_ = false;
     bool relaying_ = false;
 };
 

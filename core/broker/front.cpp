@@ -154,6 +154,11 @@ asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conver
         const auto executor = co_await asio::this_coro::executor;
         spawn(executor, count_requests(context));
     }
+    const auto configured = co_await await_configured(context);
+    if (!configured.ok()) {
+        send(*client, configured.error());
+        co_return;
+    }
     if (path == "/qvd/connect_to_vm") {
         co_await connect_to_vm(context, gate, client, std::move(*target));
     } else if (path == "/qvd/list_of_vm") {

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "broker/keys.hpp"
+#include "model/user.hpp"
 #include "plugin/keys.hpp"
 
 namespace qvd::broker {
@@ -24,43 +25,59 @@ Async<std::shared_ptr<plugin::Login>> Gate::identify(std::shared_ptr<Conversatio
         known->second.authorization.equals(*authorization))
         co_return known->second.login;
     QVD_CO_TRY(const auto node, co_await this_node_as_it_is(context_));
-    QVD_CO_TRY(auto login, co_await ask(head, node.node.id, std::move(request)));
+    QVD_CO_TRY(auto login, co_await ask(client, node.node.id, std::move(request)));
+    // Of a connection that has closed meanwhile nobody would tell us to forget it.
+    if (client->interruption()) co_return *client->interruption();
     known_[head.connection] = Known{Secret{*authorization}, login};
     co_return login;
 }
 
-Async<std::shared_ptr<plugin::Login>> Gate::ask(const net::Request& head, NodeId node,
+Async<std::shared_ptr<plugin::Login>> Gate::ask(std::shared_ptr<Conversation> client, NodeId node,
                                                 plugin::LoginRequest request) {
-    const std::string address = head.client_address;
-    QVD_CO_TRY(Credentials credentials, parse_authorization(head.headers));
-    QVD_CO_CHECK(context_.failed_logins.check(address, context_.view.get(failed_login_limit)));
+    const std::string address = client->request().client_address;
+    QVD_CO_TRY(Credentials credentials, parse_authorization(client->request().headers));
+    std::string name =
+        normalise_login(credentials.login, context_.view.get(plugin::login_case_sensitive));
+    QVD_CO_TRY(const auto attempt,
+               co_await context_.failed_logins.begin(address, std::move(name),
+                                                     context_.view.get(failed_login_limit)));
+    if (client->interruption()) co_return *client->interruption();
     (void)co_await context_.store.count(node, NodeCounter::auth_attempts, 1);
-    plugin::LoginFacts facts{credentials.login, address, shared_environment(head.headers)};
-    const std::string trace = request.trace;
-    const bool case_sensitive = context_.view.get(plugin::login_case_sensitive);
-    auto chain = context_.authenticators;
-    auto login = co_await chain->identify(std::move(facts), std::move(credentials.password),
-                                          request, case_sensitive);
-    Result<void> agreed;
-    if (login.ok()) agreed = co_await chain->after_login(*login, std::move(request));
-    if (login.ok() && agreed.ok()) agreed = co_await resolve_user(*login);
-    const log::Fields who{{"user", credentials.login}, {"client", address}, {"trace", trace}};
-    if (login.ok() && agreed.ok()) {
-        (*login)->session_parameters["qvd.vm.user.name"] = (*login)->name;
-        context_.failed_logins.forget(address);
+    const log::Fields who{
+        {"user", credentials.login}, {"client", address}, {"trace", request.trace}};
+    const auto login = co_await try_credentials(client, std::move(credentials), std::move(request));
+    if (login.ok()) {
+        attempt->succeeded();
         (void)co_await context_.store.count(node, NodeCounter::auth_ok, 1);
         log::info("auth.ok", who, "");
         co_return *login;
     }
-    const Error why = login.ok() ? agreed.error() : login.error();
+    const Error& why = login.error();
     if (why.kind() != ErrorKind::denied) {
         log::warn("auth.unavailable", who, why.sentence() + "; the client got 503");
         co_return Error{ErrorKind::unavailable, "auth.unavailable",
                         "Authentication is not available, try again later"};
     }
-    context_.failed_logins.add(address);
+    attempt->failed();
     log::warn("auth.refused", who, why.sentence());
     co_return unauthorized();
+}
+
+Async<std::shared_ptr<plugin::Login>> Gate::try_credentials(std::shared_ptr<Conversation> client,
+                                                            Credentials credentials,
+                                                            plugin::LoginRequest request) {
+    const net::Request& head = client->request();
+    plugin::LoginFacts facts{credentials.login, head.client_address,
+                             shared_environment(head.headers)};
+    const bool case_sensitive = context_.view.get(plugin::login_case_sensitive);
+    auto chain = context_.authenticators;
+    QVD_CO_TRY(auto login,
+               co_await chain->identify(std::move(facts), std::move(credentials.password), request,
+                                        case_sensitive));
+    QVD_CO_CHECK(co_await chain->after_login(login, std::move(request)));
+    QVD_CO_CHECK(co_await resolve_user(login));
+    login->session_parameters["qvd.vm.user.name"] = login->name;
+    co_return login;
 }
 
 Async<void> Gate::resolve_user(std::shared_ptr<plugin::Login> login) {

@@ -19,6 +19,7 @@ public:
     Async<std::shared_ptr<plugin::Login>> identify(std::shared_ptr<Conversation> client,
                                                    plugin::LoginRequest request);
     void forget(std::uint64_t connection) { known_.erase(connection); }
+    [[nodiscard]] std::size_t known() const { return known_.size(); }
 
 private:
     struct Known {
@@ -26,8 +27,11 @@ private:
         std::shared_ptr<plugin::Login> login;
     };
 
-    Async<std::shared_ptr<plugin::Login>> ask(const net::Request& head, NodeId node,
+    Async<std::shared_ptr<plugin::Login>> ask(std::shared_ptr<Conversation> client, NodeId node,
                                               plugin::LoginRequest request);
+    Async<std::shared_ptr<plugin::Login>> try_credentials(std::shared_ptr<Conversation> client,
+                                                          Credentials credentials,
+                                                          plugin::LoginRequest request);
     Async<void> resolve_user(std::shared_ptr<plugin::Login> login);
 
     Context& context_;

@@ -77,7 +77,9 @@ inline constexpr Key<std::int64_t> failed_login_limit{
     "l7r.limit.failed_logins",
     "20",
     "",
-    "failed logins of one address within a minute before it is refused for the rest of it",
+    "failed logins of one address (IPv6: its /64) within a minute before it is refused for the "
+    "rest of "
+    "it",
     0,
     Range{1, 1'000'000}};
 

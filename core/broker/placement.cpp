@@ -1,6 +1,7 @@
 #include "broker/placement.hpp"
 
 #include "base/log.hpp"
+#include "broker/abortable.hpp"
 #include "broker/vms.hpp"
 
 namespace qvd::broker {
@@ -9,23 +10,18 @@ namespace {
 
 // How often a lost race for a node is run again with a fresh look at the farm.
 constexpr int max_attempts = 5;
-// A node whose heart-beat is older takes no new VM: it may be gone.
-constexpr std::chrono::seconds max_silence{45};
 
-bool may_take(const store::NodeRecord& node, double needed_mib, Timestamp newest) {
+bool may_take(const store::NodeRecord& node, double needed_mib) {
     const NodeRuntime& runtime = node.runtime;
-    if (runtime.state != NodeState::running || runtime.blocked || !runtime.seen) return false;
-    if (newest - *runtime.seen > max_silence) return false;
+    if (runtime.state != NodeState::running || runtime.blocked) return false;
+    // It may be gone.
+    if (!node.silence || *node.silence > node_silence) return false;
     return runtime.load.memory_free_mib - node.reserved_mib >= needed_mib;
 }
 
 Async<std::vector<store::NodeRecord>> candidates(store::Store& store, double needed_mib) {
     QVD_CO_TRY(auto nodes, co_await store.nodes());
-    // Ages are compared with the newest heart-beat, so that only the database's clock counts.
-    Timestamp newest{};
-    for (const auto& node : nodes)
-        if (node.runtime.seen) newest = std::max(newest, *node.runtime.seen);
-    std::erase_if(nodes, [&](const auto& node) { return !may_take(node, needed_mib, newest); });
+    std::erase_if(nodes, [&](const auto& node) { return !may_take(node, needed_mib); });
     if (nodes.empty())
         co_return Error{ErrorKind::unavailable, "placement.none",
                         "No node can take the virtual machine now (it needs " +
@@ -53,15 +49,30 @@ Async<plugin::PlacementQuestion> question_of(store::Store& store, store::VmRecor
     co_return question;
 }
 
+// Owns what it asks: it may outlive the story.
+Async<std::size_t> ask_balancer(std::shared_ptr<plugin::Balancer> balancer,
+                                plugin::PlacementQuestion question) {
+    co_return co_await balancer->choose(std::move(question));
+}
+
+// A VM whose stop takes too long keeps its client from a start.
+Error too_slow_for_a_start(const Error& why) {
+    if (why.code() != "vm.stop_timeout") return why;
+    return {ErrorKind::timeout, "vm.start_timeout", why.sentence() + ", retry later"};
+}
+
 }  // namespace
 
 Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
-                        store::VmRecord record) {
+                        store::VmRecord record, std::shared_ptr<Conversation> client) {
     const VmId vm = record.vm.id;
     for (int attempt = 1;; ++attempt) {
         QVD_CO_TRY(plugin::PlacementQuestion question, co_await question_of(store, record));
         const auto nodes = question.candidates;
-        QVD_CO_TRY(const std::size_t chosen, co_await balancer->choose(std::move(question)));
+        auto choice = ask_balancer(balancer, std::move(question));
+        if (client) choice = abortable(client, std::move(choice));
+        QVD_CO_TRY(const std::size_t chosen, co_await std::move(choice));
+        if (client && client->interruption()) co_return *client->interruption();
         const store::NodeRecord& node = nodes->at(chosen);
         const auto ordered = co_await store.order_start(vm, node.node.id);
         if (ordered.ok()) {
@@ -91,15 +102,17 @@ Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId v
             case VmState::debug:
                 co_return Result<void>{};
             case VmState::stopping:
-            case VmState::zombie:
-                QVD_CO_CHECK(co_await await_stopped(context, client, vm, deadline));
+            case VmState::zombie: {
+                const auto stopped = co_await await_stopped(context, client, vm, deadline);
+                if (!stopped.ok()) co_return too_slow_for_a_start(stopped.error());
                 continue;
+            }
             default:
                 break;
         }
         if (record->runtime.command) co_return Result<void>{};
         client->progress("Assigning VM " + vm.text() + " to host");
-        co_return co_await order_start(context.store, context.balancer, *record);
+        co_return co_await order_start(context.store, context.balancer, *record, client);
     }
 }
 

@@ -13,8 +13,9 @@ Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId v
                   Deadline deadline);
 
 // The order itself: the balancer chooses among the nodes that have room now, and a lost race is run
-// again. Also what an administrator's `vm start` does.
+// again. Also what an administrator's `vm start` does, for no client. Nothing is ordered for a
+// client that is gone when the balancer has chosen.
 Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
-                        store::VmRecord record);
+                        store::VmRecord record, std::shared_ptr<Conversation> client = nullptr);
 
 }  // namespace qvd::broker

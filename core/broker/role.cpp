@@ -39,15 +39,27 @@ asio::awaitable<void> keep_beating(net::RoleLink& link, Broker& broker, asio::io
     }
 }
 
+void end(Broker& broker, asio::io_context& loop) {
+    broker.stop();
+    loop.stop();
+}
+
+asio::awaitable<void> drain(Broker& broker, asio::io_context& loop) {
+    co_await broker.drain();
+    end(broker, loop);
+}
+
 // False: the role is to end.
-bool obey(net::Order order, Broker& broker) {
+bool obey(net::Order order, Broker& broker, asio::io_context& loop) {
     if (auto* peer = std::get_if<net::order::Peer>(&order.what)) {
         if (peer->role == net::Role::l7r) broker.add_worker(std::move(order.fd));
         if (peer->role == net::Role::hkd) broker.add_hkd(std::move(order.fd));
         return true;
     }
-    return !std::holds_alternative<net::order::Stop>(order.what) &&
-           !std::holds_alternative<net::order::Drain>(order.what);
+    // The supervisor enforces the limit.
+    if (std::holds_alternative<net::order::Drain>(order.what))
+        spawn(loop.get_executor(), drain(broker, loop));
+    return !std::holds_alternative<net::order::Stop>(order.what);
 }
 
 asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
@@ -68,13 +80,12 @@ asio::awaitable<void> listen_to_supervisor(net::RoleLink& link, Broker& broker,
             } else if (!*order) {
                 break;
             } else {
-                going = obey(std::move(**order), broker);
+                going = obey(std::move(**order), broker, loop);
             }
         }
         if (problem) going = false;
     }
-    broker.stop();
-    loop.stop();
+    end(broker, loop);
 }
 
 }  // namespace
@@ -88,7 +99,9 @@ int run(net::RoleLink link, config::View view, plugin::Catalogue installed,
         (void)link.send(net::report::Exiting{store.error().sentence()});
         return 1;
     }
-    Broker broker(loop, link, std::move(view), std::move(store).value(), std::move(installed));
+    const SteadyClock clock;
+    Broker broker(loop, link, std::move(view), std::move(store).value(), clock,
+                  std::move(installed));
     broker.host().vm_addresses = [&broker, &vm_addresses] {
         return vm_addresses(broker.host().view());
     };

@@ -19,17 +19,24 @@ Error not_available(const std::string& why) {
             "The requested virtual machine is not available: " + why + ", retry later"};
 }
 
+bool is_provisioning(const Error& why) {
+    const std::string state(agent::to_string(agent::XState::provisioning));
+    return why.sentence().find("in state " + state) != std::string::npos;
+}
+
 Async<void> ask_to_start(Context& context, std::shared_ptr<Conversation> client, agent::Peer peer,
                          agent::Parameters parameters) {
     // Hooks run before the agent answers; they have their own limit inside the VM.
     const Milliseconds limit = context.view.get(x_start_timeout) + std::chrono::seconds(60);
-    const Deadline deadline =
-        Deadline::in(context.clock, busy_retry * context.view.get(x_start_retries));
+    const Milliseconds patience = busy_retry * context.view.get(x_start_retries);
+    Deadline deadline = Deadline::in(context.clock, patience);
     for (;;) {
         const auto started = co_await context.agents.x_start(peer, parameters, limit);
         if (started.ok()) co_return Result<void>{};
         const Error& why = started.error();
         const bool busy = why.code() == "agent.session_busy";
+        // What an earlier client's x_start has begun takes as long as it takes.
+        if (busy && is_provisioning(why)) deadline = Deadline::in(context.clock, patience);
         if ((!busy && why.code() != "agent.unreachable") || deadline.passed())
             co_return not_available(why.sentence());
         QVD_CO_CHECK(co_await client->pause(busy ? busy_retry / 4 : busy_retry));
@@ -65,6 +72,7 @@ Async<void> await_listening(Context& context, std::shared_ptr<Conversation> clie
     Milliseconds delay = ask_again_first;
     agent::XState last = agent::XState::starting;
     for (;;) {
+        if (client->interruption()) co_return *client->interruption();
         const auto asked_at = context.clock.now();
         const auto state = co_await ask_state(context, peer, last, waits);
         if (state.ok()) {
@@ -98,17 +106,23 @@ Async<void> await_listening(Context& context, std::shared_ptr<Conversation> clie
 
 }  // namespace
 
-Async<Screen> start_session(Context& context, std::shared_ptr<Conversation> client, VmId vm,
-                            Properties parameters) {
+Async<Screen> find_screen(Context& context, VmId vm) {
     QVD_CO_TRY(store::Store::AgentAccess access, co_await context.store.agent_access(vm));
-    const agent::Peer peer{access.address, static_cast<std::uint16_t>(access.agent_port),
-                           access.token};
+    Screen screen;
+    screen.agent = {access.address, static_cast<std::uint16_t>(access.agent_port), access.token};
+    screen.address = access.address;
+    screen.port = access.nx_port;
+    co_return screen;
+}
+
+Async<void> start_session(Context& context, std::shared_ptr<Conversation> client, VmId vm,
+                          agent::Peer agent, Properties parameters) {
     client->progress("Starting X session at VM " + vm.text());
     agent::Parameters session(parameters.begin(), parameters.end());
-    QVD_CO_CHECK(co_await ask_to_start(context, client, peer, std::move(session)));
+    QVD_CO_CHECK(co_await ask_to_start(context, client, agent, std::move(session)));
+    if (client->interruption()) co_return *client->interruption();
     client->progress("Waiting for X session to come up on VM " + vm.text());
-    QVD_CO_CHECK(co_await await_listening(context, client, peer));
-    co_return Screen{access.address, access.nx_port};
+    co_return co_await await_listening(context, client, std::move(agent));
 }
 
 }  // namespace qvd::broker

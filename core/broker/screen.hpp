@@ -6,15 +6,19 @@
 
 namespace qvd::broker {
 
-// Where the session's NX port listens, on the VM's address.
+// A running VM's agent, and where its session's NX port listens.
 struct Screen {
+    agent::Peer agent;
     std::string address;
     int port = 0;
 };
 
+// unavailable "vm.no_agent".
+Async<Screen> find_screen(Context& context, VmId vm);
+
 // `parameters` go to the agent as they are (behaviour 3.3.10). unavailable "session.failed" with
-// the agent's reason; timeout "session.timeout".
-Async<Screen> start_session(Context& context, std::shared_ptr<Conversation> client, VmId vm,
-                            Properties parameters);
+// the agent's reason; timeout "session.timeout". Ends soon once the client is interrupted.
+Async<void> start_session(Context& context, std::shared_ptr<Conversation> client, VmId vm,
+                          agent::Peer agent, Properties parameters);
 
 }  // namespace qvd::broker

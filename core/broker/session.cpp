@@ -2,9 +2,9 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "broker/abortable.hpp"
 #include "broker/keys.hpp"
 #include "broker/placement.hpp"
-#include "broker/sessions.hpp"
 #include "broker/takeover.hpp"
 #include "broker/vms.hpp"
 
@@ -25,6 +25,14 @@ bool is_upgrade(const net::Headers& headers) {
     return std::ranges::any_of(text::split_list(*connection), [](const std::string& token) {
         return text::equals_ignoring_case(token, "upgrade");
     });
+}
+
+// Owns what it asks: it may outlive the story.
+Async<void> ask_before_connect(std::shared_ptr<plugin::Authenticators> chain,
+                               std::shared_ptr<plugin::Login> login, plugin::LoginRequest request,
+                               store::VmRecord record) {
+    co_return co_await chain->before_connect(std::move(login), std::move(request),
+                                             std::move(record));
 }
 
 }  // namespace
@@ -58,31 +66,34 @@ Async<void> SessionStory::check_request() {
 
 // From here on there is a row: whatever happens, it ends with this function.
 Async<void> SessionStory::serve(Session session) {
-    context_.sessions.add(session.vm, client_);
-    const auto connected = co_await connect(session);
-    context_.sessions.remove(session.vm, *client_);
-    const std::string reason = connected.ok() ? "ended" : connected.error().sentence();
-    const auto ended = co_await context_.store.end_session(session.id, reason);
-    if (!ended.ok())
-        log::error("session.not_ended", {{"session", session.id}, {"vm", session.vm}},
-                   ended.error().sentence() + "; the row is reset when the workers are compared");
+    SessionHold hold(context_, session, client_);
+    const auto connected = co_await connect(session, hold);
+    std::string reason = connected.ok() ? "ended" : connected.error().sentence();
+    co_await hold.end(std::move(reason));
     co_return connected;
 }
 
-Async<void> SessionStory::connect(Session session) {
+Async<void> SessionStory::connect(Session session, SessionHold& hold) {
     const VmId vm = session.vm;
     QVD_CO_CHECK(co_await context_.store.set_real_user(vm, login_->user));
     const Deadline deadline = Deadline::in(context_.clock, context_.view.get(vm_start_timeout));
     QVD_CO_CHECK(co_await place(context_, client_, vm, deadline));
     QVD_CO_TRY(const auto record, co_await await_running(context_, client_, vm, deadline));
     times_.done("vm_us");
-    auto chain = context_.authenticators;
-    QVD_CO_CHECK(co_await chain->before_connect(login_, request_, record));
+    QVD_CO_CHECK(co_await call_before_connect(record));
     Secret slave_key = random_alphanumeric(slave_key_length);
     QVD_CO_TRY(Properties parameters, co_await session_parameters(slave_key));
     times_.done("before_connect_us");
-    QVD_CO_TRY(Screen screen, co_await start_session(context_, client_, vm, std::move(parameters)));
-    co_return co_await hand_over(session, std::move(screen), std::move(slave_key));
+    QVD_CO_TRY(Screen screen, co_await find_screen(context_, vm));
+    hold.asked(screen.agent);
+    auto starting = start_session(context_, client_, vm, screen.agent, std::move(parameters));
+    QVD_CO_CHECK(co_await abortable(client_, std::move(starting)));
+    co_return co_await hand_over(session, hold, std::move(screen), std::move(slave_key));
+}
+
+Async<void> SessionStory::call_before_connect(store::VmRecord record) {
+    auto asking = ask_before_connect(context_.authenticators, login_, request_, std::move(record));
+    co_return co_await abortable(client_, std::move(asking));
 }
 
 // Later ones override earlier ones (behaviour 3.3.10).
@@ -95,7 +106,8 @@ Async<Properties> SessionStory::session_parameters(const Secret& slave_key) {
     co_return parameters;
 }
 
-Async<void> SessionStory::hand_over(Session session, Screen screen, Secret slave_key) {
+Async<void> SessionStory::hand_over(Session session, SessionHold& hold, Screen screen,
+                                    Secret slave_key) {
     times_.done("agent_us");
     client_->progress("Connecting X session for VM_ID: " + session.vm.text());
     (void)co_await context_.store.count(node_, NodeCounter::nx_attempts, 1);
@@ -105,6 +117,7 @@ Async<void> SessionStory::hand_over(Session session, Screen screen, Secret slave
     client_->progress("Connection established");
     times_.done("link_us");
     log_connected(session);
+    hold.taken();
     const net::Ended ended = co_await client_->relay(std::move(slave_key));
     log::info("session.ended",
               {{"session", session.id},

@@ -6,6 +6,7 @@
 #include "broker/gate.hpp"
 #include "broker/request.hpp"
 #include "broker/screen.hpp"
+#include "broker/session_ends.hpp"
 #include "broker/step_times.hpp"
 
 namespace qvd::broker {
@@ -25,9 +26,10 @@ public:
 private:
     Async<void> check_request();
     Async<void> serve(Session session);
-    Async<void> connect(Session session);
+    Async<void> connect(Session session, SessionHold& hold);
+    Async<void> call_before_connect(store::VmRecord record);
     Async<Properties> session_parameters(const Secret& slave_key);
-    Async<void> hand_over(Session session, Screen screen, Secret slave_key);
+    Async<void> hand_over(Session session, SessionHold& hold, Screen screen, Secret slave_key);
     void log_connected(const Session& session) const;
     Async<void> account(net::Ended ended);
 

@@ -1,5 +1,4 @@
-// The sessions of this node that this broker holds, by VM: an abort that the database announces
-// finds its conversation here.
+// The sessions of this node that this broker holds, by VM: who is asked to let go is found here.
 #pragma once
 
 #include "broker/conversation.hpp"
@@ -12,22 +11,30 @@ namespace qvd::broker {
 
 class Sessions {
 public:
-    void add(VmId vm, std::shared_ptr<Conversation> holder) { held_[vm] = std::move(holder); }
+    void add(const Session& session, std::shared_ptr<Conversation> holder) {
+        held_[session.vm] = {session.id, std::move(holder)};
+    }
     void remove(VmId vm, const Conversation& holder) {
         const auto found = held_.find(vm);
-        if (found != held_.end() && found->second.get() == &holder) held_.erase(found);
+        if (found != held_.end() && found->second.holder.get() == &holder) held_.erase(found);
     }
-    void abort(VmId vm) {
+    // False if it is not held here. By session: an old wish must not hit whoever holds the VM now.
+    bool abort(VmId vm, SessionId session) {
         const auto found = held_.find(vm);
-        if (found == held_.end()) return;
-        const auto holder = found->second;
+        if (found == held_.end() || found->second.session != session) return false;
+        const auto holder = found->second.holder;
         holder->interrupt(
             {ErrorKind::cancelled, "session.taken_over", "Another client takes over the session"});
+        return true;
     }
     [[nodiscard]] std::size_t size() const { return held_.size(); }
 
 private:
-    std::map<VmId, std::shared_ptr<Conversation>> held_;
+    struct Held {
+        SessionId session;
+        std::shared_ptr<Conversation> holder;
+    };
+    std::map<VmId, Held> held_;
 };
 
 }  // namespace qvd::broker

@@ -12,8 +12,10 @@ VmWatch::Interest::~Interest() {
     for (auto entry = first; entry != last; ++entry) {
         if (entry->second != who_) continue;
         watch_.interested_.erase(entry);
-        return;
+        break;
     }
+    // Whoever waits for it next has seen nothing yet.
+    if (!watch_.interested_.contains(vm_)) watch_.last_seen_.erase(vm_);
 }
 
 void VmWatch::announce(VmId vm) {
@@ -23,6 +25,26 @@ void VmWatch::announce(VmId vm) {
 
 void VmWatch::announce_everything() {
     for (const auto& [vm, who] : interested_) who->wake();
+}
+
+std::set<VmId> VmWatch::awaited() const {
+    std::set<VmId> vms;
+    for (const auto& [vm, who] : interested_) vms.insert(vm);
+    return vms;
+}
+
+void VmWatch::seen(const std::map<VmId, store::BrokerLook::Glimpse>& vms) {
+    for (const VmId vm : awaited()) {
+        const auto now = vms.find(vm);
+        if (now == vms.end()) {
+            announce(vm);  // it is gone
+            continue;
+        }
+        const auto [before, is_first] = last_seen_.try_emplace(vm, now->second);
+        if (!is_first && before->second == now->second) continue;
+        before->second = now->second;
+        announce(vm);
+    }
 }
 
 }  // namespace qvd::broker

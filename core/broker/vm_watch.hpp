@@ -1,4 +1,5 @@
-// Who waits for which VM: announcements of the database wake the stories that wait.
+// Who waits for which VM: announcements of the database, and the look at it once a second, wake the
+// stories that wait.
 #pragma once
 
 #include "base/wakeup.hpp"
@@ -7,12 +8,13 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 namespace qvd::broker {
 
 class VmWatch {
 public:
-    // While it lives, announcements about `vm` wake the conversation.
+    // While it lives, news about `vm` wake the conversation.
     class Interest {
     public:
         Interest(VmWatch& watch, VmId vm, std::shared_ptr<Conversation> who);
@@ -29,8 +31,14 @@ public:
     void announce(VmId vm);
     void announce_everything();
 
+    [[nodiscard]] std::set<VmId> awaited() const;
+    // What was seen of them now. Wakes who waits for one that looks otherwise than the last time,
+    // or is seen for the first time: it may have changed before that.
+    void seen(const std::map<VmId, store::BrokerLook::Glimpse>& vms);
+
 private:
     std::multimap<VmId, std::shared_ptr<Conversation>> interested_;
+    std::map<VmId, store::BrokerLook::Glimpse> last_seen_;
 };
 
 }  // namespace qvd::broker

@@ -6,9 +6,6 @@ namespace qvd::broker {
 
 namespace {
 
-// The net under the notifications: a lost one costs this much.
-constexpr Milliseconds recheck{1000};
-
 Async<store::VmRecord> record_of(Context& context, VmId vm) {
     QVD_CO_TRY(auto record, co_await context.store.vm(vm));
     if (!record)
@@ -67,7 +64,7 @@ Async<store::VmRecord> await_running(Context& context, std::shared_ptr<Conversat
                                 "), retry later"};
         if (!told) client->progress("Waiting for VM to reach state 'running'");
         told = true;
-        QVD_CO_CHECK(co_await client->pause(std::min(recheck, deadline.remaining())));
+        QVD_CO_CHECK(co_await client->pause(deadline.remaining()));
     }
 }
 
@@ -84,7 +81,7 @@ Async<void> await_stopped(Context& context, std::shared_ptr<Conversation> client
                                 to_string(record.runtime.state, record.runtime.phase) + ")"};
         if (!told) client->progress("Waiting for VM to reach state 'stopped'");
         told = true;
-        QVD_CO_CHECK(co_await client->pause(std::min(recheck, deadline.remaining())));
+        QVD_CO_CHECK(co_await client->pause(deadline.remaining()));
     }
 }
 

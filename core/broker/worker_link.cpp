@@ -2,17 +2,20 @@
 
 #include "base/log.hpp"
 #include "broker/front.hpp"
-#include "broker/sessions.hpp"
+#include "broker/session_ends.hpp"
 #include "broker/spawn.hpp"
+
+#include <algorithm>
 
 namespace qvd::broker {
 
 namespace asio = boost::asio;
 
 WorkerLink::WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel,
-                       OnConnections on_connections)
+                       std::function<void()> on_hello, OnConnections on_connections)
     : context_(context),
       channel_(std::move(channel)),
+      on_hello_(std::move(on_hello)),
       on_connections_(std::move(on_connections)),
       gate_(context) {
 }
@@ -54,16 +57,7 @@ std::shared_ptr<Conversation> WorkerLink::conversation(std::uint64_t request) co
 
 void WorkerLink::handle(net::Frame frame) {
     if (auto* hello = std::get_if<net::Hello>(&frame)) {
-        if (greeted() && hello->worker != worker_) {
-            log::error("worker.malformed", {{"worker", worker_}}, "it changed its name");
-            channel_->close();
-            return;
-        }
-        worker_ = hello->worker;
-        // A hello that comes again tells more of them; what was taken up already stays taken up.
-        for (const std::uint64_t relay : hello->relays)
-            if (!conversations_.contains(relay)) inherited_.insert(relay);
-        log::info("worker.hello", {{"worker", worker_}, {"relays", inherited_.size()}}, "");
+        greet(std::move(*hello));
     } else if (auto* request = std::get_if<net::Request>(&frame)) {
         begin(std::move(*request));
     } else if (const auto* gone = std::get_if<net::Gone>(&frame)) {
@@ -87,6 +81,23 @@ void WorkerLink::handle(net::Frame frame) {
     }
 }
 
+void WorkerLink::greet(net::Hello hello) {
+    if (greeted() && hello.worker != worker_) {
+        log::error("worker.malformed", {{"worker", worker_}}, "it changed its name");
+        channel_->close();
+        return;
+    }
+    worker_ = std::move(hello.worker);
+    // A hello that comes again tells more of them; what was taken up already stays taken up.
+    for (const std::uint64_t relay : hello.relays)
+        if (!conversations_.contains(relay)) inherited_.insert(relay);
+    elsewhere_ = {hello.elsewhere.begin(), hello.elsewhere.end()};
+    log::info(
+        "worker.hello",
+        {{"worker", worker_}, {"relays", inherited_.size()}, {"elsewhere", elsewhere_.size()}}, "");
+    on_hello_();
+}
+
 void WorkerLink::begin(net::Request request) {
     if (!greeted() || conversations_.contains(request.request)) {
         log::error("worker.malformed", {{"worker", worker_}}, "a request out of order");
@@ -94,6 +105,7 @@ void WorkerLink::begin(net::Request request) {
         return;
     }
     const std::uint64_t id = request.request;
+    ++begun_;
     log::debug("request",
                {{"trace", worker_ + ":" + std::to_string(id)},
                 {"client", request.client_address},
@@ -113,10 +125,16 @@ asio::awaitable<void> WorkerLink::serve(std::shared_ptr<WorkerLink> self,
 
 std::set<std::string> WorkerLink::holders() const {
     std::set<std::string> all;
-    for (const std::uint64_t request : inherited_)
-        all.insert(worker_ + ":" + std::to_string(request));
+    for (const auto* requests : {&inherited_, &elsewhere_})
+        for (const std::uint64_t request : *requests)
+            all.insert(worker_ + ":" + std::to_string(request));
     for (const auto& [request, client] : conversations_) all.insert(client->holder());
     return all;
+}
+
+std::size_t WorkerLink::stories() const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        conversations_, [](const auto& entry) { return !entry.second->relaying(); }));
 }
 
 void WorkerLink::resume(const Session& session, std::uint64_t request) {
@@ -126,7 +144,6 @@ void WorkerLink::resume(const Session& session, std::uint64_t request) {
     head.client_address = session.client_address;
     auto client = std::make_shared<Conversation>(std::move(head), worker_, channel_);
     conversations_[request] = client;
-    context_.sessions.add(session.vm, client);
     log::info("session.resumed", {{"session", session.id}, {"vm", session.vm}},
               "its relay ran on while the broker was away");
     spawn(channel_->executor(), watch_over(shared_from_this(), std::move(client), session));
@@ -135,11 +152,9 @@ void WorkerLink::resume(const Session& session, std::uint64_t request) {
 asio::awaitable<void> WorkerLink::watch_over(std::shared_ptr<WorkerLink> self,
                                              std::shared_ptr<Conversation> client,
                                              Session session) {
+    SessionHold hold(self->context_, session, client);
     const net::Ended ended = co_await client->relayed();
-    self->context_.sessions.remove(session.vm, *client);
-    const auto done = co_await self->context_.store.end_session(session.id, ended.reason);
-    if (!done.ok())
-        log::error("session.not_ended", {{"session", session.id}}, done.error().sentence());
+    co_await hold.end(ended.reason);
     self->conversations_.erase(client->request().request);
 }
 

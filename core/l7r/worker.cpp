@@ -139,7 +139,7 @@ void Worker::add_broker(UniqueFd socket, std::string instance) {
             [this](BrokerLink& link, const std::string& why) { on_broker_lost(link, why); }}));
     patience_.stop();
     broker_expected_ = true;
-    hand_over_relays(true);
+    hand_over_relays();
     for_each([](Connection& connection) { connection.broker_came(); });
     update_listening();
 }
@@ -156,11 +156,12 @@ void Worker::tell_counts() {
     for (net::Connections& piece : news) broker->send(std::move(piece));
 }
 
-// Tells the newest broker which relays nobody else looks after.
-void Worker::hand_over_relays(bool greet) {
+// Tells the newest broker which relays nobody else looks after, and which requests another does:
+// their sessions are to be left alone until they are handed over or over.
+void Worker::hand_over_relays() {
     const std::shared_ptr<BrokerLink> broker = this->broker();
     if (!broker) return;
-    net::Hello hello{settings_.instance, {}};
+    net::Hello hello{settings_.instance, {}, {}};
     for (const auto& [id, connection] : connections_) {
         if (!connection->relaying() || connection->link() != nullptr) continue;
         connection->adopt(broker);
@@ -168,9 +169,12 @@ void Worker::hand_over_relays(bool greet) {
         if (hello.relays.size() < relays_per_hello) continue;
         broker->send(hello);
         hello.relays.clear();
-        greet = false;
     }
-    if (greet || !hello.relays.empty()) broker->send(hello);
+    for (const auto& [request, connection] : by_request_)
+        if (connection->link() != nullptr && connection->link() != broker.get() &&
+            hello.elsewhere.size() < relays_per_hello)
+            hello.elsewhere.push_back(request);
+    broker->send(hello);
 }
 
 void Worker::on_broker_lost(const BrokerLink& link, const std::string& why) {
@@ -184,7 +188,7 @@ void Worker::on_broker_lost(const BrokerLink& link, const std::string& why) {
     for_each([&link](Connection& connection) {
         if (connection.link() == &link) connection.broker_lost();
     });
-    hand_over_relays(false);
+    hand_over_relays();
     if (!broker()) patience_.start(settings_.broker_patience);
     update_listening();
 }

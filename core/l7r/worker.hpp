@@ -84,7 +84,7 @@ private:
     void configure(net::Configure configure);
     void on_broker_lost(const BrokerLink& link, const std::string& why);
     void on_patience_over();
-    void hand_over_relays(bool greet);
+    void hand_over_relays();
     void for_each(const std::function<void(Connection&)>& action);
 
     Loop& loop_;

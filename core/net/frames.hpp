@@ -103,10 +103,13 @@ struct Abort {
 
 // ---- worker → broker -----------------------------------------------------------------------
 
-// First frame of a worker: who it is, and which relays it still holds (after a broker's death).
+// First frame of a worker, and again when another broker of its own has gone: who it is, and which
+// relays it still holds.
 struct Hello {
     std::string worker;                 // its instance id
     std::vector<std::uint64_t> relays;  // requests whose relay runs
+    // Requests that an earlier broker, which is still there, looks after: relays or not.
+    std::vector<std::uint64_t> elsewhere = {};
 };
 
 struct Request {

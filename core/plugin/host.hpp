@@ -6,6 +6,7 @@
 #include "config/view.hpp"
 #include "plugin/call.hpp"
 #include "plugin/inventory.hpp"
+#include "plugin/verified_passwords.hpp"
 #include "plugin/vm_spec.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -84,6 +85,9 @@ public:
     // Null: no processes service (only hkd has one).
     std::unique_ptr<Processes> processes;
 
+    // [any] Behind the accounts service.
+    [[nodiscard]] VerifiedPasswords& passwords() { return passwords_; }
+
     // [any] The newest inventory; never null.
     [[nodiscard]] std::shared_ptr<const Inventory> inventory() const;
     void set_inventory(std::shared_ptr<const Inventory> inventory);
@@ -107,6 +111,8 @@ private:
     boost::asio::thread_pool workers_;
     store::Store* store_;
     std::shared_ptr<Endings> endings_ = std::make_shared<Endings>();
+    SteadyClock clock_;
+    VerifiedPasswords passwords_{clock_};
 
     mutable std::mutex mutex_;  // guards what follows; held for a copy at most
     config::View view_;

@@ -143,7 +143,7 @@ qvd_status verify_account(const qvd_core* core, const qvd_call* on_behalf, qvd_s
         if (!stored.ok()) return refuse(sink, stored.error());
         if (*stored) hash = **stored;
     }
-    const auto verdict = verify_password(hash, typed, host.view().get(upstream_salt));
+    const auto verdict = host.passwords().verify(hash, typed, host.view().get(upstream_salt));
     if (hash.empty()) return refuse(sink, no_user(name));
     if (!verdict.matches) return QVD_DECLINED;
     if (verdict.outdated) upgrade(host, call, (*user)->id, typed);

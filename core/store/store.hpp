@@ -17,8 +17,11 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -55,6 +58,8 @@ struct NodeRecord {
     NodeCounters counters;
     int vms = 0;              // assigned to it, in any state
     double reserved_mib = 0;  // promised to VMs that start or run on it
+    // Since its last heart-beat, by the database's clock; nothing if it never had one.
+    std::optional<std::chrono::milliseconds> silence;
     Properties properties;
 };
 
@@ -79,6 +84,21 @@ struct Certificate {
     Secret key;
     std::string ca;   // empty: none
     std::string crl;  // empty: none
+};
+
+// What the broker of a node looks at once a second, whatever was announced.
+struct BrokerLook {
+    // As much of a VM as somebody may wait for; equal: nothing has changed.
+    struct Glimpse {
+        VmState state = VmState::stopped;
+        int phase = 0;
+        std::int64_t incarnation = 0;
+        bool commanded = false;
+        SessionId session;  // the live one; 0: none
+        bool operator==(const Glimpse&) const = default;
+    };
+    std::map<VmId, Glimpse> vms;         // of those that were asked for, those that exist
+    std::map<SessionId, VmId> unwanted;  // live ones of this node that were asked to end
 };
 
 // ---- What is ordered -----------------------------------------------------------------------
@@ -290,9 +310,13 @@ public:
     virtual Async<void> session_connected(SessionId session) = 0;
     // Ending an ended one is no error.
     virtual Async<void> end_session(SessionId session, std::string reason) = 0;
-    // Live sessions held by this node's workers; reset those of workers not in `alive`.
+    // Live sessions held by this node's workers.
     virtual Async<std::vector<Session>> sessions_on(NodeId node) = 0;
-    virtual Async<int> reset_sessions(NodeId node, std::set<std::string> alive_workers) = 0;
+    // Ends those of them whose holder is known to be gone. By their ids: a session that began since
+    // they were looked at must not end with them. Returns how many were live.
+    virtual Async<int> reset_sessions(std::set<SessionId> sessions) = 0;
+    // What a broker might have missed an announcement of, in one round trip.
+    virtual Async<BrokerLook> broker_look(NodeId node, std::set<VmId> vms) = 0;
     // Endpoint "agent"/"nx" of a VM that has them and the token of this incarnation, for the
     // broker. ErrorKind::unavailable "vm.no_agent" when it has none (stopped, or not yet that far).
     struct AgentAccess {

@@ -106,6 +106,8 @@ void Crew::reconcile() {
     for (Post& post : posts_) fill(post);
     link_all();
     retire_replaced();
+    // Once more, for those whose broker has just been told to leave.
+    link_all();
 }
 
 void Crew::enforce_limits() {
@@ -191,14 +193,16 @@ void Crew::give_lifeline(const Member& worker) {
 }
 
 // Each worker and hkd talk to one broker. A process on its way out stays with the broker it has, as
-// long as that lives: there its requests are known.
+// long as that serves. One that is leaving finishes what it has begun; what begins now is
+// another's, so even a worker on its way out is linked to that one, too.
 void Crew::link_all() {
     Member* const broker = find(Role::broker, 0);
     if (broker == nullptr) return;
     for (Member& member : members_) {
         if (member.role != Role::l7r && member.role != Role::hkd) continue;
         if (member.linked_to == broker->instance) continue;
-        if (!current(member) && find_instance(member.linked_to) != nullptr) continue;
+        const Member* const linked = find_instance(member.linked_to);
+        if (!current(member) && linked != nullptr && !linked->leaving) continue;
         link(member, *broker);
     }
 }

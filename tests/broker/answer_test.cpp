@@ -33,6 +33,7 @@ TEST_CASE("Each refusal has the status that clients know") {
     CHECK(status(ErrorKind::denied, "vm.not_allowed") == 403);
     CHECK(status(ErrorKind::unavailable, "node.blocked") == 503);
     CHECK(status(ErrorKind::timeout, "vm.start_timeout") == 504);
+    CHECK(status(ErrorKind::timeout, "vm.stop_timeout") == 408);
     CHECK(status(ErrorKind::internal, "whatever") == 500);
 }
 

@@ -1,3 +1,4 @@
+#include "broker/abortable.hpp"
 #include "broker/agent_calls.hpp"
 #include "broker/sessions.hpp"
 #include "broker/vm_watch.hpp"
@@ -6,6 +7,8 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
+
+#include <stdexcept>
 
 using namespace qvd;
 using namespace qvd::broker;
@@ -126,19 +129,130 @@ TEST_CASE("A relay lasts until its worker says that it ended") {
     }
 }
 
-TEST_CASE("Sessions hand an abort to whoever holds the VM now") {
+TEST_CASE("Sessions hand an abort to whoever holds that very session now") {
     Room first;
     Room second;
     Sessions sessions;
-    sessions.add(VmId{1}, first.client);
-    sessions.add(VmId{1}, second.client);
+    Session old;
+    old.id = SessionId{7};
+    old.vm = VmId{1};
+    Session now = old;
+    now.id = SessionId{8};
+    sessions.add(old, first.client);
+    sessions.add(now, second.client);
     sessions.remove(VmId{1}, *first.client);  // too late: it is the second's
     CHECK(sessions.size() == 1);
-    sessions.abort(VmId{2});
-    sessions.abort(VmId{1});
+    CHECK_FALSE(sessions.abort(VmId{2}, SessionId{8}));
+    CHECK_FALSE(sessions.abort(VmId{1}, SessionId{7}));
+    CHECK_FALSE(second.client->interruption());
+    CHECK(sessions.abort(VmId{1}, SessionId{8}));
     CHECK_FALSE(first.client->interruption());
     REQUIRE(second.client->interruption());
     CHECK(second.client->interruption()->code() == "session.taken_over");
+}
+
+TEST_CASE("Who waits is woken by what looks otherwise than the last time, and by a first look") {
+    Room room;
+    VmWatch watch;
+    const VmWatch::Interest interest(watch, VmId{1}, room.client);
+    CHECK(watch.awaited() == std::set<VmId>{VmId{1}});
+    std::map<VmId, store::BrokerLook::Glimpse> seen{{VmId{1}, {}}};
+    const auto wakes = [&] {
+        std::optional<Result<void>> woken;
+        room.begin(room.client->pause(20ms), woken);
+        watch.seen(seen);
+        room.loop.restart();
+        room.loop.poll();
+        const bool at_once = woken.has_value();
+        CHECK(room.finish(woken).ok());
+        return at_once;
+    };
+    CHECK(wakes());
+    CHECK_FALSE(wakes());
+    seen[VmId{1}].state = VmState::running;
+    CHECK(wakes());
+    CHECK_FALSE(wakes());
+    seen[VmId{1}].session = SessionId{4};
+    CHECK(wakes());
+    seen.clear();
+    CHECK(wakes());
+}
+
+TEST_CASE("News that come while nobody pauses end the next pause") {
+    Room room;
+    room.client->wake();
+    std::optional<Result<void>> woken;
+    room.begin(room.client->pause(1h), woken);
+    CHECK(woken.has_value());
+    std::optional<Result<void>> slept;
+    room.begin(room.client->pause(1ms), slept);
+    CHECK_FALSE(slept);
+    CHECK(room.finish(slept).ok());
+}
+
+namespace {
+
+asio::awaitable<Result<std::string>> answer_when(std::shared_ptr<Wakeup> told,
+                                                 std::shared_ptr<bool> done) {
+    co_await told->wait(1h);
+    *done = true;
+    co_return std::string("answer");
+}
+
+asio::awaitable<Result<std::string>> broken_work() {
+    throw std::runtime_error("broken");
+    co_return std::string();
+}
+
+asio::awaitable<Result<std::string>> breaks(std::shared_ptr<Conversation> client) {
+    std::string what;
+    try {
+        auto work = broken_work();
+        (void)co_await abortable(client, std::move(work));
+    } catch (const std::exception& problem) {
+        what = problem.what();
+    }
+    co_return what;
+}
+
+}  // namespace
+
+TEST_CASE("Work is awaited until it is done or its client is interrupted, whichever is first") {
+    Room room;
+    const auto told = std::make_shared<Wakeup>();
+    const auto done = std::make_shared<bool>(false);
+    std::optional<Result<std::string>> got;
+    room.begin(abortable(room.client, answer_when(told, done)), got);
+    CHECK_FALSE(got);
+    SUBCASE("done") {
+        told->notify();
+        CHECK(*room.finish(got) == "answer");
+    }
+    SUBCASE("woken by something else, it goes on waiting") {
+        room.client->wake();
+        room.loop.restart();
+        room.loop.poll();
+        CHECK_FALSE(got);
+        told->notify();
+        CHECK(*room.finish(got) == "answer");
+    }
+    SUBCASE("interrupted, the work ends by itself and nobody hears of it") {
+        room.client->on_gone();
+        CHECK(room.finish(got).error().code() == "client.gone");
+        CHECK_FALSE(*done);
+        told->notify();
+        room.loop.restart();
+        while (!*done && room.loop.run_one_for(5s) > 0) {
+        }
+        CHECK(*done);
+    }
+}
+
+TEST_CASE("What work throws reaches who waits for it") {
+    Room room;
+    std::optional<Result<std::string>> got;
+    room.begin(breaks(room.client), got);
+    CHECK(*room.finish(got) == "broken");
 }
 
 TEST_CASE("Announcements wake who is interested in the VM, while he is") {

@@ -11,10 +11,12 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <fcntl.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace qvd::broker::test {
@@ -25,24 +27,26 @@ namespace {
 
 constexpr std::chrono::seconds patience{20};
 
+}  // namespace
+
 config::View view_of(const std::string& settings) {
     auto keys = std::make_shared<config::KeySet>();
     config::declare(*keys);
     store::declare(*keys);
     plugin::declare(*keys);
     broker::declare(*keys);
-    const std::string file =
-        "nodename = here\npath.plugins = " QVD_PLUGINS "\nl7r.use_ssl = 0\n" + settings;
+    const bool puppet = settings.find("puppet.stage") != std::string::npos;
+    const std::string file = std::string("nodename = here\nl7r.use_ssl = 0\npath.plugins = ") +
+                             (puppet ? PUPPETS : QVD_PLUGINS) + "\n" + settings;
     return {keys, config::Properties::parse(file, "test.conf").value()};
 }
 
-}  // namespace
-
-Worker::Worker(Broker& broker, std::string name, std::vector<std::uint64_t> relays) {
+Worker::Worker(Broker& broker, std::string name, std::vector<std::uint64_t> relays,
+               std::vector<std::uint64_t> elsewhere) {
     auto ends = net::frame_sockets().value();
     socket_ = std::move(ends.first);
     ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
-    say(net::Hello{std::move(name), std::move(relays)});
+    say(net::Hello{std::move(name), std::move(relays), std::move(elsewhere)});
     broker.add_worker(std::move(ends.second));
 }
 
@@ -84,6 +88,12 @@ asio::awaitable<void> Agent::serve(asio::ip::tcp::socket socket) {
     const std::string path = words.at(1).substr(0, words.at(1).find('?'));
     const std::string method = path.substr(path.rfind('/') + 1);
     asked.push_back(method);
+    targets.push_back(words.at(1));
+    asio::steady_timer timer(loop_);
+    while (held.contains(method)) {
+        timer.expires_after(std::chrono::milliseconds(5));
+        co_await timer.async_wait(asio::use_awaitable);
+    }
     const std::string body = say_(method);
     const std::string status = body.empty() ? "404 Not Found" : "200 OK";
     const std::string reply = "HTTP/1.1 " + status +
@@ -94,8 +104,13 @@ asio::awaitable<void> Agent::serve(asio::ip::tcp::socket socket) {
                                      asio::as_tuple(asio::use_awaitable));
 }
 
+bool Agent::was_asked(const std::string& method) const {
+    return std::ranges::find(asked, method) != asked.end();
+}
+
 Farm::Farm(const std::string& settings) {
-    auto made = std::make_unique<store::MemoryStore>(loop.get_executor());
+    auto made = std::make_unique<store::MemoryStore>(
+        loop.get_executor(), [this] { return std::chrono::system_clock::now() + database_ahead; });
     store = made.get();
     node = run(store->add_node("here", "10.3.15.1")).value();
     const std::int64_t epoch = run(store->claim_node(node, "boot")).value();
@@ -112,7 +127,9 @@ Farm::Farm(const std::string& settings) {
     auto ends = net::role_sockets().value();
     supervisor_ = std::move(ends.first);
     link_ = std::make_unique<net::RoleLink>(std::move(ends.second), net::Role::broker, "b");
-    broker = std::make_unique<Broker>(loop, *link_, view_of(settings), std::move(made));
+    broker = std::make_unique<Broker>(
+        loop, *link_, view_of(settings), std::move(made), clock,
+        [this](const std::string& instance) { return running.contains(instance); });
     spawn(loop.get_executor(), broker->run());
 }
 
@@ -152,9 +169,10 @@ void Farm::ask(Worker& worker, std::uint64_t number, const std::string& target,
     worker.say(request);
 }
 
-void Farm::run_vm(int agent_port) {
-    (void)run(store->order_start(vm, node));
-    const auto order = run(store->take_start(vm, node));
+void Farm::run_vm(int agent_port, std::optional<NodeId> where) {
+    const NodeId at = where.value_or(node);
+    (void)run(store->order_start(vm, at));
+    const auto order = run(store->take_start(vm, at));
     const std::int64_t life = order.value().record.runtime.incarnation;
     (void)run(store->set_endpoints(
         vm, life, "127.0.0.1",

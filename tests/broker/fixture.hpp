@@ -12,16 +12,23 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
 namespace qvd::broker::test {
 
+// The file's configuration of a broker here, with the plugins of the product, or with the puppet if
+// `settings` set its stage.
+config::View view_of(const std::string& settings);
+
 // One l7r worker as the broker sees it. Frames that it got are read off one by one.
 class Worker {
 public:
-    Worker(Broker& broker, std::string name, std::vector<std::uint64_t> relays = {});
+    // `elsewhere`: requests that an earlier broker still looks after.
+    Worker(Broker& broker, std::string name, std::vector<std::uint64_t> relays = {},
+           std::vector<std::uint64_t> elsewhere = {});
 
     void say(const net::Frame& frame);
     // The next frame, if there is one.
@@ -41,7 +48,12 @@ public:
     void begin();
     [[nodiscard]] int port() const { return acceptor_.local_endpoint().port(); }
 
-    std::vector<std::string> asked;  // methods, in order
+    [[nodiscard]] bool was_asked(const std::string& method) const;
+
+    std::vector<std::string> asked;    // methods, in order
+    std::vector<std::string> targets;  // the same with their parameters
+    // Calls of these methods are not answered until they are taken out again.
+    std::set<std::string> held;
 
 private:
     boost::asio::awaitable<void> accept();
@@ -50,6 +62,16 @@ private:
     boost::asio::io_context& loop_;
     Say say_;
     boost::asio::ip::tcp::acceptor acceptor_;
+};
+
+// Goes by itself, and a test may move it on.
+class MovableClock final : public Clock {
+public:
+    [[nodiscard]] time_point now() const override { return std::chrono::steady_clock::now() + by_; }
+    void advance(std::chrono::steady_clock::duration by) { by_ += by; }
+
+private:
+    std::chrono::steady_clock::duration by_{0};
 };
 
 // A farm with one node, the user alice (password "secret") and her VM, which is stopped.
@@ -79,8 +101,8 @@ public:
     // What the broker answers in the end.
     net::Reply answer(Worker& worker) { return next<net::Reply>(worker); }
 
-    // The VM runs here, its agent and its NX port at these ports of 127.0.0.1.
-    void run_vm(int agent_port);
+    // The VM runs on `where` (here), its agent and its NX port at these ports of 127.0.0.1.
+    void run_vm(int agent_port, std::optional<NodeId> where = {});
     template <class T>
     Result<T> run(store::Async<T> call) {
         return store::test::run_on(loop, std::move(call));
@@ -88,7 +110,10 @@ public:
     [[nodiscard]] std::size_t rows();
 
     boost::asio::io_context loop{1};
+    MovableClock clock;
+    std::chrono::seconds database_ahead{0};  // moves the database's clock on
     store::MemoryStore* store = nullptr;
+    std::set<std::string> running;  // instances whose processes are there
     std::unique_ptr<Broker> broker;
     NodeId node;
     UserId alice;

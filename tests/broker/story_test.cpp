@@ -190,6 +190,69 @@ TEST_CASE("Relays that outlived a broker are taken up, rows of dead workers rese
     CHECK(farm.until([&] { return farm.rows() == 0; }));
 }
 
+TEST_CASE("A request that comes before the broker is configured waits until it is") {
+    Farm farm;
+    Worker worker(*farm.broker, "l7r-0-x");
+    // Not a turn of the loop has passed: a worker that knew an earlier broker is so fast.
+    farm.ask(worker, 1, "/qvd/list_of_vm");
+    farm.store->fail_with_unavailable(true);
+    farm.loop.restart();
+    farm.loop.poll();
+    farm.store->fail_with_unavailable(false);
+    CHECK(farm.answer(worker).status == 200);
+}
+
+TEST_CASE("Guesses made all at once are no more than guesses made one by one") {
+    Farm farm;
+    Worker worker(*farm.broker, "l7r-0-x");
+    for (std::uint64_t i = 1; i <= 60; ++i) farm.ask(worker, i, "/qvd/list_of_vm", "wrong");
+    int wrong = 0;
+    int refused = 0;
+    for (int i = 0; i < 60; ++i) {
+        const std::uint16_t status = farm.answer(worker).status;
+        wrong += status == 401 ? 1 : 0;
+        refused += status == 429 ? 1 : 0;
+    }
+    CHECK(wrong == 20);
+    CHECK(refused == 40);
+}
+
+TEST_CASE("A stop that takes too long is a 408 to who asked for it") {
+    Farm farm("internal.l7r.timeout.vm_stop = 1\n");
+    farm.run_vm(1);
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, "/qvd/stop_vm?id=" + farm.vm.text());
+    CHECK(farm.answer(worker).status == 408);
+}
+
+TEST_CASE("A node that has been silent for long gets no VM, alone in its farm or not") {
+    Farm farm;
+    farm.database_ahead = std::chrono::seconds(60);
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    const net::Reply reply = farm.answer(worker);
+    CHECK(reply.status == 503);
+    CHECK(reply.body.starts_with("No node can take the virtual machine now"));
+}
+
+TEST_CASE("A VM on a blocked node is not to be had, and nothing is written") {
+    Farm farm;
+    const NodeId other = farm.run(farm.store->add_node("there", "10.3.15.2")).value();
+    const std::int64_t epoch = farm.run(farm.store->claim_node(other, "boot")).value();
+    (void)farm.run(farm.store->set_node_state(other, epoch, NodeState::running, ""));
+    NodeLoad load;
+    load.memory_total_mib = load.memory_free_mib = 8192;
+    (void)farm.run(farm.store->heartbeat(other, epoch, load));
+    farm.run_vm(1, other);
+    (void)farm.run(farm.store->set_node_blocked(other, true));
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    const net::Reply reply = farm.answer(worker);
+    CHECK(reply.status == 503);
+    CHECK(reply.body == "The node of the requested virtual machine is blocked\r\n");
+    CHECK(farm.rows() == 0);
+}
+
 TEST_CASE("An address that guesses is refused without being asked") {
     Farm farm("l7r.limit.failed_logins = 1\n");
     Worker worker(*farm.broker, "l7r-0-x");
@@ -271,6 +334,65 @@ TEST_CASE("Requests are counted, but strangers do not decide how often that is w
     // The first was written at once, the others wait for theirs.
     CHECK(count_now() < strangers);
     CHECK(farm.until([&] { return count_now() == strangers; }));
+}
+
+TEST_CASE("The secret of the tickets is another one a day later") {
+    Farm farm;
+    Worker worker(*farm.broker, "l7r-0-x");
+    const auto today = farm.next<net::Configure>(worker);
+    farm.clock.advance(std::chrono::hours(23));
+    (void)farm.run(farm.store->set_configuration({{"l7r.limit.connections", "100"}}));
+    const auto tonight = farm.next<net::Configure>(worker);
+    CHECK(tonight.connections == 100);
+    CHECK(tonight.ticket_secret.equals(today.ticket_secret.reveal()));
+    farm.clock.advance(std::chrono::hours(2));
+    (void)farm.run(farm.store->set_configuration({{"l7r.limit.connections", "200"}}));
+    const auto tomorrow = farm.next<net::Configure>(worker);
+    CHECK(tomorrow.ticket_secret.reveal().size() == 64);
+    CHECK_FALSE(tomorrow.ticket_secret.equals(today.ticket_secret.reveal()));
+}
+
+TEST_CASE("An agent that can is asked to answer when the session's state is another") {
+    Farm farm;
+    int looks = 0;
+    const auto agent = std::make_shared<Agent>(farm.loop, [&](const std::string& method) {
+        if (method == "hello")
+            return agent::encode_hello(
+                {agent::protocol_version, {std::string(agent::feature::x_wait)}});
+        if (method == "x_state" && ++looks == 1) return agent::encode_text("provisioning");
+        return willing(method);
+    });
+    agent->begin();
+    farm.run_vm(agent->port());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    CHECK(farm.next<net::Link>(worker).port == 4000);
+    std::vector<std::string> states = agent->targets;
+    std::erase_if(states,
+                  [](const std::string& target) { return !target.starts_with("/vma/x_state"); });
+    REQUIRE(states.size() == 2);
+    CHECK(states[0].find("unless=starting") != std::string::npos);
+    CHECK(states[0].find("wait_ms=2000") != std::string::npos);
+    CHECK(states[1].find("unless=provisioning") != std::string::npos);
+}
+
+TEST_CASE("A session on its way from one state to another is asked for again") {
+    Farm farm;
+    const std::vector<std::string> states{"suspending", "stopping", "listening"};
+    std::size_t starts = 0;
+    const auto agent = std::make_shared<Agent>(farm.loop, [&](const std::string& method) {
+        if (method == "x_start" && starts < states.size())
+            return agent::encode_failure(std::string(agent::passing_sentence) + states[starts++] +
+                                         ", try again in a few minutes");
+        return willing(method);
+    });
+    agent->begin();
+    farm.run_vm(agent->port());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    CHECK(farm.next<net::Link>(worker).port == 4000);
+    CHECK(starts == states.size());
+    CHECK(std::ranges::count(agent->asked, "x_start") == 4);
 }
 
 TEST_CASE("An agent that is busy is asked again, and one that provisions is waited for") {

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <vector>
 
 using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
@@ -113,6 +114,9 @@ TEST_CASE("a second broker gets the new requests, the first finishes its own") {
 
     ScriptedBroker second = worker.add_broker(configuration(server()));
     CHECK(worker.hello().relays.empty());
+    std::vector<std::uint64_t> elsewhere = worker.hello().elsewhere;
+    std::sort(elsewhere.begin(), elsewhere.end());
+    CHECK(elsewhere == std::vector<std::uint64_t>{old_request.request, session.request});
     Client late(worker.port());
     late.send("GET /late HTTP/1.1\r\n\r\n");
     answer(second, second.expect<net::Request>().request);
@@ -128,8 +132,23 @@ TEST_CASE("a second broker gets the new requests, the first finishes its own") {
     first.die();
     const auto hello = second.expect<net::Hello>();
     CHECK(hello.relays == std::vector<std::uint64_t>{session.request});
+    CHECK(hello.elsewhere.empty());
     session.client.send("alive");
     CHECK(receive_exactly(session.vm.get(), 5) == "alive");
+}
+
+TEST_CASE("the next broker hears when an earlier one has nothing left, even without a relay") {
+    RunningWorker worker;
+    ScriptedBroker first = worker.add_broker(configuration(server()));
+    Client early(worker.port());
+    early.send("GET /early HTTP/1.1\r\n\r\n");
+    const auto request = first.expect<net::Request>().request;
+    ScriptedBroker second = worker.add_broker(configuration(server()));
+    CHECK(worker.hello().elsewhere == std::vector<std::uint64_t>{request});
+    first.die();
+    const auto hello = second.expect<net::Hello>();
+    CHECK(hello.relays.empty());
+    CHECK(hello.elsewhere.empty());
 }
 
 TEST_CASE("a broker that sends what is no frame is dropped") {

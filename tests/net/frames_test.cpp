@@ -39,7 +39,7 @@ std::vector<Frame> one_of_each() {
             Link{3, "10.3.15.2", 4100},
             Switch{4, Secret("slave")},
             Abort{5},
-            Hello{"l7r-1", {6, 7}},
+            Hello{"l7r-1", {6, 7}, {8}},
             Request{8, 9, "::1", "GET", "/x?y", {{"Host", "h"}}, true},
             Gone{10},
             ConnectionClosed{11},

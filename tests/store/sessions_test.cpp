@@ -84,20 +84,53 @@ TEST_CASE("a session belongs to a VM, a user and a node that exist, and to an ad
     CHECK(bench.must(store.acquire_session(session)).session->client_address == "fe80::1");
 }
 
-TEST_CASE("the sessions of dead workers are reset, and only those") {
+TEST_CASE("the sessions that are named are reset, and no others") {
     Bench bench;
     const auto farm = bench.farm();
     auto& store = bench.store();
     Bench::Farm second = farm;
     second.vm = bench.add_vm(farm, "vm2");
-    bench.must(store.acquire_session(bench.session_of(farm, "w1")));
-    bench.must(store.acquire_session(bench.session_of(second, "w2")));
+    const auto one = bench.must(store.acquire_session(bench.session_of(farm, "w1")));
+    const auto two = bench.must(store.acquire_session(bench.session_of(second, "w2")));
     CHECK(bench.must(store.sessions_on(farm.node)).size() == 2);
-    CHECK(bench.must(store.reset_sessions(farm.node, {"w2", "w\"3,"})) == 1);
+    CHECK(bench.must(store.reset_sessions({})) == 0);
+    CHECK(bench.must(store.reset_sessions({one.session->id, SessionId{99999}})) == 1);
+    CHECK(bench.must(store.reset_sessions({one.session->id})) == 0);
     const auto left = bench.must(store.sessions_on(farm.node));
     REQUIRE(left.size() == 1);
     CHECK(left[0].worker == "w2");
-    CHECK(bench.must(store.reset_sessions(farm.node, {})) == 1);
+    // Whoever took the first one's VM since it was looked at keeps it.
+    const auto later = bench.must(store.acquire_session(bench.session_of(farm, "w1")));
+    CHECK(bench.must(store.reset_sessions({one.session->id})) == 0);
+    CHECK(bench.must(store.reset_sessions({later.session->id, two.session->id})) == 2);
+}
+
+TEST_CASE("one look shows a broker what it waits for and who is to let go") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    auto look = bench.must(store.broker_look(farm.node, {farm.vm, VmId{99999}}));
+    REQUIRE(look.vms.size() == 1);
+    CHECK(look.vms.at(farm.vm) == BrokerLook::Glimpse{});
+    CHECK(look.unwanted.empty());
+    const auto held = bench.must(store.acquire_session(bench.session_of(farm, "w1")));
+    bench.must(store.order_start(farm.vm, farm.node));
+    look = bench.must(store.broker_look(farm.node, {farm.vm}));
+    CHECK(look.vms.at(farm.vm).session == held.session->id);
+    CHECK(look.vms.at(farm.vm).commanded);
+    CHECK(look.unwanted.empty());
+    bench.must(store.take_start(farm.vm, farm.node));
+    bench.must(store.request_abort(farm.vm));
+    look = bench.must(store.broker_look(farm.node, {farm.vm}));
+    CHECK(look.vms.at(farm.vm).state == VmState::starting);
+    CHECK(look.vms.at(farm.vm).phase == 1);
+    CHECK(look.vms.at(farm.vm).incarnation == 1);
+    CHECK_FALSE(look.vms.at(farm.vm).commanded);
+    REQUIRE(look.unwanted.size() == 1);
+    CHECK(look.unwanted.at(held.session->id) == farm.vm);
+    CHECK(bench.must(store.broker_look(NodeId{99999}, {})).unwanted.empty());
+    bench.must(store.end_session(held.session->id, ""));
+    CHECK(bench.must(store.broker_look(farm.node, {})).unwanted.empty());
 }
 
 TEST_CASE("nodes are claimed, report, and an older hkd may not write any more") {
@@ -124,6 +157,8 @@ TEST_CASE("nodes are claimed, report, and an older hkd may not write any more") 
     CHECK(found->runtime.boot_id == "boot2");
     CHECK(found->runtime.reason == "fine");
     CHECK(found->runtime.seen.has_value());
+    REQUIRE(found->silence.has_value());
+    CHECK(*found->silence < std::chrono::minutes(1));
     CHECK_FALSE(bench.must(store.node("x")).has_value());
 }
 

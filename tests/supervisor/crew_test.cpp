@@ -192,10 +192,11 @@ TEST_CASE("a reload puts workers and broker beside the old ones and hkd after it
     CHECK(node.leaving(old_worker));
     CHECK(node.leaving(old_broker));
 
-    // The old worker keeps the old broker as long as there is one, then gets the new one.
-    CHECK(node.count<net::order::Peer>(old_worker) == 0);
-    node.ends(old_broker, exited_0);
+    // The old broker only finishes what it has begun: what the old worker's clients ask for now is
+    // the new one's.
     CHECK(node.count<net::order::Peer>(old_worker) == 1);
+    node.ends(old_broker, exited_0);
+    CHECK(node.count<net::order::Peer>(old_worker) == 0);
     node.ends(old_worker, exited_0);
     CHECK_FALSE(node.crew.replacing());
     CHECK(node.crew.restarts(Role::l7r) == 0);

@@ -73,17 +73,34 @@ Async<std::vector<Session>> MemoryStore::sessions_on(NodeId node) {
     co_return all;
 }
 
-Async<int> MemoryStore::reset_sessions(NodeId node, std::set<std::string> alive_workers) {
+Async<int> MemoryStore::reset_sessions(std::set<SessionId> sessions) {
     QVD_CO_CHECK(co_await ready());
     int reset = 0;
     for (auto& [id, session] : tables_->sessions) {
-        if (session.node != node || session.state == SessionState::disconnected ||
-            alive_workers.contains(session.worker))
-            continue;
+        if (session.state == SessionState::disconnected || !sessions.contains(id)) continue;
         tables_->end(session);
         ++reset;
     }
     co_return reset;
+}
+
+Async<BrokerLook> MemoryStore::broker_look(NodeId node, std::set<VmId> vms) {
+    QVD_CO_CHECK(co_await ready());
+    BrokerLook look;
+    for (const VmId id : vms) {
+        const auto found = tables_->vms.find(id);
+        if (found == tables_->vms.end()) continue;
+        const VmRuntime& runtime = found->second.runtime;
+        const Session* const session = tables_->live_session(id);
+        look.vms[id] = {runtime.state, runtime.phase, runtime.incarnation,
+                        runtime.command.has_value(),
+                        session == nullptr ? SessionId{} : session->id};
+    }
+    for (const auto& [id, session] : tables_->sessions)
+        if (session.node == node && session.abort_requested &&
+            session.state != SessionState::disconnected)
+            look.unwanted[id] = session.vm;
+    co_return look;
 }
 
 Async<Store::AgentAccess> MemoryStore::agent_access(VmId vm) {

@@ -106,6 +106,10 @@ NodeRecord Tables::record(const NodeRow& row) const {
     record.runtime = row.runtime;
     record.counters = row.counters;
     record.properties = row.properties;
+    if (row.runtime.seen)
+        record.silence = std::max(
+            std::chrono::milliseconds{0},
+            std::chrono::duration_cast<std::chrono::milliseconds>(now() - *row.runtime.seen));
     record.reserved_mib = reserved_mib(row.node.id);
     record.vms = static_cast<int>(std::ranges::count_if(
         vms, [&](const auto& entry) { return entry.second.runtime.node == row.node.id; }));

@@ -2,13 +2,16 @@
 #include "store/checks.hpp"
 #include "store/postgres/postgres_store.hpp"
 
+#include <algorithm>
+
 namespace qvd::store::postgres {
 
 namespace {
 
 #define QVD_SELECT_NODE(rest)                                                                     \
     "SELECT n.id, n.uuid, n.name, host(n.address) AS address, r.state, r.blocked, r.reason, "     \
-    "r.seen, r.lease_epoch, r.boot_id, r.memory_total, r.memory_free, r.cpus, r.cpu_idle, "       \
+    "r.seen, extract(epoch FROM now() - r.seen) AS silent_seconds, r.lease_epoch, r.boot_id, "    \
+    "r.memory_total, r.memory_free, r.cpus, r.cpu_idle, "                                         \
     "r.cpu_bogomips, c.http_requests, c.auth_attempts, c.auth_ok, c.nx_attempts, c.nx_ok, "       \
     "c.short_sessions, (SELECT count(*) FROM vm_runtimes WHERE node_id = n.id) AS vms, "          \
     "(SELECT coalesce(sum(mib), 0) FROM reservations WHERE node_id = n.id AND until > now()) AS " \
@@ -38,6 +41,9 @@ NodeRecord record_of(const Row& row) {
     record.counters = {row.integer("http_requests"), row.integer("auth_attempts"),
                        row.integer("auth_ok"),       row.integer("nx_attempts"),
                        row.integer("nx_ok"),         row.integer("short_sessions")};
+    if (runtime.seen)
+        record.silence = std::chrono::milliseconds(
+            static_cast<std::int64_t>(std::max(0.0, row.real("silent_seconds")) * 1000));
     record.vms = row.small("vms");
     record.reserved_mib = row.real("reserved");
     return record;

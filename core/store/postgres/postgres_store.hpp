@@ -79,7 +79,8 @@ public:
     Async<void> session_connected(SessionId session) override;
     Async<void> end_session(SessionId session, std::string reason) override;
     Async<std::vector<Session>> sessions_on(NodeId node) override;
-    Async<int> reset_sessions(NodeId node, std::set<std::string> alive_workers) override;
+    Async<int> reset_sessions(std::set<SessionId> sessions) override;
+    Async<BrokerLook> broker_look(NodeId node, std::set<VmId> vms) override;
     Async<AgentAccess> agent_access(VmId vm) override;
     Async<Properties> session_properties(VmId vm) override;
 

@@ -27,6 +27,21 @@ LEFT JOIN endpoints AS a ON a.vm_id = r.vm_id AND a.kind = 'agent' AND a.transpo
 LEFT JOIN endpoints AS x ON x.vm_id = r.vm_id AND x.kind = 'nx' AND x.transport = 'tcp'
 WHERE r.vm_id = $1)";
 
+constexpr const char* select_glimpses = R"(
+SELECT r.vm_id, r.state, r.phase, r.incarnation, r.command IS NOT NULL AS commanded,
+    s.id AS session_id
+FROM vm_runtimes AS r
+LEFT JOIN sessions AS s ON s.vm_id = r.vm_id AND s.state <> 'disconnected'
+WHERE r.vm_id = ANY($1::bigint[]))";
+
+template <class Id>
+std::string array_of_ids(const std::set<Id>& ids) {
+    std::vector<std::string> texts;
+    texts.reserve(ids.size());
+    for (const Id id : ids) texts.push_back(id.text());
+    return array_of(texts);
+}
+
 // Who held the VM a moment ago may have let go since: then it is tried again.
 constexpr int attempts = 5;
 
@@ -104,15 +119,37 @@ Async<std::vector<Session>> PostgresStore::sessions_on(NodeId node) {
     co_return all;
 }
 
-Async<int> PostgresStore::reset_sessions(NodeId node, std::set<std::string> alive_workers) {
-    const std::vector<std::string> alive(alive_workers.begin(), alive_workers.end());
-    const std::string array = array_of(alive);
+Async<int> PostgresStore::reset_sessions(std::set<SessionId> sessions) {
+    const std::string array = array_of_ids(sessions);
     QVD_CO_TRY(const Rows rows,
                co_await ask("UPDATE sessions SET state = 'disconnected', since = now(), ended = "
-                            "now(), reason = 'its worker is gone' WHERE node_id = $1 AND state <> "
-                            "'disconnected' AND NOT worker = ANY($2::text[])",
-                            node, array));
+                            "now(), reason = 'its worker is gone' WHERE id = ANY($1::bigint[]) "
+                            "AND state <> 'disconnected'",
+                            array));
     co_return rows.changed();
+}
+
+Async<BrokerLook> PostgresStore::broker_look(NodeId node, std::set<VmId> vms) {
+    const std::string array = array_of_ids(vms);
+    std::vector<Statement> batch;
+    batch.emplace_back(select_glimpses, array);
+    batch.emplace_back(
+        "SELECT id, vm_id FROM sessions WHERE node_id = $1 AND state <> 'disconnected' AND "
+        "abort_requested",
+        node);
+    QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
+    BrokerLook look;
+    for (int i = 0; i < rows[0].size(); ++i) {
+        const Row row = rows[0][i];
+        look.vms[row.id<VmId>("vm_id")] = {
+            row.parsed("state", &parse_vm_state), row.small("phase"), row.integer("incarnation"),
+            row.flag("commanded"), row.maybe_id<SessionId>("session_id").value_or(SessionId{})};
+    }
+    for (int i = 0; i < rows[1].size(); ++i)
+        look.unwanted[rows[1][i].id<SessionId>("id")] = rows[1][i].id<VmId>("vm_id");
+    QVD_CO_CHECK(rows[0].check());
+    QVD_CO_CHECK(rows[1].check());
+    co_return look;
 }
 
 Async<Store::AgentAccess> PostgresStore::agent_access(VmId vm) {
