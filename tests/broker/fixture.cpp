@@ -128,7 +128,7 @@ Farm::Farm(const std::string& settings) {
     supervisor_ = std::move(ends.first);
     link_ = std::make_unique<net::RoleLink>(std::move(ends.second), net::Role::broker, "b");
     broker = std::make_unique<Broker>(
-        loop, *link_, view_of(settings), std::move(made), clock,
+        loop, *link_, view_of(settings), std::move(made), clock, plugin::Catalogue{},
         [this](const std::string& instance) { return running.contains(instance); });
     spawn(loop.get_executor(), broker->run());
 }
