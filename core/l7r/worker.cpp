@@ -18,6 +18,8 @@ namespace {
 // After the process ran out of descriptors.
 constexpr Milliseconds accept_pause{200};
 constexpr Milliseconds report_pause{1000};
+// The node's status says all along what it lacks.
+constexpr Milliseconds report_pause_unconfigured{60'000};
 // Well below the longest frame; more relays take more hellos.
 constexpr std::size_t relays_per_hello = 8192;
 // Log, listener, epoll, links.
@@ -98,11 +100,12 @@ void Worker::accept() {
         begin(std::move(client), admission);
 }
 
-// Strangers decide how often this happens; the log gets a line a second.
+// Strangers decide how often this happens; the log gets a line a second at most.
 void Worker::turn_away(const net::Accepted& client) {
     ++turned_away_;
     last_turned_away_ = client.address;
-    if (!turned_away_report_.running()) turned_away_report_.start(report_pause);
+    if (turned_away_report_.running()) return;
+    turned_away_report_.start(hopeless_ ? report_pause_unconfigured : report_pause);
 }
 
 void Worker::report_turned_away() {
