@@ -51,6 +51,11 @@ TEST_CASE("a kernel without memory for another connection ends that connection o
     RunningWorker worker;
     ScriptedBroker broker = worker.add_broker(configuration(server()));
     Session session = start_session(worker, broker);
+    // Until the relay has all its watches.
+    session.client.send("ready");
+    REQUIRE(receive_exactly(session.vm.get(), 5) == "ready");
+    REQUIRE(send_all(session.vm.get(), "too"));
+    REQUIRE(session.client.read_exactly(3) == "too");
     // The connection's own watch; then also the listener's, which is tried again.
     for (const int failures : {1, 2}) {
         failing_watches = failures;
