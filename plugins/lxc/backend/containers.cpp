@@ -131,6 +131,9 @@ sdk::VmStatus Containers::launch(const sdk::Vm& vm, const std::string& rootfs, s
     }
     auto said = socket.ask("watch", call.remaining());
     while (said && said->get("state") == "starting") said = socket.receive(call.remaining());
+    // A container that ends at once may take its keeper with it before that has heard us.
+    const auto last_words = said ? std::nullopt : left_behind(vm.id());
+    if (last_words && last_words->get("state") == "ended") said = last_words;
     if (!said) {
         ask(vm.id(), "kill");
         throw sdk::Failure(QVD_TIMEOUT, "the container did not begin in time");

@@ -217,7 +217,7 @@ TEST_CASE("a start that fails says why and leaves nothing") {
         VmOrder vm(stage.world, 14);
         CallStandIn call;
         CHECK(stage.start(vm, call) == QVD_UNAVAILABLE);
-        CHECK(call.sentence.find("lxc.nonsense") != std::string::npos);
+        CHECK_MESSAGE(call.sentence.find("lxc.nonsense") != std::string::npos, call.sentence);
     }
     CHECK(eventually([&] { return stage.world.left_overs().empty(); }));
 }
