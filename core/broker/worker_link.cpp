@@ -82,7 +82,7 @@ void WorkerLink::handle(net::Frame frame) {
 }
 
 void WorkerLink::greet(net::Hello hello) {
-    if (greeted() && hello.worker != worker_) {
+    if (!worker_.empty() && hello.worker != worker_) {
         log::error("worker.malformed", {{"worker", worker_}}, "it changed its name");
         channel_->close();
         return;
@@ -91,7 +91,10 @@ void WorkerLink::greet(net::Hello hello) {
     // A hello that comes again tells more of them; what was taken up already stays taken up.
     for (const std::uint64_t relay : hello.relays)
         if (!conversations_.contains(relay)) inherited_.insert(relay);
-    elsewhere_ = {hello.elsewhere.begin(), hello.elsewhere.end()};
+    if (told_all_) elsewhere_.clear();
+    elsewhere_.insert(hello.elsewhere.begin(), hello.elsewhere.end());
+    told_all_ = !hello.more;
+    if (!told_all_) return;
     log::info(
         "worker.hello",
         {{"worker", worker_}, {"relays", inherited_.size()}, {"elsewhere", elsewhere_.size()}}, "");

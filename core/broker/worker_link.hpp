@@ -25,8 +25,8 @@ public:
     void tell(const net::Connections& elsewhere);
     void close();
 
-    // Said hello.
-    [[nodiscard]] bool greeted() const { return !worker_.empty(); }
+    // Said hello, to its end.
+    [[nodiscard]] bool greeted() const { return !worker_.empty() && told_all_; }
     [[nodiscard]] const std::string& worker() const { return worker_; }
     // "worker:request" of all that may hold a session: its stories and relays here, and what an
     // earlier broker still looks after.
@@ -56,6 +56,7 @@ private:
     OnConnections on_connections_;
     Gate gate_;
     std::string worker_;
+    bool told_all_ = true;
     std::uint64_t begun_ = 0;
     std::set<std::uint64_t> inherited_;  // relays of its hellos that nobody took up yet
     std::set<std::uint64_t> elsewhere_;  // an earlier broker's, as its last hello says

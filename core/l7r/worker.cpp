@@ -21,7 +21,7 @@ constexpr Milliseconds report_pause{1000};
 // The node's status says all along what it lacks.
 constexpr Milliseconds report_pause_unconfigured{60'000};
 // Well below the longest frame; more relays take more hellos.
-constexpr std::size_t relays_per_hello = 8192;
+constexpr std::size_t requests_per_hello = 8192;
 // Log, listener, epoll, links.
 constexpr std::uint32_t own_descriptors = 32;
 
@@ -164,19 +164,23 @@ void Worker::tell_counts() {
 void Worker::hand_over_relays() {
     const std::shared_ptr<BrokerLink> broker = this->broker();
     if (!broker) return;
-    net::Hello hello{settings_.instance, {}, {}};
+    net::Hello hello{settings_.instance, {}, {}, true};
+    const auto tell = [&](std::vector<std::uint64_t>& list, std::uint64_t request) {
+        list.push_back(request);
+        if (hello.relays.size() + hello.elsewhere.size() < requests_per_hello) return;
+        broker->send(hello);
+        hello.relays.clear();
+        hello.elsewhere.clear();
+    };
     for (const auto& [id, connection] : connections_) {
         if (!connection->relaying() || connection->link() != nullptr) continue;
         connection->adopt(broker);
-        hello.relays.push_back(connection->request());
-        if (hello.relays.size() < relays_per_hello) continue;
-        broker->send(hello);
-        hello.relays.clear();
+        tell(hello.relays, connection->request());
     }
     for (const auto& [request, connection] : by_request_)
-        if (connection->link() != nullptr && connection->link() != broker.get() &&
-            hello.elsewhere.size() < relays_per_hello)
-            hello.elsewhere.push_back(request);
+        if (connection->link() != nullptr && connection->link() != broker.get())
+            tell(hello.elsewhere, request);
+    hello.more = false;
     broker->send(hello);
 }
 

@@ -48,7 +48,7 @@ void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Switch> {
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Hello> {
-    v(f.worker, f.relays, f.elsewhere);
+    v(f.worker, f.relays, f.elsewhere, f.more);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Request> {

@@ -110,6 +110,7 @@ struct Hello {
     std::vector<std::uint64_t> relays;  // requests whose relay runs
     // Requests that an earlier broker, which is still there, looks after: relays or not.
     std::vector<std::uint64_t> elsewhere = {};
+    bool more = false;  // another one follows at once, with the rest
 };
 
 struct Request {

@@ -132,6 +132,31 @@ TEST_CASE("What an earlier broker still looks after is left to it until it is ha
     CHECK(holders(farm) == std::vector<std::string>{"l7r-0-x:4"});
 }
 
+TEST_CASE("A hello in pieces counts when it has been told to its end") {
+    Farm farm;
+    const VmId other = add_vm(farm, "10.3.15.8");
+    const VmId third = add_vm(farm, "10.3.15.9");
+    farm.running.insert("l7r-0-x");
+    (void)hold(farm, farm.vm, "l7r-0-x:4");
+    (void)hold(farm, other, "l7r-0-x:5");
+    Worker first(*farm.broker, "l7r-1-y");
+    Worker worker(*farm.broker, "l7r-0-x");
+    CHECK(farm.until([&] { return farm.rows() == 0; }));
+    (void)hold(farm, farm.vm, "l7r-0-x:4");
+    (void)hold(farm, other, "l7r-0-x:5");
+    (void)hold(farm, third, "l7r-8-gone:1");
+    worker.say(net::Hello{"l7r-0-x", {4}, {}, true});
+    first.say(net::Hello{"l7r-1-y", {}, {}});
+    // The first worker's hello lets rows be compared; what the second has not told is left alone.
+    CHECK(farm.until([&] { return farm.rows() == 2; }));
+    worker.say(net::Hello{"l7r-0-x", {}, {5}, false});
+    CHECK(farm.until([&] { return farm.broker->load() == 1; }));
+    (void)hold(farm, third, "l7r-8-gone:2");
+    worker.say(net::Hello{"l7r-0-x", {}, {}});
+    CHECK(farm.until([&] { return farm.rows() == 1; }));
+    CHECK(holders(farm) == std::vector<std::string>{"l7r-0-x:4"});
+}
+
 TEST_CASE("A draining broker finishes its stories and leaves its relays running") {
     Farm farm;
     const auto agent = willing_agent(farm);

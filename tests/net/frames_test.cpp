@@ -39,7 +39,7 @@ std::vector<Frame> one_of_each() {
             Link{3, "10.3.15.2", 4100},
             Switch{4, Secret("slave")},
             Abort{5},
-            Hello{"l7r-1", {6, 7}, {8}},
+            Hello{"l7r-1", {6, 7}, {8}, true},
             Request{8, 9, "::1", "GET", "/x?y", {{"Host", "h"}}, true},
             Gone{10},
             ConnectionClosed{11},
@@ -106,7 +106,7 @@ TEST_CASE("whatever is no frame is refused") {
     CHECK(decode(outcome).error().code() == "frame.malformed");
     // A count that no packet could hold.
     std::string hello = encode(Hello{"", {}}).value();
-    hello.replace(hello.size() - 4, 4, "\xff\xff\xff\xff");
+    hello.replace(hello.size() - 5, 4, "\xff\xff\xff\xff");
     CHECK(decode(hello).error().code() == "frame.malformed");
 }
 
