@@ -246,13 +246,7 @@ TEST_CASE("A client that leaves leaves nothing behind, whatever its story waits 
         worker.say(net::Hello{"l7r-0-x", {}, {}});
     }
     // One request after the other: this one sees what the first has left.
-    net::Request again;
-    again.request = 2;
-    again.connection = 1;
-    again.client_address = "192.0.2.1";
-    again.method = "GET";
-    again.target = "/qvd/ping";
-    worker.say(again);
+    worker.say(request_on(1, 2, "/qvd/ping"));
     // The first one's answer, if there is one, is for nobody.
     net::Reply reply = farm.answer(worker);
     if (reply.request == 1) reply = farm.answer(worker);
@@ -278,26 +272,13 @@ TEST_CASE("Who closed his connection while he was authenticated is not remembere
     worker.say(net::Gone{1});
     worker.say(net::ConnectionClosed{1});
     // When the broker has answered this, it has read those.
-    net::Request ping;
-    ping.request = 2;
-    ping.connection = 2;
-    ping.client_address = "192.0.2.1";
-    ping.method = "GET";
-    ping.target = "/qvd/ping";
-    worker.say(ping);
+    worker.say(request_on(2, 2, "/qvd/ping"));
     CHECK(farm.answer(worker).status == 200);
     barrier.open();
     CHECK(farm.until([&] { return log.contains("auth.ok"); }));
     CHECK(farm.answer(worker).request == 1);
     // The number of the connection is all that an entry is found by.
-    net::Request same;
-    same.request = 3;
-    same.connection = 1;
-    same.client_address = "192.0.2.1";
-    same.method = "GET";
-    same.target = "/qvd/list_of_vm";
-    same.headers = {{"Authorization", "Basic YWxpY2U6c2VjcmV0"}};
-    worker.say(same);
+    worker.say(request_on(1, 3, "/qvd/list_of_vm"));
     CHECK(farm.answer(worker).status == 200);
     CHECK(asked == 2);
 }

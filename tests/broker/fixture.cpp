@@ -153,15 +153,21 @@ bool Farm::until(const std::function<bool()>& so) {
     return true;
 }
 
-void Farm::ask(Worker& worker, std::uint64_t number, const std::string& target,
-               const std::string& password, bool upgrade) {
+net::Request request_on(std::uint64_t connection, std::uint64_t number, const std::string& target,
+                        const std::string& password) {
     net::Request request;
     request.request = number;
-    request.connection = number;
+    request.connection = connection;
     request.client_address = "192.0.2.1";
     request.method = "GET";
     request.target = target;
     request.headers = {{"Authorization", "Basic " + text::base64_encode("alice:" + password)}};
+    return request;
+}
+
+void Farm::ask(Worker& worker, std::uint64_t number, const std::string& target,
+               const std::string& password, bool upgrade) {
+    net::Request request = request_on(number, number, target, password);
     if (upgrade) {
         request.headers.emplace_back("Connection", "Upgrade");
         request.headers.emplace_back("Upgrade", "QVD/1.0");

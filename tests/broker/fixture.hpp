@@ -74,6 +74,10 @@ private:
     std::chrono::steady_clock::duration by_{0};
 };
 
+// A GET of alice's. Farm::ask() gives each a connection of its own.
+net::Request request_on(std::uint64_t connection, std::uint64_t number, const std::string& target,
+                        const std::string& password = "secret");
+
 // A farm with one node, the user alice (password "secret") and her VM, which is stopped.
 class Farm {
 public:

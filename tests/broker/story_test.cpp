@@ -274,19 +274,10 @@ TEST_CASE("A kept connection is believed by its credentials alone, while they ar
         });
     };
     CHECK(logins() == 1);
-    net::Request again;
-    again.request = 2;
-    again.connection = 1;
-    again.client_address = "192.0.2.1";
-    again.method = "GET";
-    again.target = "/qvd/list_of_vm";
-    again.headers = {{"Authorization", "Basic YWxpY2U6c2VjcmV0"}};
-    worker.say(again);
+    worker.say(request_on(1, 2, "/qvd/list_of_vm"));
     CHECK(farm.answer(worker).status == 200);
     CHECK(logins() == 1);
-    again.request = 3;
-    again.headers = {{"Authorization", "Basic YWxpY2U6d3Jvbmc="}};
-    worker.say(again);
+    worker.say(request_on(1, 3, "/qvd/list_of_vm", "wrong"));
     CHECK(farm.answer(worker).status == 401);
 }
 

@@ -5,10 +5,13 @@
 #include "config/logging.hpp"
 #include "config/upstream_keys.hpp"
 #include "config/view.hpp"
+#include "findings.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace qvd::config;  // NOLINT(google-build-using-namespace): a test of this namespace
+using test::complaint;
+using test::warns;
 
 namespace {
 
@@ -23,18 +26,6 @@ View view(std::string_view text) {
     auto set = std::make_shared<KeySet>();
     set->add(gateway, start, servers, chain, patience, log4perl_root_logger, log_level);
     return {set, Properties::parse(text, "n.conf").value()};
-}
-
-std::string complaint(const View& view) {
-    const auto checked = view.check();
-    return checked.ok() ? std::string() : checked.error().sentence();
-}
-
-bool warns(const View& view, std::string_view sentence) {
-    for (const Finding& finding : view.findings())
-        if (finding.severity == Finding::Severity::warning && finding.text() == sentence)
-            return true;
-    return false;
 }
 
 void check(const Form& form, const std::vector<std::string>& good,

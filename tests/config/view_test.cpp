@@ -3,10 +3,13 @@
 #include "config/keys.hpp"
 #include "config/logging.hpp"
 #include "config/upstream_keys.hpp"
+#include "findings.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace qvd::config;  // NOLINT(google-build-using-namespace): a test of this namespace
+using test::complaint;
+using test::warns;
 using namespace std::chrono_literals;
 
 namespace {
@@ -37,18 +40,6 @@ std::shared_ptr<const KeySet> keys() {
 
 View view(std::string_view text) {
     return {keys(), Properties::parse(text, "n.conf").value()};
-}
-
-std::string complaint(const View& view) {
-    const auto checked = view.check();
-    return checked.ok() ? std::string() : checked.error().sentence();
-}
-
-bool warns(const View& view, std::string_view sentence) {
-    for (const Finding& finding : view.findings())
-        if (finding.severity == Finding::Severity::warning && finding.text() == sentence)
-            return true;
-    return false;
 }
 
 }  // namespace

@@ -4,19 +4,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
 using namespace qvd::test;  // NOLINT(google-build-using-namespace)
-#include <chrono>
-#include <thread>
 
 namespace {
-
-const Identity& server() {
-    static const Identity identity = self_signed("node");
-    return identity;
-}
 
 void answer(ScriptedBroker& broker, std::uint64_t request) {
     net::Reply reply;
@@ -30,7 +25,7 @@ void answer(ScriptedBroker& broker, std::uint64_t request) {
 
 TEST_CASE("a broker's death costs requests in flight a sentence, and no session") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
     Client waiting(worker.port());
     waiting.send("GET /qvd/connect_to_vm?id=2 HTTP/1.1\n\n");
@@ -46,7 +41,7 @@ TEST_CASE("a broker's death costs requests in flight a sentence, and no session"
 
     ScriptedBroker next = worker.add_broker();
     CHECK(worker.hello().relays == std::vector<std::uint64_t>{session.request});
-    next.send(configuration(server()));
+    next.send(configuration(node_identity()));
     session.client.close();
     session.vm.reset();
     CHECK(next.expect<net::Ended>().request == session.request);
@@ -54,7 +49,7 @@ TEST_CASE("a broker's death costs requests in flight a sentence, and no session"
 
 TEST_CASE("a new broker can end a session that it was told of") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
     // Whose request is answered once the worker knows of the loss.
     Client witness(worker.port());
@@ -72,7 +67,7 @@ TEST_CASE("a new broker can end a session that it was told of") {
 
 TEST_CASE("who comes while no broker is there waits for the next") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Client kept(worker.port());
     kept.send("GET /1 HTTP/1.1\r\n\r\n");
     answer(broker, broker.expect<net::Request>().request);
@@ -96,7 +91,7 @@ TEST_CASE("who comes while no broker is there waits for the next") {
 
 TEST_CASE("when no broker comes, clients hear 503 after a while") {
     RunningWorker worker(std::chrono::milliseconds(100));
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     broker.die();
     Client client(worker.port());
     client.send("GET /qvd/list_of_vm HTTP/1.1\r\n\r\n");
@@ -106,13 +101,13 @@ TEST_CASE("when no broker comes, clients hear 503 after a while") {
 
 TEST_CASE("a second broker gets the new requests, the first finishes its own") {
     RunningWorker worker;
-    ScriptedBroker first = worker.add_broker(configuration(server()));
+    ScriptedBroker first = worker.add_broker(configuration(node_identity()));
     Client early(worker.port());
     early.send("GET /early HTTP/1.1\r\n\r\n");
     const auto old_request = first.expect<net::Request>();
     Session session = start_session(worker, first);
 
-    ScriptedBroker second = worker.add_broker(configuration(server()));
+    ScriptedBroker second = worker.add_broker(configuration(node_identity()));
     CHECK(worker.hello().relays.empty());
     std::vector<std::uint64_t> elsewhere = worker.hello().elsewhere;
     std::sort(elsewhere.begin(), elsewhere.end());
@@ -139,11 +134,11 @@ TEST_CASE("a second broker gets the new requests, the first finishes its own") {
 
 TEST_CASE("the next broker hears when an earlier one has nothing left, even without a relay") {
     RunningWorker worker;
-    ScriptedBroker first = worker.add_broker(configuration(server()));
+    ScriptedBroker first = worker.add_broker(configuration(node_identity()));
     Client early(worker.port());
     early.send("GET /early HTTP/1.1\r\n\r\n");
     const auto request = first.expect<net::Request>().request;
-    ScriptedBroker second = worker.add_broker(configuration(server()));
+    ScriptedBroker second = worker.add_broker(configuration(node_identity()));
     CHECK(worker.hello().elsewhere == std::vector<std::uint64_t>{request});
     first.die();
     const auto hello = second.expect<net::Hello>();
@@ -186,7 +181,7 @@ bool is_soon_refused(std::uint16_t port) {
 
 TEST_CASE("a draining worker accepts nobody, keeps its sessions and then exits") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
     Session second = start_session(worker, broker);
 
@@ -207,7 +202,7 @@ TEST_CASE("a draining worker accepts nobody, keeps its sessions and then exits")
 
 TEST_CASE("a worker whose supervisor was killed tells the next one's broker of its relays") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
     for (int life = 0; life < 2; ++life) {
         worker.lose_supervisor();
@@ -232,7 +227,7 @@ TEST_CASE("a worker whose supervisor was killed tells the next one's broker of i
 
 TEST_CASE("a drain with a limit ends the sessions that are left") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
 
     worker.order({net::order::Drain{50}, {}});
@@ -244,7 +239,7 @@ TEST_CASE("a drain with a limit ends the sessions that are left") {
 
 TEST_CASE("stop ends everything at once") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
 
     worker.order({net::order::Stop{}, {}});
@@ -256,7 +251,7 @@ TEST_CASE("stop ends everything at once") {
 
 TEST_CASE("a worker reports how many sessions it holds") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
     while (worker.report<net::report::Alive>().load != 1) continue;
 }

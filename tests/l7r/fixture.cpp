@@ -57,6 +57,11 @@ ScriptedBroker& ScriptedBroker::next_of(ScriptedBroker& a, ScriptedBroker& b) {
     return (waiting[0].revents & POLLIN) != 0 ? a : b;
 }
 
+const Identity& node_identity() {
+    static const Identity identity = self_signed("node");
+    return identity;
+}
+
 net::Configure configuration(const Identity& server) {
     net::Configure configure;
     configure.certificate = server.certificate;

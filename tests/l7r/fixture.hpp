@@ -47,6 +47,8 @@ private:
     UniqueFd socket_;
 };
 
+// The certificate of most tests' node, made once.
+const Identity& node_identity();
 // The settings of most tests: TLS and short times.
 net::Configure configuration(const Identity& server);
 

@@ -16,11 +16,6 @@ using namespace qvd::test;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-const Identity& server() {
-    static const Identity identity = self_signed("node");
-    return identity;
-}
-
 std::size_t resident_bytes() {
     std::ifstream file("/proc/self/statm");
     std::size_t total = 0;
@@ -33,7 +28,7 @@ std::size_t resident_bytes() {
 
 TEST_CASE("a head that is not complete in time gets 408") {
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.head_ms = 100;
     ScriptedBroker broker = worker.add_broker(configure);
     Client client(worker.port());
@@ -45,7 +40,7 @@ TEST_CASE("a head that is not complete in time gets 408") {
 
 TEST_CASE("a kept connection without requests is closed after its idle time, silently") {
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.idle_ms = 100;
     ScriptedBroker broker = worker.add_broker(configure);
     Client client(worker.port());
@@ -62,7 +57,7 @@ TEST_CASE("a kept connection without requests is closed after its idle time, sil
 
 TEST_CASE("too many connections from one address get 429, a few more are dropped") {
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.connections_per_address = 2;
     ScriptedBroker broker = worker.add_broker(configure);
     std::vector<Client> welcome;
@@ -87,8 +82,8 @@ TEST_CASE("workers that share a listening socket take turns") {
     const std::uint16_t port = net::port_of(listener.get()).value();
     RunningWorker first;
     RunningWorker second;
-    ScriptedBroker broker_of_first = first.add_broker(configuration(server()));
-    ScriptedBroker broker_of_second = second.add_broker(configuration(server()));
+    ScriptedBroker broker_of_first = first.add_broker(configuration(node_identity()));
+    ScriptedBroker broker_of_second = second.add_broker(configuration(node_identity()));
     first.listen_at(listener);
     second.listen_at(listener);
     int taken_by_first = 0;
@@ -106,7 +101,7 @@ TEST_CASE("workers that share a listening socket take turns") {
 
 TEST_CASE("a full worker says 503") {
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.connections = 1;
     ScriptedBroker broker = worker.add_broker(configure);
     const Client first(worker.port());
@@ -125,7 +120,7 @@ TEST_CASE("a client that reads slowly stops the VM instead of filling our memory
         options.tls = false;
     }
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.use_tls = options.tls;
     ScriptedBroker broker = worker.add_broker(configure);
     Session session = start_session(worker, broker, options);
@@ -148,7 +143,7 @@ TEST_CASE("a client that reads slowly stops the VM instead of filling our memory
 
 TEST_CASE("a VM that reads slowly stops the client") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
     const timeval briefly{0, 300'000};
     ::setsockopt(session.client.socket(), SOL_SOCKET, SO_SNDTIMEO, &briefly, sizeof briefly);

@@ -18,11 +18,6 @@ using namespace qvd::test;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-const Identity& server() {
-    static const Identity identity = self_signed("node");
-    return identity;
-}
-
 // Whether the other side closes within some seconds, instead of leaving us waiting.
 bool is_closed_soon(const UniqueFd& socket, int milliseconds = 10'000) {
     char byte = 0;
@@ -39,7 +34,7 @@ TEST_CASE("a worker that gets no configuration closes its clients' connections a
     CHECK(is_closed_soon(early));
     CHECK(is_closed_soon(connect_to(worker.port())));
 
-    broker.send(configuration(server()));
+    broker.send(configuration(node_identity()));
     CHECK(worker.report<net::report::Status>().text.empty());
     Client client(worker.port());
     CHECK(client.connected());
@@ -49,7 +44,7 @@ TEST_CASE("a worker that gets no configuration closes its clients' connections a
 
 TEST_CASE("a kernel without memory for another connection ends that connection only") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Session session = start_session(worker, broker);
     // Until the relay has all its watches.
     session.client.send("ready");
@@ -91,7 +86,7 @@ TEST_CASE("a watch that the kernel refuses says so, and can be tried again") {
 
 TEST_CASE("an answer in several frames reaches the client as one") {
     RunningWorker worker;
-    ScriptedBroker broker = worker.add_broker(configuration(server()));
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
     Client client(worker.port());
     client.send("GET /qvd/list_of_vm HTTP/1.1\r\n\r\n");
     const auto request = broker.expect<net::Request>().request;
@@ -115,7 +110,7 @@ TEST_CASE("an answer in several frames reaches the client as one") {
 
 TEST_CASE("a broker that never answers costs its client 504 after a while, not his patience") {
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.answer_ms = 200;
     ScriptedBroker broker = worker.add_broker(configure);
     Client client(worker.port());
@@ -130,7 +125,7 @@ TEST_CASE("a broker that never answers costs its client 504 after a while, not h
 
 TEST_CASE("a session may last longer than an answer") {
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.answer_ms = 100;
     ScriptedBroker broker = worker.add_broker(configure);
     Session session = start_session(worker, broker);
@@ -141,7 +136,7 @@ TEST_CASE("a session may last longer than an answer") {
 }
 
 TEST_CASE("the limit per address is the node's, however its connections are spread") {
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.workers = 2;
     configure.connections_per_address = 4;
     RunningWorker first;
@@ -172,7 +167,7 @@ TEST_CASE("the limit per address is the node's, however its connections are spre
 TEST_CASE("clients that are turned away write one line a second, whatever their number") {
     const log::Capture log;
     RunningWorker worker;
-    net::Configure configure = configuration(server());
+    net::Configure configure = configuration(node_identity());
     configure.connections_per_address = 1;
     ScriptedBroker broker = worker.add_broker(configure);
     std::vector<Client> polite;
