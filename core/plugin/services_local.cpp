@@ -155,7 +155,6 @@ const void* find_service(CoreObject& core, std::string_view id) {
     if (id == QVD_CORE_LOG) return &log_service;
     if (id == QVD_CORE_CONFIGURATION) return &configuration_service;
     if (id == QVD_CORE_TIMERS) return &timers_service;
-    if (id == QVD_CORE_INVENTORY) return &inventory_service;
     if (id == QVD_CORE_METRICS) return &metrics_service;
     if (id == QVD_CORE_PROVISIONING && stored) return &provisioning_service;
     if (id == QVD_CORE_ACCOUNTS && stored) return &accounts_service;
@@ -164,6 +163,8 @@ const void* find_service(CoreObject& core, std::string_view id) {
     // Whoever runs VMs listens to them, perhaps only once all backends are there.
     const bool runs_vms = core.host().processes != nullptr || core.host().on_vm_event;
     if (id == QVD_CORE_VM_EVENTS && runs_vms) return &vm_events_service;
+    // That role knows its own VMs; nobody keeps a picture of the farm there.
+    if (id == QVD_CORE_INVENTORY && !runs_vms) return &inventory_service;
     return nullptr;
 }
 

@@ -187,6 +187,11 @@ TEST_CASE("a role offers only the services that it has") {
     for (const char* id : {QVD_CORE_LOG, QVD_CORE_CONFIGURATION, QVD_CORE_TIMERS,
                            QVD_CORE_INVENTORY, QVD_CORE_METRICS})
         CHECK(puppet.core->service(puppet.core, id) != nullptr);
+    CHECK(puppet.core->service(puppet.core, QVD_CORE_VM_EVENTS) == nullptr);
+    // As hkd does.
+    host.on_vm_event = [](const VmStatus&) {};
+    CHECK(puppet.core->service(puppet.core, QVD_CORE_VM_EVENTS) != nullptr);
+    CHECK(puppet.core->service(puppet.core, QVD_CORE_INVENTORY) == nullptr);
 }
 
 }  // namespace qvd::plugin

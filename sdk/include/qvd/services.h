@@ -2,7 +2,7 @@
  *
  * A core may lack any of these: service() then returns null, and the plugin
  * does without or fails in create() with a sentence that names the service. A
- * role only offers what it has: the agent in a VM has no inventory, for example.
+ * role only offers what it has: only the broker has the inventory, for example.
  *
  * Functions marked [worker] may wait for the database. They take the call they
  * are made for (`on_behalf`), whose deadline and trace id then count; null means
