@@ -1,5 +1,6 @@
 #include "net/frames.hpp"
 
+#include "base/receive.hpp"
 #include "base/unique_fd.hpp"
 
 #include <sys/socket.h>
@@ -250,10 +251,7 @@ ssize_t send_packet(int socket, const std::string& packet) {
 }
 
 ssize_t receive_packet(int socket, char* buffer, std::size_t size, int flags) {
-    ssize_t received = 0;
-    do received = ::recv(socket, buffer, size, flags);
-    while (received < 0 && errno == EINTR);
-    return received;
+    return receive_last_words_too([&] { return ::recv(socket, buffer, size, flags); });
 }
 
 // A packet must fit into the send buffer, whose default is below max_frame_bytes on most kernels.

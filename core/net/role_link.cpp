@@ -1,6 +1,7 @@
 #include "net/role_link.hpp"
 
 #include "base/overloaded.hpp"
+#include "base/receive.hpp"
 
 #include <sys/socket.h>
 
@@ -183,10 +184,8 @@ Result<std::optional<Packet>> receive_packet(int socket) {
     message.msg_iovlen = 1;
     message.msg_control = space.data();
     message.msg_controllen = CMSG_LEN(sizeof(int));
-    ssize_t got = -1;
-    do {
-        got = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
+    const ssize_t got = receive_last_words_too(
+        [&] { return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::optional<Packet>{};
     if (got == 0 || (got < 0 && errno == ECONNRESET)) return closed();
     if (got < 0) return errno_error("role_link.receive", "cannot read from the control socket");

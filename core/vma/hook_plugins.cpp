@@ -1,6 +1,7 @@
 #include "vma/hook_plugins.hpp"
 
 #include "base/log.hpp"
+#include "base/receive.hpp"
 #include "base/text.hpp"
 #include "vma/hook_host.hpp"
 
@@ -35,7 +36,8 @@ void log_line(const std::string& plugin, const Packet& packet) {
 
 std::optional<Packet> receive(int socket, int flags) {
     std::string bytes(packet_limit, '\0');
-    const ssize_t got = ::recv(socket, bytes.data(), bytes.size(), flags);
+    const ssize_t got =
+        receive_last_words_too([&] { return ::recv(socket, bytes.data(), bytes.size(), flags); });
     if (got <= 0) return std::nullopt;
     return decode_packet(std::string_view(bytes).substr(0, static_cast<std::size_t>(got)));
 }

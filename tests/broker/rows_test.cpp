@@ -47,8 +47,8 @@ Session hold(Farm& farm, VmId vm, const std::string& worker) {
 
 std::vector<std::string> holders(Farm& farm) {
     std::vector<std::string> all;
-    for (const Session& row : farm.run(farm.store->sessions_on(farm.node)).value())
-        all.push_back(row.worker);
+    const auto rows = farm.run(farm.store->sessions_on(farm.node));
+    for (const Session& row : rows.value()) all.push_back(row.worker);
     return all;
 }
 

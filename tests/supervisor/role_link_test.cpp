@@ -49,6 +49,20 @@ TEST_CASE("descriptors that nobody asked for are closed") {
     CHECK(open_descriptors() == before);
 }
 
+TEST_CASE("the last words of a role that ended without listening arrive") {
+    auto ends = role_sockets().value();
+    REQUIRE(send_order(ends.first.get(), Order{order::Drain{}, {}}).ok());
+    {
+        RoleLink link(std::move(ends.second), Role::broker, "broker-0");
+        REQUIRE(link.send(report::Exiting{"the database is gone"}).ok());
+    }
+    const auto last = receive_report(ends.first.get());
+    REQUIRE(last.ok());
+    REQUIRE(last.value().has_value());
+    CHECK(std::get<report::Exiting>(**last).reason == "the database is gone");
+    CHECK(receive_report(ends.first.get()).error().code() == "role_link.closed");
+}
+
 TEST_CASE("every report arrives as it was sent") {
     auto ends = role_sockets().value();
     RoleLink link(std::move(ends.second), Role::broker, "broker-0");

@@ -6,6 +6,9 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cerrno>
 
 using namespace qvd;
 using namespace qvd::vma;
@@ -200,6 +203,11 @@ TEST_CASE("poweroff answers first and then runs the configured command") {
         "now"};
     CHECK(place.ask("/vma/poweroff").body == "null\r\n");
     CHECK(place.until([&] { return place.folder.read("done") == "now\n"; }));
+    // Its end has been noticed, too: nothing of the task is left.
+    CHECK(place.until([] {
+        siginfo_t child{};
+        return ::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+    }));
 }
 
 TEST_CASE("a session that cannot start says why when asked") {
