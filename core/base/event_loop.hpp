@@ -1,7 +1,12 @@
-// The event loop of a process whose coroutines refer to what it is made of.
+// The event loop of a process that has threads besides, and whose coroutines refer to what the
+// process is made of.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include <mutex>
+#include <utility>
 
 namespace qvd {
 
@@ -10,8 +15,28 @@ namespace qvd {
 class EventLoop : public boost::asio::io_context {
 public:
     EventLoop() : boost::asio::io_context(1) {}
-    // After run(), in its thread. Nothing may be posted afterwards.
-    void end_all() { shutdown(); }
+
+    // [any] Has the loop run `work`. False once end_all() has begun: it will not be run then.
+    template <class Work>
+    bool post(Work&& work) {
+        const std::scoped_lock lock(mutex_);
+        if (ended_) return false;
+        boost::asio::post(*this, std::forward<Work>(work));
+        return true;
+    }
+
+    // After run(), in its thread. Other threads may go on to call post().
+    void end_all() {
+        {
+            const std::scoped_lock lock(mutex_);
+            ended_ = true;
+        }
+        shutdown();
+    }
+
+private:
+    std::mutex mutex_;  // guards ended_: nothing may be added while shutdown() takes things away
+    bool ended_ = false;
 };
 
 }  // namespace qvd

@@ -47,7 +47,7 @@ std::uint32_t ms(Milliseconds time) {
 
 }  // namespace
 
-Broker::Broker(asio::io_context& loop, net::RoleLink& link, config::View file_view,
+Broker::Broker(EventLoop& loop, net::RoleLink& link, config::View file_view,
                std::unique_ptr<store::Store> store, const Clock& clock, plugin::Catalogue installed,
                SessionRows::Runs runs)
     : loop_(loop),

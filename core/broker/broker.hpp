@@ -2,6 +2,7 @@
 // kept, until it is stopped or drained.
 #pragma once
 
+#include "base/event_loop.hpp"
 #include "broker/context.hpp"
 #include "broker/crowd.hpp"
 #include "broker/plugins.hpp"
@@ -11,8 +12,6 @@
 #include "broker/vm_watch.hpp"
 #include "broker/worker_link.hpp"
 #include "net/role_link.hpp"
-
-#include <boost/asio/io_context.hpp>
 
 #include <list>
 #include <map>
@@ -25,7 +24,7 @@ namespace qvd::broker {
 class Broker {
 public:
     // `runs` is asked whether a worker that has not said hello is still there.
-    Broker(boost::asio::io_context& loop, net::RoleLink& link, config::View file_view,
+    Broker(EventLoop& loop, net::RoleLink& link, config::View file_view,
            std::unique_ptr<store::Store> store, const Clock& clock,
            plugin::Catalogue installed = {}, SessionRows::Runs runs = &instance_runs);
     ~Broker();
@@ -70,7 +69,7 @@ private:
     void report_status(const std::string& text, std::string_view event = "broker.status");
     void report_supervisor_settings();
 
-    boost::asio::io_context& loop_;
+    EventLoop& loop_;
     net::RoleLink& link_;
     config::View file_view_;
     std::unique_ptr<store::Store> store_;

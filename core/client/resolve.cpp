@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -19,6 +20,7 @@ struct Question {
     UniqueFd done;
     int failure = 0;
     std::vector<Address> addresses;
+    std::atomic<bool> answered{false};  // set after the two above
 };
 
 void answer(Question& question) {
@@ -40,6 +42,7 @@ void answer(Question& question) {
         question.addresses.push_back(address);
     }
     if (list != nullptr) ::freeaddrinfo(list);
+    question.answered.store(true, std::memory_order_release);
     ::eventfd_write(question.done.get(), 1);
 }
 
@@ -53,6 +56,8 @@ Result<std::vector<Address>> resolve(const std::string& host, int port, const Pa
     if (!question->done) return errno_error("internal.eventfd", "cannot look up " + host);
     std::thread([question] { answer(*question); }).detach();
     QVD_CHECK(wait_for(question->done.get(), POLLIN, patience));
+    if (!question->answered.load(std::memory_order_acquire))
+        return Error{ErrorKind::internal, "internal.eventfd", "cannot look up " + host};
     if (question->failure != 0 || question->addresses.empty())
         return Error{ErrorKind::not_found, "network.unknown_host",
                      "there is no host \"" + host + "\": " + ::gai_strerror(question->failure)};

@@ -48,7 +48,7 @@ std::string boot_id() {
 // Everything that hkd is made of, in the order in which it is needed.
 class Role {
 public:
-    Role(asio::io_context& loop, net::RoleLink& link, config::View view, store::Store& store);
+    Role(EventLoop& loop, net::RoleLink& link, config::View view, store::Store& store);
 
     void begin();
     [[nodiscard]] int exit_status() const { return exit_status_; }
@@ -63,7 +63,7 @@ private:
     bool obey_all();
     void obey(net::Order order);
 
-    asio::io_context& loop_;
+    EventLoop& loop_;
     net::RoleLink& link_;
     config::View view_;
     store::Store& store_;
@@ -80,7 +80,7 @@ private:
     int exit_status_ = 0;
 };
 
-Role::Role(asio::io_context& loop, net::RoleLink& link, config::View view, store::Store& store)
+Role::Role(EventLoop& loop, net::RoleLink& link, config::View view, store::Store& store)
     : loop_(loop),
       link_(link),
       view_(view),

@@ -107,8 +107,8 @@ Error to_error(const Outcome& outcome, std::string code, std::string_view plugin
     return {kind_of(outcome.status), std::move(code), std::move(sentence)};
 }
 
-Call::Call(asio::any_io_executor loop, std::string plugin, CallOptions options, Function function)
-    : loop_(std::move(loop)),
+Call::Call(EventLoop& loop, std::string plugin, CallOptions options, Function function)
+    : loop_(loop),
       plugin_(std::move(plugin)),
       options_(std::move(options)),
       wants_progress_(options_.progress != nullptr),
@@ -181,7 +181,7 @@ void Call::end(qvd_status status) {
         if (returned_) finished = std::move(function_);
         awaited = awaited_;
     }
-    if (awaited) asio::post(loop_, [alive = shared_from_this()] { alive->done_.notify(); });
+    if (awaited) loop_.post([alive = shared_from_this()] { alive->done_.notify(); });
     // `finished`, `collect` and with them what was lent go here, outside of the lock.
 }
 
@@ -266,7 +266,7 @@ void Call::progress(qvd_call* raw, std::int32_t percent, qvd_str sentence) {
     const bool told_soon = call.step_.has_value();
     call.step_ = {std::clamp(percent, -1, 100), copy(sentence, 1024)};
     if (told_soon) return;
-    asio::post(call.loop_, [alive = call.shared_from_this()] { alive->tell_progress(); });
+    call.loop_.post([alive = call.shared_from_this()] { alive->tell_progress(); });
 }
 
 void Call::tell_progress() {

@@ -3,13 +3,12 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/event_loop.hpp"
 #include "base/result.hpp"
 #include "base/wakeup.hpp"
 #include "model/vm.hpp"
 
 #include <qvd/plugin.h>
-
-#include <boost/asio/any_io_executor.hpp>
 
 #include <atomic>
 #include <functional>
@@ -50,8 +49,7 @@ public:
     using Function = std::function<qvd_status(qvd_call*)>;
 
     // `function` owns whatever is lent to the plugin; it is kept until the call has ended.
-    Call(boost::asio::any_io_executor loop, std::string plugin, CallOptions options,
-         Function function);
+    Call(EventLoop& loop, std::string plugin, CallOptions options, Function function);
 
     [[nodiscard]] std::uint64_t id() const { return raw_.call.id; }
     [[nodiscard]] const std::string& plugin() const { return plugin_; }
@@ -99,7 +97,7 @@ private:
     };
 
     Raw raw_{};
-    boost::asio::any_io_executor loop_;
+    EventLoop& loop_;
     std::string plugin_;
     CallOptions options_;
     const bool wants_progress_;

@@ -7,8 +7,7 @@
 
 namespace qvd::plugin {
 
-Host::Host(boost::asio::io_context& loop, config::View view, store::Store* store,
-           std::size_t worker_threads)
+Host::Host(EventLoop& loop, config::View view, store::Store* store, std::size_t worker_threads)
     : loop_(loop),
       workers_(worker_threads),
       store_(store),

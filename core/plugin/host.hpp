@@ -2,6 +2,7 @@
 // configuration, and behind the core services the database, the processes and the metrics.
 #pragma once
 
+#include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "config/view.hpp"
 #include "plugin/call.hpp"
@@ -10,7 +11,6 @@
 #include "plugin/vm_spec.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
@@ -65,13 +65,12 @@ struct Overdue {
 class Host {
 public:
     // `store` may be null (an agent, qvd-plugin-check): then the services that need it are absent.
-    Host(boost::asio::io_context& loop, config::View view, store::Store* store,
-         std::size_t worker_threads = 8);
+    Host(EventLoop& loop, config::View view, store::Store* store, std::size_t worker_threads = 8);
     ~Host();
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
 
-    [[nodiscard]] boost::asio::io_context& loop() { return loop_; }
+    [[nodiscard]] EventLoop& loop() { return loop_; }
     [[nodiscard]] boost::asio::thread_pool& workers() { return workers_; }
     [[nodiscard]] store::Store* store() const { return store_; }
     [[nodiscard]] std::shared_ptr<Endings> endings() const { return endings_; }
@@ -107,7 +106,7 @@ public:
     [[nodiscard]] std::vector<std::shared_ptr<Metric>> metrics() const;
 
 private:
-    boost::asio::io_context& loop_;
+    EventLoop& loop_;
     boost::asio::thread_pool workers_;
     store::Store* store_;
     std::shared_ptr<Endings> endings_ = std::make_shared<Endings>();
@@ -131,16 +130,16 @@ Result<T> Host::wait_for(boost::asio::awaitable<Result<T>> operation, const Call
     }
     auto answer = std::make_shared<std::promise<Result<T>>>();
     std::future<Result<T>> future = answer->get_future();
-    boost::asio::co_spawn(
-        loop_,
-        [](boost::asio::awaitable<Result<T>> asked,
-           std::shared_ptr<std::promise<Result<T>>> to) -> boost::asio::awaitable<void> {
-            to->set_value(co_await std::move(asked));
-        }(std::move(operation), answer),
-        [](const std::exception_ptr& broken) {
+    auto asking = [](boost::asio::awaitable<Result<T>> asked,
+                     std::shared_ptr<std::promise<Result<T>>> to) -> boost::asio::awaitable<void> {
+        to->set_value(co_await std::move(asked));
+    }(std::move(operation), answer);
+    loop_.post([&loop = loop_, asking = std::move(asking)]() mutable {
+        boost::asio::co_spawn(loop, std::move(asking), [](const std::exception_ptr& broken) {
             // The asker hears of it by the broken promise.
             if (broken) log::error("service.broken", {}, "a database operation threw");
         });
+    });
     answer.reset();
     const Milliseconds limit = on_behalf == nullptr ? Milliseconds{10'000} : on_behalf->remaining();
     if (future.wait_for(limit) != std::future_status::ready)

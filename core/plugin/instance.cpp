@@ -84,7 +84,7 @@ Result<std::shared_ptr<Instance>> Instance::make(Host& host, std::shared_ptr<con
     CallOptions options;
     options.function = "create";
     const auto call =
-        std::make_shared<Call>(host.loop().get_executor(), instance->manifest().name, options,
+        std::make_shared<Call>(host.loop(), instance->manifest().name, options,
                                [self, table, core = instance->core_->raw()](qvd_call* raw) {
                                    return table->create(core, raw, self.get());
                                });
@@ -122,7 +122,7 @@ Instance::~Instance() {
 
 std::shared_ptr<Call> Instance::new_call(CallOptions options, Call::Function function) {
     auto call =
-        std::make_shared<Call>(host_.loop().get_executor(), manifest().name, std::move(options),
+        std::make_shared<Call>(host_.loop(), manifest().name, std::move(options),
                                [instance = shared_from_this(), function = std::move(function)](
                                    qvd_call* raw) { return function(raw); });
     host_.watch(call);

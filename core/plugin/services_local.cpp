@@ -133,7 +133,7 @@ void report_vm(const qvd_core* core, const qvd_vm_status* status) {
         return;
     }
     Host& host = object.host();
-    boost::asio::post(host.loop(), [&host, copy = vm_status(*record)] {
+    host.loop().post([&host, copy = vm_status(*record)] {
         if (host.on_vm_event) host.on_vm_event(copy);
     });
 }

@@ -1,6 +1,7 @@
 // An event loop and a host with the plugins of this build, for benchmarks.
 #pragma once
 
+#include "base/event_loop.hpp"
 #include "config/keys.hpp"
 #include "plugin/balancer.hpp"
 #include "plugin/keys.hpp"
@@ -11,7 +12,6 @@
 #include <benchmark/benchmark.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include <stdexcept>
 
@@ -46,7 +46,7 @@ private:
         return {keys, config::Properties::parse("path.plugins = " PLUGINS "\n", "bench").value()};
     }
 
-    boost::asio::io_context loop_;
+    EventLoop loop_;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
         boost::asio::make_work_guard(loop_)};
     plugin::Host host_;

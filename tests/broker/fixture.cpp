@@ -137,10 +137,7 @@ Farm::~Farm() {
     broker->stop();
     loop.stop();
     // Frames on the loop refer to the broker: they end first, as in its role.
-    struct Ending : asio::io_context {
-        static void end(asio::io_context& what) { (what.*(&Ending::shutdown))(); }
-    };
-    Ending::end(loop);
+    loop.end_all();
 }
 
 bool Farm::until(const std::function<bool()>& so) {

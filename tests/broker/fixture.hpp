@@ -1,12 +1,12 @@
 // A broker for tests: its store in memory, its worker and its agent played by the test.
 #pragma once
 
+#include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "broker/broker.hpp"
 #include "store/memory_store.hpp"
 #include "tests/store/await.hpp"
 
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 #include <functional>
@@ -113,7 +113,7 @@ public:
     }
     [[nodiscard]] std::size_t rows();
 
-    boost::asio::io_context loop{1};
+    EventLoop loop;
     MovableClock clock;
     std::chrono::seconds database_ahead{0};  // moves the database's clock on
     store::MemoryStore* store = nullptr;

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <fstream>
 #include <sstream>
 
@@ -16,11 +17,10 @@ const std::string one_vm = R"([{"id": 7, "name": "desk", "state": "stopped", "bl
 const std::string list_reply = http_reply(200, one_vm);
 
 // Answers list_of_vm with `list`, everything else with `answer`.
-TestServer::Conversation talk(TestServer*& server, const std::string& list,
+TestServer::Conversation talk(const std::string& list,
                               std::function<void(Peer&, const std::string&)> answer = {}) {
-    return [&server, list, answer](Peer& peer) {
+    return [list, answer](Peer& peer) {
         for (std::string head = peer.request(); !head.empty(); head = peer.request()) {
-            server->note(head);
             if (head.starts_with("GET /qvd/list_of_vm "))
                 peer.record(list);
             else if (answer)
@@ -33,8 +33,7 @@ struct Rig {
     explicit Rig(const std::string& list = list_reply,
                  std::function<void(Peer&, const std::string&)> answer = {},
                  const Identity& identity = make_identity("localhost")) {
-        server = std::make_unique<TestServer>(identity, talk(self, list, std::move(answer)));
-        self = server.get();
+        server = std::make_unique<TestServer>(identity, talk(list, std::move(answer)));
     }
 
     Outcome run(std::vector<std::string> arguments, Program::Environment environment = {}) {
@@ -48,7 +47,6 @@ struct Rig {
     }
 
     Home home;
-    TestServer* self = nullptr;
     std::unique_ptr<TestServer> server;
 };
 
@@ -186,28 +184,28 @@ TEST_CASE("the password may come from standard input, and none is a usage error"
 TEST_CASE("neither -w nor QVDPASSWORD can be read from /proc, nor from the log") {
     std::string seen;
     std::string environment_seen;
-    Program* running = nullptr;
+    std::atomic<pid_t> running{0};
     const auto look = [&](const char* name) {
         std::ostringstream text;
-        text << std::ifstream("/proc/" + std::to_string(running->pid()) + "/" + name).rdbuf();
+        text
+            << std::ifstream("/proc/" + std::to_string(running.load()) + "/" + name).rdbuf();
         return text.str();
     };
-    TestServer* self = nullptr;
     TestServer server{make_identity("localhost"), [&](Peer& peer) {
-                          self->note(peer.request());
+                          (void)peer.request();
                           seen = look("cmdline");
                           environment_seen = look("environ");
                           peer.record(list_reply);
                       }};
-    self = &server;
     const Home home;
     Program program{home,
                     {"-l", "-n", "-h", "localhost:" + std::to_string(server.port()), "-u", "bob",
                      "-w", "hunter2"},
                     {{"QVDPASSWORD", "hunter3"}, {"QVD_DEBUG_FILE", home.path() + "/log"}}};
-    running = &program;
+    running = program.pid();
     program.close_input();
     CHECK(program.finish().exit_code == 0);
+    server.end();
     CHECK(contains(seen, "-w"));
     CHECK_FALSE(contains(seen, "hunter2"));
     CHECK(contains(environment_seen, "QVDPASSWORD"));
@@ -220,10 +218,10 @@ TEST_CASE("neither -w nor QVDPASSWORD can be read from /proc, nor from the log")
 }
 
 TEST_CASE("a signal ends it while the server lets it wait") {
-    Program* running = nullptr;
+    std::atomic<pid_t> running{0};
     TestServer server{make_identity("localhost"), [&](Peer& peer) {
                           (void)peer.request();
-                          ::kill(running->pid(), SIGINT);
+                          ::kill(running.load(), SIGINT);
                           (void)peer.bytes();
                       }};
     const Home home;
@@ -231,7 +229,7 @@ TEST_CASE("a signal ends it while the server lets it wait") {
         home,
         {"-l", "-n", "-h", "localhost:" + std::to_string(server.port()), "-u", "bob", "-w", "x"},
         {}};
-    running = &program;
+    running = program.pid();
     CHECK(program.finish().exit_code == 9);
 }
 

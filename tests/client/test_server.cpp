@@ -25,7 +25,9 @@ std::string Peer::request() {
         const std::size_t end = head.find("\r\n\r\n");
         if (end != std::string::npos) {
             buffer_ = head.substr(end + 4);
-            return head.substr(0, end);
+            head.resize(end);
+            requests_.note(head);
+            return head;
         }
         const std::string more = bytes();
         if (more.empty()) return {};
@@ -48,10 +50,14 @@ TestServer::TestServer(const Identity& identity, Conversation conversation)
 }
 
 TestServer::~TestServer() {
+    end();
+    SSL_CTX_free(context_);
+}
+
+void TestServer::end() {
     ending_ = true;
     ::shutdown(listener_.get(), SHUT_RDWR);
-    thread_.join();
-    SSL_CTX_free(context_);
+    if (thread_.joinable()) thread_.join();
 }
 
 void TestServer::listen() {
@@ -82,21 +88,21 @@ void TestServer::serve_one(int fd) {
     SSL* ssl = SSL_new(context_);
     SSL_set_fd(ssl, fd);
     if (SSL_accept(ssl) == 1) {
-        Peer peer{ssl, fd};
+        Peer peer{ssl, fd, requests_};
         conversation_(peer);
         SSL_shutdown(ssl);
     }
     SSL_free(ssl);
 }
 
-void TestServer::note(const std::string& request) {
+void Requests::note(const std::string& head) {
     const std::lock_guard guard{mutex_};
-    requests_.push_back(request);
+    heads_.push_back(head);
 }
 
-std::vector<std::string> TestServer::requests() const {
+std::vector<std::string> Requests::all() const {
     const std::lock_guard guard{mutex_};
-    return requests_;
+    return heads_;
 }
 
 std::string http_reply(int code, const std::string& body, const std::string& headers) {

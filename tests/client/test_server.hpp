@@ -16,11 +16,22 @@
 namespace qvd::testing {
 
 // One accepted connection. All calls block, 20 s at the longest.
+// Each request head that any client sent.
+class Requests {
+public:
+    void note(const std::string& head);
+    [[nodiscard]] std::vector<std::string> all() const;
+
+private:
+    mutable std::mutex mutex_;  // guards heads_
+    std::vector<std::string> heads_;
+};
+
 class Peer {
 public:
-    Peer(SSL* ssl, int fd) : ssl_(ssl), fd_(fd) {}
+    Peer(SSL* ssl, int fd, Requests& requests) : ssl_(ssl), fd_(fd), requests_(requests) {}
 
-    // The next request's head, without the empty line; empty once the client has gone.
+    // The next request's head, without the empty line; it is noted. Empty once the client has gone.
     std::string request();
     // One TLS record of exactly these bytes.
     void record(const std::string& bytes);
@@ -32,6 +43,7 @@ public:
 private:
     SSL* ssl_;
     int fd_;
+    Requests& requests_;
     std::string buffer_;
 };
 
@@ -49,9 +61,9 @@ public:
     [[nodiscard]] int port() const { return port_; }
     // How many TCP connections came.
     [[nodiscard]] int connections() const { return connections_; }
-    // Each request head that any client sent.
-    [[nodiscard]] std::vector<std::string> requests() const;
-    void note(const std::string& request);
+    [[nodiscard]] std::vector<std::string> requests() const { return requests_.all(); }
+    // Ends the conversations: what they wrote can be looked at.
+    void end();
 
 private:
     void listen();
@@ -64,8 +76,7 @@ private:
     int port_ = 0;
     std::atomic<bool> ending_{false};
     std::atomic<int> connections_{0};
-    mutable std::mutex mutex_;  // guards requests_
-    std::vector<std::string> requests_;
+    Requests requests_;
     std::thread thread_;
 };
 

@@ -124,7 +124,7 @@ TEST_CASE("a client that reads slowly stops the VM instead of filling our memory
     configure.use_tls = options.tls;
     ScriptedBroker broker = worker.add_broker(configure);
     Session session = start_session(worker, broker, options);
-    const std::size_t before = resident_bytes();
+    [[maybe_unused]] const std::size_t before = resident_bytes();
     // The VM sends until nothing goes any more: everything in between is full.
     const std::string piece(1U << 20U, 'x');
     const timeval briefly{0, 300'000};
@@ -136,7 +136,9 @@ TEST_CASE("a client that reads slowly stops the VM instead of filling our memory
         sent += static_cast<std::size_t>(now);
     }
     CHECK(sent < (64U << 20U));
+#ifndef QVD_SANITIZED  // which takes memory of its own for each byte that moves
     CHECK(resident_bytes() < before + (4U << 20U));
+#endif
 
     CHECK(session.client.read_exactly(sent).size() == sent);
 }

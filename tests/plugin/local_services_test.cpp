@@ -174,7 +174,7 @@ TEST_CASE("log lines bear the plugin's name, and no event of a plugin can forge 
 }
 
 TEST_CASE("a role offers only the services that it has") {
-    boost::asio::io_context loop;
+    EventLoop loop;
     qvd::testing::Stage stage;
     Puppet puppet;
     stage["puppet"] = &puppet;

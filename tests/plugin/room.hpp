@@ -2,6 +2,7 @@
 // puppets.
 #pragma once
 
+#include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "config/keys.hpp"
 #include "plugin/host.hpp"
@@ -14,7 +15,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -69,7 +69,7 @@ public:
           host(loop, view_of(configuration, stage), &store, 4),
           registry(host) {}
 
-    asio::io_context loop;
+    EventLoop loop;
     Stage stage;
     store::MemoryStore store;
     plugin::Host host;

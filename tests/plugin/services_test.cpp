@@ -167,8 +167,8 @@ TEST_CASE(
     Signal done;
     CallOptions options;
     options.limit = Milliseconds{30};
-    auto call = std::make_shared<Call>(
-        farm.room.loop.get_executor(), "puppet", options, [&](qvd_call* raw) -> qvd_status {
+    auto call =
+        std::make_shared<Call>(farm.room.loop, "puppet", options, [&](qvd_call* raw) -> qvd_status {
             late = provisioning->find_user(farm.puppet.core, raw, lend("bob"), &answers.sink);
             done.set();
             return late;

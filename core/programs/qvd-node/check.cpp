@@ -186,7 +186,7 @@ private:
 
     // Makes what the broker and hkd will make.
     [[noreturn]] void make_plugins(const config::View& view, plugin::Catalogue plugins) {
-        asio::io_context loop;
+        EventLoop loop;
         store::MemoryStore nobody(loop.get_executor());
         plugin::Host host(loop, view, &nobody, 1);
         host.vm_addresses = [&view]() -> Result<std::pair<std::string, std::string>> {
