@@ -67,7 +67,7 @@ def check_qa():
 
 def check_readme():
     """What looks like a path of the tree is one; the table of a login names them from core/ on."""
-    for named in re.findall(r"`((?:\.\./)?[\w-]+/[\w./-]*)`", sources.text(TREE / "README.md")):
+    for named in re.findall(r"`((?:\.\./)?[\w-]+/[\w./-]*\w/?)`", sources.text(TREE / "README.md")):
         if not (TREE / named).exists() and not (TREE / "core" / named).exists():
             complaints.append(f"README.md: there is no {named}")
 
