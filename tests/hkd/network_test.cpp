@@ -234,7 +234,7 @@ TEST_CASE("a node reaches its VMs, and no VM reaches the node or another VM") {
 
     SUBCASE("without the tables they would: it is these rules that keep them apart") {
         Firewall firewall;
-        REQUIRE(firewall.remove().ok());
+        REQUIRE(firewall.remove("qvd").ok());
         CHECK(one.reaches("10.3.15.1", 8443));
         CHECK(one.reaches("10.3.15.51", 3030));
     }
@@ -311,6 +311,31 @@ TEST_CASE("other rules stay as they are, and nothing of ours remains") {
     CHECK(sh("ip link show qvdtest0") != 0);
     CHECK(sh("nft list chain inet somebody theirs") == 0);
     sh("nft delete table inet somebody");
+}
+
+TEST_CASE("two nodes of one machine with prefixes of their own leave one another's rules alone") {
+    NEEDS_OWN_NETWORK();
+    Network network;
+    REQUIRE(network.raise(view(), "10.3.15.1", true, {}).ok());
+    const PretendedVm one(1, "10.3.15.50");
+    REQUIRE(network.admit(spec_of(one.link()), one.link().address).ok());
+    const UniqueFd on_one = one.serve(3030);
+    const config::View second = view({{"vm.network.bridge", "qvdtest1"},
+                                      {"vm.network.ip.start", "10.3.16.50"},
+                                      {"internal.vm.network.device.prefix", "two"}});
+    Network neighbour;
+    REQUIRE(neighbour.raise(second, "10.3.16.1", true, {}).ok());
+    REQUIRE(
+        neighbour.admit(spec_of({"two1", "54:52:00:03:10:32", "10.3.16.50"}), "10.3.16.50").ok());
+    CHECK(sh("nft list table bridge qvd-two") == 0);
+    CHECK(sh("nft list set bridge qvd-two vm_links | grep -q two1") == 0);
+    CHECK(connects("10.3.15.50", 3030));
+    REQUIRE(neighbour.remove(second).ok());
+    CHECK(sh("nft list table bridge qvd-two") != 0);
+    CHECK(sh("nft list table bridge qvd") == 0);
+    CHECK(sh("nft list table inet qvd") == 0);
+    CHECK(connects("10.3.15.50", 3030));
+    REQUIRE(network.remove(view()).ok());
 }
 
 TEST_CASE("a bridge of the administrator's is used, and is still there afterwards") {

@@ -1,5 +1,5 @@
 """A key is declared once, in the keys.hpp of a room or the manifest of a plugin, and what is read by
-name is declared."""
+name, or named in a sentence for people, is declared."""
 
 import re
 import sources
@@ -46,4 +46,32 @@ for folder in sorted(p for p in (TREE / "plugins").iterdir() if p.is_dir()):
     for name in read:
         if name not in owned:
             complaints.append(f"plugins/{folder.name}: reads {name}, which its manifest lacks")
+# What a sentence names, somebody will try to set. Known without a declaration: what upstream had, the
+# certificate's own keys in the database, and a name of the log's own.
+known = set(declared)
+for folder in ("core", "plugins"):
+    for path in sources.files(folder, suffixes=CODE):
+        known |= set(re.findall(r'\bkey\(\s*"([a-z][\w.-]+)"', sources.text(path)))
+known |= {"l7r.ssl.key", "l7r.ssl.cert", "l7r.ssl.ca", "l7r.ssl.crl", "log.lost"}
+roots = "|".join(sorted({name.split(".")[0] for name in known if "." in name}))
+literal = re.compile(r'(?:"(?:[^"\\\n]|\\.)*"\s*)+')
+key_in_words = re.compile(rf"(?<![\w./*-])(?:{roots})(?:\.[a-z0-9_]+)+(?![\w/*-]|\.\w)")
+
+
+def is_known(name):
+    """A key, or one of a family ("vma.on_action.*")."""
+    families = [key[:-1] for key in known if key.endswith(".*")]
+    return name in known or any(name.startswith(family) for family in families)
+
+
+for path in sources.files("core", "plugins", suffixes=CODE):
+    if path.name in ("keys.hpp", "upstream_keys.cpp"):
+        continue
+    for words in literal.findall(sources.text(path)):
+        sentence = re.sub(r'"\s*"', "", words)
+        if " " not in sentence.strip():
+            continue
+        for name in key_in_words.findall(sentence):
+            if not name.endswith((".conf", "_")) and not is_known(name):
+                complaints.append(f"{name_of(path)}: a sentence names {name}, which nobody declares")
 sources.report("keys", complaints)

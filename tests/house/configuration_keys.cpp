@@ -82,7 +82,7 @@ std::string list_of(const config::View& view, bool node) {
         list += ".TP\n.B " + roff(name) + "\n";
         if (key.fallback && !key.fallback->empty())
             list += "(\\fI" + breakable(roff(*key.fallback)) + "\\fR)\n";
-        list += roff(key.meaning) + ".\n";
+        list += roff(key.meaning) + (key.meaning.ends_with(".") ? "\n" : ".\n");
         if (const std::string note = note_of(key, node); !note.empty())
             list += "[" + roff(note) + "]\n";
     }

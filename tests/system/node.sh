@@ -160,7 +160,7 @@ node_leftovers() {
     grep -o " $NODE_DIR[^ ]*" /proc/mounts | grep -v "/memory$" | sed 's/^/mount/'
     find /sys/fs/cgroup -maxdepth 6 -name "lxc.*.$NODE_CONTAINER*" | sed 's/^/cgroup /'
     ip -o link show | grep -o -e "qsys[0-9]*@[^:]*" -e "$NODE_BRIDGE:" | sed 's/^/link /'
-    nft list tables | grep -w qvd
+    nft list tables | grep -w qvd-qsys
     # The test runs in a world of its own: whatever here is one of QVD's is the node's.
     ps -eo pid,user,args | grep -E "^ *[0-9]+ +(qvd-[^ ]*|[^ ]+ +($NODE_DIR/bin/qvd-node|$QVD_BIN/qvd-lxc))|postgres" | grep -v grep
     ls "$NODE_DIR"/run/*.sock "$NODE_DIR"/run/qvd-node.pid 2>/dev/null

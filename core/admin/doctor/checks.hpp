@@ -16,22 +16,35 @@ Diagnoses check_configuration(const config::View& view, const std::string& file)
 // Who may read and change the node's file: root runs what it names, and it may hold passwords.
 Diagnoses check_file(const config::View& view, const std::string& file);
 
-// OS users and groups, and the programs that a node starts.
+// OS users and groups.
 Diagnoses check_users(const config::View& view, bool embedded);
-Diagnoses check_programs(const config::View& view, bool embedded);
+// The programs that a node starts; each is run for a moment, at most 5 s. `postgres`: where the
+// versions of PostgreSQL are.
+Diagnoses check_programs(const config::View& view, bool embedded,
+                         const std::string& postgres = "/usr/lib/postgresql");
 
-Diagnoses check_kernel();
+// Where a machine shows itself.
+struct Machine {
+    std::string proc = "/proc";
+    std::string sys = "/sys";
+    std::string dev = "/dev";
+};
+Diagnoses check_kernel(const config::View& view, const Machine& machine = {});
 
 // The folders of path.storage.*: there, writable, with room, fit for overlays.
 Diagnoses check_storage(const config::View& view);
 
 // What the supervisor answered to "status json".
 Diagnosis check_status(const std::string& answer);
+// Where it says that it listens, "0.0.0.0:8443"; empty: nowhere.
+std::string listening_of(const std::string& answer);
 
-// The bridge and the node's address, if it is known; the port of l7r.
+// The bridge and the node's address, if it is known.
 Diagnoses check_bridge(const config::View& view, const std::optional<std::string>& node_address,
                        bool embedded);
-Diagnoses check_port(const config::View& view);
+// The port of l7r. `listening`: where the node says that it listens, empty if none runs; nothing if
+// nobody could be asked.
+Diagnosis check_port(const config::View& view, const std::optional<std::string>& listening);
 
 // Opens every plugin that the configuration names, which runs its code: call it in_child().
 Diagnoses check_plugins(const config::View& view);

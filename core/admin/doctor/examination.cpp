@@ -27,20 +27,19 @@ public:
         add(check_file(view, surroundings_.file));
         add(check_users(view, embedded));
         add(check_programs(view, embedded));
-        add(check_kernel());
         const DatabaseAnswer database = look_into_database(view, surroundings_.file);
         add(database.diagnoses);
         view = view.with_database(database.values);
         // The configuration with the keys of plugins, which only their code can tell.
         add(in_child("plugins", [&] { return with_plugins(file, view, database.values); }));
+        add(check_kernel(view));
         add(check_storage(view));
         std::optional<std::string> address;
         const auto& farm = database.farm;
         const store::NodeRecord* const own = farm ? own_node(*farm, view) : nullptr;
         if (own != nullptr) address = own->node.address;
         add(check_bridge(view, address, embedded));
-        add(ask_node(view));
-        add(check_port(view));
+        add(check_port(view, ask_node(view)));
         if (farm) {
             const auto now = std::chrono::system_clock::now();
             add(check_node(*farm, view, now));
@@ -76,13 +75,21 @@ private:
         return diagnoses;
     }
 
-    [[nodiscard]] Diagnosis ask_node(const config::View& view) const {
-        if (::geteuid() != 0) return needs_root("node", "whether the node runs here");
+    // Where it listens; nothing if it could not be asked.
+    [[nodiscard]] std::optional<std::string> ask_node(const config::View& view) {
+        if (::geteuid() != 0) {
+            add(needs_root("node", "whether the node runs here"));
+            return std::nullopt;
+        }
         const auto answer = surroundings_.node_status(view);
-        if (answer.ok()) return check_status(*answer);
-        return problem("node", answer.error().sentence(),
-                       "systemctl start qvd-node; `qvd-node --check-config` says whether the "
-                       "configuration allows it");
+        if (answer.ok()) {
+            add(check_status(*answer));
+            return listening_of(*answer);
+        }
+        add(problem("node", answer.error().sentence(),
+                    "systemctl start qvd-node; `qvd-node --check-config` says whether the "
+                    "configuration allows it"));
+        return std::string();
     }
 
     const Surroundings& surroundings_;

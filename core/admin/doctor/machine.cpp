@@ -1,9 +1,9 @@
-// Users, programs and the kernel of this machine.
+// Users and the kernel of this machine.
 #include "admin/doctor/checks.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
-#include "config/keys.hpp"
+#include "hkd/keys.hpp"
 #include "store/keys.hpp"
 
 #include <grp.h>
@@ -86,28 +86,31 @@ Diagnoses check_device(const std::string& kind) {
     });
 }
 
-Diagnosis check_overlayfs() {
-    const auto known = file::read("/proc/filesystems");
+Diagnosis check_overlayfs(const Machine& machine) {
+    const auto known = file::read(machine.proc + "/filesystems");
     if (known.ok() && known->find("\toverlay\n") != std::string::npos)
         return good("kernel.overlayfs", "the kernel has overlayfs");
     return problem("kernel.overlayfs", "the kernel has no overlayfs: containers cannot start",
                    "modprobe overlay, and name it in /etc/modules");
 }
 
-Diagnosis check_memory_cgroup() {
-    const auto two = file::read("/sys/fs/cgroup/cgroup.controllers");
+Diagnosis check_memory_cgroup(const Machine& machine) {
+    const auto two = file::read(machine.sys + "/fs/cgroup/cgroup.controllers");
     if (two.ok()) {
         for (const std::string& word : text::split(text::trim(*two), ' '))
             if (word == "memory")
                 return good("kernel.cgroup", "the memory controller is there (cgroup v2)");
     }
-    if (fs::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+    if (fs::exists(machine.sys + "/fs/cgroup/memory/memory.limit_in_bytes"))
         return good("kernel.cgroup", "the memory controller is there (cgroup v1)");
     return problem("kernel.cgroup", "there is no memory controller: VMs have no memory limit",
                    "boot with cgroup_enable=memory, or mount cgroups at /sys/fs/cgroup");
 }
 
-Diagnosis check_nftables() {
+Diagnosis check_nftables(const config::View& view) {
+    if (!view.get(hkd::network_firewall))
+        return good("kernel.nftables", "the node makes no firewall (" +
+                                           std::string(hkd::network_firewall.name) + " = 0)");
     if (!is_root()) return needs_root("kernel.nftables", "whether nftables can be used");
     nft_ctx* context = ::nft_ctx_new(NFT_CTX_DEFAULT);
     if (context == nullptr)
@@ -119,11 +122,12 @@ Diagnosis check_nftables() {
     ::nft_ctx_free(context);
     if (works) return good("kernel.nftables", "nftables can be used");
     return problem("kernel.nftables", "nftables cannot be used: " + text::quoted(why),
-                   "modprobe nf_tables, or set vm.network.firewall = 0 and guard the VMs yourself");
+                   "modprobe nf_tables, or set " + std::string(hkd::network_firewall.name) +
+                       " = 0 and guard the VMs yourself");
 }
 
-Diagnosis check_bridge_filter() {
-    const auto value = file::read("/proc/sys/net/bridge/bridge-nf-call-iptables");
+Diagnosis check_bridge_filter(const Machine& machine) {
+    const auto value = file::read(machine.proc + "/sys/net/bridge/bridge-nf-call-iptables");
     if (!value.ok() || text::trim(*value) == "0")
         return good("kernel.br_netfilter", "other firewalls do not look into the bridge");
     return warning("kernel.br_netfilter",
@@ -132,32 +136,17 @@ Diagnosis check_bridge_filter() {
                    "allow the VM network there, or sysctl net.bridge.bridge-nf-call-iptables=0");
 }
 
-Diagnosis check_fuse() {
-    if (fs::exists("/dev/fuse")) return good("kernel.fuse", "/dev/fuse is there");
+Diagnosis check_fuse(const Machine& machine) {
+    if (fs::exists(machine.dev + "/fuse")) return good("kernel.fuse", "/dev/fuse is there");
     return warning("kernel.fuse", "/dev/fuse is missing: shared folders will not work in VMs",
                    "modprobe fuse");
 }
 
-Diagnosis check_user_namespaces() {
-    const auto most = file::read("/proc/sys/user/max_user_namespaces");
+Diagnosis check_user_namespaces(const Machine& machine) {
+    const auto most = file::read(machine.proc + "/sys/user/max_user_namespaces");
     const bool can = most.ok() && text::trim(*most) != "0";
     return good("kernel.userns", can ? "user namespaces are allowed (not needed)"
                                      : "user namespaces are not allowed (not needed)");
-}
-
-bool is_program(const std::string& path) {
-    return ::access(path.c_str(), X_OK) == 0 && fs::is_regular_file(path);
-}
-
-Diagnosis check_postgres() {
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", none))
-        if (is_program((entry.path() / "bin/postgres").string()))
-            return good("program.postgres",
-                        "PostgreSQL " + entry.path().filename().string() + " is installed");
-    return problem("program.postgres",
-                   "no PostgreSQL server is installed for the embedded database",
-                   "apt-get install postgresql-15, or name servers with database.host");
 }
 
 }  // namespace
@@ -180,25 +169,10 @@ Diagnoses check_users(const config::View& view, bool embedded) {
     return diagnoses;
 }
 
-Diagnoses check_programs(const config::View& view, bool embedded) {
-    Diagnoses diagnoses;
-    if (embedded) diagnoses.push_back(check_postgres());
-    const std::string folder = view.get(config::path_qvd_bin);
-    for (const std::string program : {"qvd-lxc-keeper", "qvd-lxc-container", "qvd-unpack"}) {
-        const std::string path = (fs::path(folder) / program).string();
-        if (is_program(path))
-            diagnoses.push_back(good("program." + program, path + " is there"));
-        else
-            diagnoses.push_back(problem("program." + program,
-                                        path + " is missing: no container can start",
-                                        "install it, or set path.qvd.bin to where it is"));
-    }
-    return diagnoses;
-}
-
-Diagnoses check_kernel() {
-    Diagnoses diagnoses{check_overlayfs(),     check_memory_cgroup(), check_nftables(),
-                        check_bridge_filter(), check_fuse(),          check_user_namespaces()};
+Diagnoses check_kernel(const config::View& view, const Machine& machine) {
+    Diagnoses diagnoses{check_overlayfs(machine), check_memory_cgroup(machine),
+                        check_nftables(view),     check_bridge_filter(machine),
+                        check_fuse(machine),      check_user_namespaces(machine)};
     for (const char* const kind : {"veth", "bridge"})
         std::ranges::move(check_device(kind), std::back_inserter(diagnoses));
     return diagnoses;

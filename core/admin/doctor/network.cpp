@@ -75,6 +75,20 @@ Answer connects(const sockaddr* address, socklen_t length) {
     return error == ECONNREFUSED ? Answer::no : Answer::unclear;
 }
 
+Answer connects_to(const std::string& address, std::uint16_t port) {
+    sockaddr_in four{};
+    sockaddr_in6 six{};
+    if (::inet_pton(AF_INET, address.c_str(), &four.sin_addr) == 1) {
+        four.sin_family = AF_INET;
+        four.sin_port = htons(port);
+        return connects(reinterpret_cast<const sockaddr*>(&four), sizeof four);  // NOLINT
+    }
+    if (::inet_pton(AF_INET6, address.c_str(), &six.sin6_addr) != 1) return Answer::unclear;
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(port);
+    return connects(reinterpret_cast<const sockaddr*>(&six), sizeof six);  // NOLINT
+}
+
 }  // namespace
 
 Diagnoses check_bridge(const config::View& view, const std::optional<std::string>& node_address,
@@ -93,29 +107,29 @@ Diagnoses check_bridge(const config::View& view, const std::optional<std::string
     return diagnoses;
 }
 
-Diagnoses check_port(const config::View& view) {
+Diagnosis check_port(const config::View& view, const std::optional<std::string>& listening) {
+    const std::string name = "l7r.port";
     const std::string configured = view.text("l7r.address").value_or("*");
-    const auto port = text::to_integer(view.text("l7r.port").value_or("8443")).value_or(8443);
+    const auto port = text::to_integer(view.text(name).value_or("8443")).value_or(8443);
     const std::string address = configured == "*" || configured.empty() ? "127.0.0.1" : configured;
     const std::string shown = address + ":" + std::to_string(port);
-    Answer answer = Answer::unclear;
-    sockaddr_in four{};
-    sockaddr_in6 six{};
-    if (::inet_pton(AF_INET, address.c_str(), &four.sin_addr) == 1) {
-        four.sin_family = AF_INET;
-        four.sin_port = htons(static_cast<std::uint16_t>(port));
-        answer = connects(reinterpret_cast<const sockaddr*>(&four), sizeof four);  // NOLINT
-    } else if (::inet_pton(AF_INET6, address.c_str(), &six.sin6_addr) == 1) {
-        six.sin6_family = AF_INET6;
-        six.sin6_port = htons(static_cast<std::uint16_t>(port));
-        answer = connects(reinterpret_cast<const sockaddr*>(&six), sizeof six);  // NOLINT
-    }
-    if (answer == Answer::yes) return {good("l7r.port", "something listens on " + shown)};
+    const Answer answer = connects_to(address, static_cast<std::uint16_t>(port));
     if (answer == Answer::no)
-        return {problem("l7r.port", "nobody listens on " + shown + ": clients cannot connect",
-                        "start the node; `qvd-node status` says what it lacks")};
-    return {warning("l7r.port", "whether somebody listens on " + shown + " cannot be told",
-                    "look with `ss -ltn`")};
+        return problem(name, "nobody listens on " + shown + ": clients cannot connect",
+                       "start the node; `qvd-node status` says what it lacks");
+    if (answer == Answer::unclear)
+        return warning(name, "whether somebody listens on " + shown + " cannot be told",
+                       "look with `ss -ltn`");
+    if (!listening)
+        return needs_root(name, "something listens on " + shown + "; whether it is the node");
+    if (listening->empty())
+        return problem(name, shown + " is taken by something that is not a running node",
+                       "find it with `ss -ltnp` and end it, or choose another l7r.port");
+    if (!listening->ends_with(":" + std::to_string(port)))
+        return problem(name,
+                       "the node listens on " + *listening + ", and something else on " + shown,
+                       "`qvd-node reload` if l7r.port was changed");
+    return good(name, "the node answers on " + shown);
 }
 
 }  // namespace qvd::admin::doctor

@@ -40,6 +40,12 @@ std::vector<std::string> complaints_of(const json::object& status) {
 
 }  // namespace
 
+std::string listening_of(const std::string& answer) {
+    boost::system::error_code wrong;
+    const json::value parsed = json::parse(answer, wrong);
+    return wrong || !parsed.is_object() ? std::string() : text_of(parsed.get_object(), "listening");
+}
+
 Diagnosis check_status(const std::string& answer) {
     boost::system::error_code wrong;
     const json::value parsed = json::parse(answer, wrong);

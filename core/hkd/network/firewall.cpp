@@ -38,12 +38,17 @@ std::string range(std::uint32_t first, std::uint32_t last) {
     return first == last ? to_text(first) : to_text(first) + "-" + to_text(last);
 }
 
+// Nodes beside one another on one machine tell their VMs' links apart by the prefix.
+std::string table_of(const std::string& device_prefix) {
+    return device_prefix == "qvd" ? device_prefix : "qvd-" + device_prefix;
+}
+
 // Of packets that reach this machine or pass through it by routing. What the kernel knows as part
 // of a connection from here may come back.
 std::string routed_table(const FirewallPlan& plan) {
     const std::string vms = range(plan.addresses.vm_first, plan.addresses.vm_last);
     const std::string nodes = range(plan.addresses.node_first, plan.addresses.node_last);
-    std::string text = "table inet qvd {\n";
+    std::string text = "table inet " + table_of(plan.device_prefix) + " {\n";
     text += " chain from_vms_here {\n";
     text += "  type filter hook input priority filter - 10; policy accept;\n";
     text += "  ip saddr != " + vms + " return\n";
@@ -73,7 +78,7 @@ std::string bridged_table(const FirewallPlan& plan, const std::string& elements)
     const std::string vms = range(plan.addresses.vm_first, plan.addresses.vm_last);
     const std::string nodes = range(plan.addresses.node_first, plan.addresses.node_last);
     const std::string links = "\"" + plan.device_prefix + "*\"";
-    std::string text = "table bridge qvd {\n";
+    std::string text = "table bridge " + table_of(plan.device_prefix) + " {\n";
     text += " set vm_links {\n  type ifname . ether_addr . ipv4_addr\n";
     if (!elements.empty()) text += "  elements = { " + elements + " }\n";
     text += " }\n chain only_as_itself {\n";
@@ -95,8 +100,14 @@ std::string bridged_table(const FirewallPlan& plan, const std::string& elements)
 }
 
 // Deleting what may not be there is an error, adding what is there is none.
-constexpr const char* without_tables =
-    "add table inet qvd\ndelete table inet qvd\nadd table bridge qvd\ndelete table bridge qvd\n";
+std::string without_tables(const std::string& device_prefix) {
+    std::string text;
+    for (const char* const family : {"inet ", "bridge "}) {
+        const std::string table = " table " + (family + table_of(device_prefix)) + "\n";
+        text += "add" + table + "delete" + table;
+    }
+    return text;
+}
 
 }  // namespace
 
@@ -108,7 +119,8 @@ Result<std::string> firewall_text(const FirewallPlan& plan) {
         QVD_TRY(std::string element, element_of(link));
         elements.push_back(std::move(element));
     }
-    return without_tables + routed_table(plan) + bridged_table(plan, text::join(elements, ", "));
+    return without_tables(plan.device_prefix) + routed_table(plan) +
+           bridged_table(plan, text::join(elements, ", "));
 }
 
 struct Firewall::Context {
@@ -134,22 +146,25 @@ Result<void> Firewall::run(const std::string& commands) {
 
 Result<void> Firewall::replace(const FirewallPlan& plan) {
     QVD_TRY(const std::string text, firewall_text(plan));
-    return run(text);
+    QVD_CHECK(run(text));
+    set_of_links_ = "bridge " + table_of(plan.device_prefix) + " vm_links";
+    return {};
 }
 
 Result<void> Firewall::admit(const VmLink& link) {
     QVD_TRY(const std::string element, element_of(link));
-    return run("add element bridge qvd vm_links { " + element + " }\n");
+    return run("add element " + set_of_links_ + " { " + element + " }\n");
 }
 
 Result<void> Firewall::expel(const VmLink& link) {
     QVD_TRY(const std::string element, element_of(link));
-    const std::string set = " element bridge qvd vm_links { " + element + " }\n";
+    const std::string set = " element " + set_of_links_ + " { " + element + " }\n";
     return run("add" + set + "delete" + set);
 }
 
-Result<void> Firewall::remove() {
-    return run(without_tables);
+Result<void> Firewall::remove(const std::string& device_prefix) {
+    QVD_CHECK(check_name(device_prefix));
+    return run(without_tables(device_prefix));
 }
 
 }  // namespace qvd::hkd::network

@@ -1,5 +1,6 @@
-// The node's own nftables tables, `inet qvd` and `bridge qvd`: VMs open no connections to nodes or
-// to one another (behaviour 2.12), and none pretends to be another. Everybody else's rules stay.
+// The node's own nftables tables: VMs open no connections to nodes or to one another (behaviour
+// 2.12), and none pretends to be another. Everybody else's rules stay. The tables are `inet qvd`
+// and `bridge qvd`; with another prefix of links than "qvd", as of a second node, `qvd-PREFIX`.
 #pragma once
 
 #include "base/result.hpp"
@@ -38,17 +39,19 @@ public:
     Firewall(const Firewall&) = delete;
     Firewall& operator=(const Firewall&) = delete;
 
-    // All errors: network.firewall.
+    // All errors: network.firewall, or those of firewall_text().
     Result<void> replace(const FirewallPlan& plan);
+    // After replace().
     Result<void> admit(const VmLink& link);  // before the VM starts; again is no error
     Result<void> expel(const VmLink& link);  // after its end; again is no error
-    Result<void> remove();
+    Result<void> remove(const std::string& device_prefix);
 
 private:
     Result<void> run(const std::string& commands);
 
     struct Context;
     std::unique_ptr<Context> context_;
+    std::string set_of_links_;  // of the tables that are there
 };
 
 }  // namespace qvd::hkd::network

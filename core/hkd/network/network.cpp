@@ -81,10 +81,11 @@ Result<void> Network::raise(const config::View& view, const std::string& address
     const std::string nat = view.get(network_nat_interface);
     if (!nat.empty()) QVD_CHECK(forward(view));
     guarded_ = view.get(network_firewall);
-    if (!guarded_) return firewall_.remove();
+    const std::string prefix = view.get(network_device_prefix);
+    if (!guarded_) return firewall_.remove(prefix);
     FirewallPlan plan;
     plan.addresses = addresses;
-    plan.device_prefix = view.get(network_device_prefix);
+    plan.device_prefix = prefix;
     plan.nat_interface = nat;
     plan.vms_use_dhcp = view.get(network_use_dhcp);
     plan.nodes_are_dns = names_a_node(view, addresses);
@@ -94,7 +95,7 @@ Result<void> Network::raise(const config::View& view, const std::string& address
 
 Result<void> Network::remove(const config::View& view) {
     guarded_ = false;
-    QVD_CHECK(firewall_.remove());
+    QVD_CHECK(firewall_.remove(view.get(network_device_prefix)));
     QVD_CHECK(remove_bridge(view.get(network_bridge)));
     const std::string before = forwarding_before(view);
     const auto value = file::read(before, 16);

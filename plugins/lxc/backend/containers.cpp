@@ -90,6 +90,7 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     make_folders(settings_.run, 0700);
     const auto nics = vm.nics();
     const std::string device = nics.empty() ? std::string() : std::string(nics[0].host_device());
+    claim_names(vm.id(), device);
     release(vm.id(), device);
     forget(vm.id());
     try {
@@ -212,11 +213,45 @@ void Containers::release_cgroups(std::uint64_t vm_id) {
     }
 }
 
+void Containers::remove_empty_cgroups(std::uint64_t vm_id) {
+    const std::string container = settings_.container_of(vm_id);
+    for (const std::string& name : {monitor_cgroup(container), payload_cgroup(container)})
+        if (!cgroup_is_busy(name)) remove_cgroup(name);
+}
+
+// A keeper writes its files before it makes anything, and they are forgotten after all the rest.
+bool Containers::is_ours(std::uint64_t vm_id) {
+    const std::vector<std::uint64_t> mounted = store_.mounted();
+    return with_files().contains(vm_id) ||
+           std::find(mounted.begin(), mounted.end(), vm_id) != mounted.end();
+}
+
+void Containers::claim_names(std::uint64_t vm_id, const std::string& device) {
+    if (is_ours(vm_id)) return;
+    remove_empty_cgroups(vm_id);
+    const std::string container = settings_.container_of(vm_id);
+    for (const std::string& name : {monitor_cgroup(container), payload_cgroup(container)})
+        if (cgroup_is_busy(name))
+            throw sdk::Failure(QVD_CONFLICT,
+                               "the container " + container +
+                                   " runs already, and is not this node's: nodes of one machine "
+                                   "need different internal.vm.lxc.name.prefix");
+    if (!device.empty() && link_exists(device))
+        throw sdk::Failure(QVD_CONFLICT,
+                           "the network device " + device +
+                               " is there already, and is not this node's: nodes of one machine "
+                               "need different internal.vm.network.device.prefix");
+}
+
 void Containers::release(std::uint64_t vm_id, const std::string& device) {
-    release_cgroups(vm_id);
-    for (const std::string& name : {settings_.device_prefix + std::to_string(vm_id), device})
-        if (!name.empty() && !delete_link(name))
-            throw sdk::Failure(QVD_UNAVAILABLE, "cannot remove the network device " + name);
+    if (is_ours(vm_id)) {
+        release_cgroups(vm_id);
+        for (const std::string& name : {settings_.device_prefix + std::to_string(vm_id), device})
+            if (!name.empty() && !delete_link(name))
+                throw sdk::Failure(QVD_UNAVAILABLE, "cannot remove the network device " + name);
+    } else {
+        remove_empty_cgroups(vm_id);
+    }
     const auto until = std::chrono::steady_clock::now() + cgroup_patience;
     while (!store_.unmount(vm_id)) {  // the kernel takes a namespace apart in the background
         if (std::chrono::steady_clock::now() > until)
@@ -250,7 +285,6 @@ std::set<std::uint64_t> Containers::traces() {
         for (const std::string& name : cgroups_named(prefix))
             if (const auto vm = number_of(std::string_view(name).substr(prefix.size())))
                 vms.insert(*vm);
-    for (const std::uint64_t vm : vms_with_links(settings_.device_prefix)) vms.insert(vm);
     for (const std::uint64_t vm : store_.mounted()) vms.insert(vm);
     return vms;
 }

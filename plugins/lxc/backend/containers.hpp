@@ -62,6 +62,12 @@ private:
     // Takes away whatever a container had; throws QVD_UNAVAILABLE if something will not go.
     void release(std::uint64_t vm_id, const std::string& device);
     void release_cgroups(std::uint64_t vm_id);
+    // Whether what bears this VM's name is this node's. Another node of this machine, or whoever
+    // else, may use the same prefixes: a container or link without record is theirs.
+    bool is_ours(std::uint64_t vm_id);
+    // Throws QVD_CONFLICT if the names that the VM needs are somebody else's.
+    void claim_names(std::uint64_t vm_id, const std::string& device);
+    void remove_empty_cgroups(std::uint64_t vm_id);
     void forget_quiet_end(std::uint64_t vm_id);
     std::set<std::uint64_t> traces();
     std::set<std::uint64_t> with_files();

@@ -1,6 +1,5 @@
 #include "backend/network.hpp"
 
-#include "common/fields.hpp"
 #include "common/unique_fd.hpp"
 
 #include <linux/netlink.h>
@@ -9,7 +8,6 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <memory>
 
 namespace qvd::lxc {
 
@@ -38,19 +36,6 @@ bool delete_link(const std::string& name) {
     const ssize_t n = ::recv(socket.get(), &answer, sizeof answer, 0);
     if (n < static_cast<ssize_t>(sizeof answer.header + sizeof answer.error.error)) return false;
     return answer.error.error == 0 || answer.error.error == -ENODEV;
-}
-
-std::vector<std::uint64_t> vms_with_links(const std::string& prefix) {
-    std::vector<std::uint64_t> vms;
-    const std::unique_ptr<struct if_nameindex[], decltype(&::if_freenameindex)> all(
-        ::if_nameindex(), &::if_freenameindex);
-    for (const struct if_nameindex* one = all.get(); one != nullptr && one->if_index != 0; ++one) {
-        const std::string name = one->if_name;
-        if (name.compare(0, prefix.size(), prefix) != 0) continue;
-        if (const auto number = parse_number(std::string_view(name).substr(prefix.size())))
-            if (*number > 0) vms.push_back(static_cast<std::uint64_t>(*number));
-    }
-    return vms;
 }
 
 }  // namespace qvd::lxc

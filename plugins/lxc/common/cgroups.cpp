@@ -63,6 +63,14 @@ int kill_below(const std::string& path) {
 }
 
 // NOLINTNEXTLINE(misc-no-recursion)
+bool busy_below(const std::string& path) {
+    if (!read_file(path + "/cgroup.procs").value_or(std::string()).empty()) return true;
+    const std::vector<std::string> names = directories_in(path);
+    return std::any_of(names.begin(), names.end(),
+                       [&path](const std::string& name) { return busy_below(path + "/" + name); });
+}
+
+// NOLINTNEXTLINE(misc-no-recursion)
 bool remove_below(const std::string& path) {
     for (const std::string& name : directories_in(path))
         if (!remove_below(path + "/" + name)) return false;
@@ -138,6 +146,12 @@ CgroupUsage usage_of(const std::string& container, const CgroupLayout& layout) {
     }
     usage.memory_bytes = std::max<std::int64_t>(usage.memory_bytes, 0);
     return usage;
+}
+
+bool cgroup_is_busy(const std::string& name, const CgroupLayout& layout) {
+    return std::any_of(
+        layout.hierarchies.begin(), layout.hierarchies.end(),
+        [&name](const Hierarchy& mount) { return busy_below(mount.path + "/" + name); });
 }
 
 int kill_cgroup(const std::string& name, const CgroupLayout& layout) {

@@ -41,6 +41,8 @@ struct CgroupUsage {
 CgroupUsage usage_of(const std::string& container,
                      const CgroupLayout& layout = CgroupLayout::read());
 
+// Whether a process is in the cgroup of this name, or below it, in any hierarchy.
+bool cgroup_is_busy(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
 // Sends KILL to whatever is in the cgroup of this name, and below it, in any hierarchy. Returns how
 // many processes it found.
 int kill_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());

@@ -184,10 +184,13 @@ std::string World::left_overs() const {
     for (std::string line; std::getline(mounts, line);)
         if (line.find(root_) != std::string::npos) found += "mount " + line + "\n";
     const std::string prefix = configuration.at("internal.vm.lxc.name.prefix");
-    for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
-        if (!hierarchy.is_directory()) continue;
+    // With version 2 alone, the folder is the hierarchy; else each of its folders is one.
+    std::vector<std::string> hierarchies{"/sys/fs/cgroup"};
+    for (const auto& below : fs::directory_iterator("/sys/fs/cgroup"))
+        if (below.is_directory()) hierarchies.push_back(below.path());
+    for (const std::string& hierarchy : hierarchies) {
         std::error_code ignored;
-        for (const auto& group : fs::directory_iterator(hierarchy.path(), ignored))
+        for (const auto& group : fs::directory_iterator(hierarchy, ignored))
             if (file_name(group.path()).find(prefix) != std::string::npos)
                 found += "cgroup " + group.path().string() + "\n";
     }

@@ -1,0 +1,298 @@
+// Every sentence of the doctor about a machine that lacks something: each lack is made here, in a
+// folder that stands for /proc, /sys and /dev, in a namespace, or without the right to ask.
+#include "admin/doctor/checks.hpp"
+#include "config/keys.hpp"
+#include "hkd/keys.hpp"
+#include "store/keys.hpp"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <linux/capability.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace fs = std::filesystem;
+using namespace qvd;
+using namespace qvd::admin::doctor;
+
+namespace {
+
+class Folder {
+public:
+    Folder() {
+        char name[] = "/tmp/qvd-machine-XXXXXX";
+        path_ = ::mkdtemp(name);
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { fs::remove_all(path_); }
+    [[nodiscard]] std::string at(const std::string& below) const { return path_ + "/" + below; }
+    std::string write(const std::string& below, const std::string& text,
+                      unsigned mode = 0644) const {
+        fs::create_directories(fs::path(at(below)).parent_path());
+        std::ofstream(at(below)) << text;
+        REQUIRE(::chmod(at(below).c_str(), mode) == 0);
+        return at(below);
+    }
+    [[nodiscard]] Machine machine() const { return {at("proc"), at("sys"), at("dev")}; }
+
+private:
+    std::string path_;
+};
+
+using TextKey = config::Key<std::string>;
+
+// The supervisor's keys, of a room above, are declared as far as they are read here.
+config::View view_of(const std::string& text) {
+    auto keys = std::make_shared<config::KeySet>();
+    config::declare(*keys);
+    hkd::declare(*keys);
+    store::declare(*keys);
+    keys->add(TextKey{"l7r.port", "8443", "", ""}, TextKey{"l7r.address", "*", "", ""},
+              TextKey{"internal.node.l7r.user", "nosuchworker", "", ""},
+              TextKey{"internal.node.broker.user", "root", "", ""});
+    return {keys, config::Properties::parse(text, "node.conf").value()};
+}
+
+Diagnosis named(const Diagnoses& diagnoses, const std::string& name) {
+    const auto found = std::ranges::find(diagnoses, name, &Diagnosis::name);
+    if (found != diagnoses.end()) return *found;
+    return problem(name, "there is no such diagnosis", "");
+}
+
+// In a child, for what cannot be undone. Nothing is found where `prepare` does not succeed.
+template <class Prepare, class Check>
+Diagnoses apart(Prepare prepare, Check check) {
+    return in_child("apart", [&]() -> Diagnoses {
+        if (!prepare()) return {};
+        return check();
+    });
+}
+
+bool own_mounts() {
+    return ::unshare(CLONE_NEWNS) == 0 &&
+           ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+bool without_capabilities() {
+    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[2] = {};
+    return ::syscall(SYS_capset, &head, none) == 0;
+}
+
+#define NEEDS_ROOT()                              \
+    if (::geteuid() != 0) {                       \
+        MESSAGE("skipped: this check asks root"); \
+        return;                                   \
+    }
+
+void says(const Diagnosis& one, Level level, const std::string& sentence) {
+    CHECK_MESSAGE(one.level == level, one.name << ": " << one.sentence);
+    CHECK_MESSAGE(one.sentence.find(sentence) != std::string::npos, one.sentence);
+    CHECK(one.advice.empty() == (level == Level::good));
+}
+
+}  // namespace
+
+TEST_CASE("a kernel without what containers need is told so, each thing by name") {
+    const Folder folder;
+    folder.write("proc/filesystems", "nodev\tproc\n\text4\n");
+    folder.write("proc/sys/net/bridge/bridge-nf-call-iptables", "1\n");
+    folder.write("proc/sys/user/max_user_namespaces", "0\n");
+    const config::View view = view_of("internal.vm.network.firewall.enable = 0\n");
+    const auto bare = check_kernel(view, folder.machine());
+    says(named(bare, "kernel.overlayfs"), Level::problem, "no overlayfs");
+    says(named(bare, "kernel.cgroup"), Level::problem, "no memory controller");
+    says(named(bare, "kernel.br_netfilter"), Level::warning, "through iptables");
+    says(named(bare, "kernel.fuse"), Level::warning, "/dev/fuse is missing");
+    says(named(bare, "kernel.userns"), Level::good, "not allowed");
+
+    folder.write("proc/filesystems", "nodev\toverlay\n");
+    folder.write("sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
+    folder.write("proc/sys/net/bridge/bridge-nf-call-iptables", "0\n");
+    folder.write("proc/sys/user/max_user_namespaces", "5000\n");
+    folder.write("dev/fuse", "");
+    const auto fit = check_kernel(view, folder.machine());
+    for (const char* const name : {"overlayfs", "cgroup", "br_netfilter", "fuse", "userns"})
+        says(named(fit, std::string("kernel.") + name), Level::good, "");
+    CHECK(named(fit, "kernel.cgroup").sentence.find("v2") != std::string::npos);
+
+    folder.write("sys/fs/cgroup/cgroup.controllers", "cpu\n");
+    folder.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "1\n");
+    says(named(check_kernel(view, folder.machine()), "kernel.cgroup"), Level::good, "v1");
+}
+
+TEST_CASE("nftables that cannot be used are a problem, unless the node makes no firewall") {
+    NEEDS_ROOT();
+    const auto refused = apart(without_capabilities, [] { return check_kernel(view_of("")); });
+    const Diagnosis firewall = named(refused, "kernel.nftables");
+    says(firewall, Level::problem, "nftables cannot be used");
+    CHECK(firewall.advice.find("internal.vm.network.firewall.enable = 0") != std::string::npos);
+    const auto unneeded = apart(without_capabilities, [] {
+        return check_kernel(view_of("internal.vm.network.firewall.enable = 0\n"));
+    });
+    says(named(unneeded, "kernel.nftables"), Level::good, "makes no firewall");
+}
+
+TEST_CASE("devices that cannot be made are a problem") {
+    NEEDS_ROOT();
+    const auto refused = apart(without_capabilities, [] { return check_kernel(view_of("")); });
+    for (const char* const kind : {"veth", "bridge"})
+        says(named(refused, std::string("kernel.") + kind), Level::problem,
+             "no " + std::string(kind) + " device can be made");
+}
+
+TEST_CASE("what only root may ask is not called well") {
+    NEEDS_ROOT();
+    constexpr uid_t nobody = 65534;
+    const auto asked =
+        apart([] { return ::setuid(nobody) == 0; }, [] { return check_kernel(view_of("")); });
+    for (const char* const name : {"kernel.nftables", "kernel.veth", "kernel.bridge"})
+        says(named(asked, name), Level::warning, "needs root");
+}
+
+TEST_CASE("a program that is missing, cannot be loaded, hangs or crashes is named with its path") {
+    const Folder folder;
+    const config::View view = view_of("path.qvd.bin = " + folder.at("bin") + "\n");
+    const auto none = check_programs(view, false);
+    says(named(none, "program.qvd-lxc-keeper"), Level::problem, "is missing: no container");
+    says(named(none, "program.qvd-unpack"), Level::problem, "is missing: no image");
+    CHECK(named(none, "program.qvd-unpack").advice.find("path.qvd.bin") != std::string::npos);
+
+    folder.write("bin/qvd-lxc-keeper", "#!/bin/sh\nexit 2\n", 0755);
+    // As the dynamic loader says it.
+    folder.write("bin/qvd-lxc-container",
+                 "#!/bin/sh\necho 'error while loading shared libraries: liblxc.so.1' >&2\n"
+                 "exit 127\n",
+                 0755);
+    folder.write("bin/qvd-unpack", "#!/bin/sh\nkill -SEGV $$\n", 0755);
+    const auto broken = check_programs(view, false);
+    says(named(broken, "program.qvd-lxc-keeper"), Level::good, "can be run");
+    says(named(broken, "program.qvd-lxc-container"), Level::problem, "liblxc.so.1");
+    says(named(broken, "program.qvd-unpack"), Level::problem, "signal 11");
+
+    folder.write("bin/qvd-unpack", "not a program\n", 0755);
+    says(named(check_programs(view, false), "program.qvd-unpack"), Level::problem,
+         "cannot execute");
+    folder.write("bin/qvd-unpack", "#!/bin/sh\nexec /bin/sleep 60\n", 0755);
+    says(named(check_programs(view, false), "program.qvd-unpack"), Level::problem, "within 5 s");
+}
+
+TEST_CASE("an embedded database needs a PostgreSQL that can be run") {
+    const Folder folder;
+    const config::View view = view_of("");
+    const auto postgres = [&] {
+        return named(check_programs(view, true, folder.at("versions")), "program.postgres");
+    };
+    says(postgres(), Level::problem, "no PostgreSQL server is installed");
+    folder.write("versions/15/bin/postgres", "#!/bin/sh\nexit 127\n", 0755);
+    says(postgres(), Level::problem, "cannot be run");
+    folder.write("versions/15/bin/postgres", "#!/bin/sh\nexit 0\n", 0755);
+    says(postgres(), Level::good, "PostgreSQL 15 is installed");
+}
+
+TEST_CASE("a user of the node's that is missing is a problem, with the command that makes him") {
+    const config::View view = view_of("internal.database.os_user = nosuchuser\n");
+    says(named(check_users(view, true), "user.nosuchuser"), Level::problem,
+         "runs the embedded database");
+    says(named(check_users(view, false), "user.root"), Level::good, "exists");
+    const Diagnosis missing = named(check_users(view, false), "user.nosuchworker");
+    says(missing, Level::problem, "it talks to clients");
+    CHECK(missing.advice.find("useradd") != std::string::npos);
+}
+
+TEST_CASE("storage that is missing, no folder, read-only, full or unfit for overlays is named") {
+    NEEDS_ROOT();
+    const Folder folder;
+    const auto storage = [&] {
+        return check_storage(view_of("path.storage.root = " + folder.at("storage") + "\n"));
+    };
+    says(named(storage(), "storage.images"), Level::warning, "does not exist");
+    folder.write("storage/images", "a file");
+    says(named(storage(), "storage.images"), Level::problem, "is no folder");
+    fs::remove(folder.at("storage/images"));
+    fs::create_directories(folder.at("storage/images"));
+    fs::create_directories(folder.at("storage/overlayfs"));
+    fs::create_directories(folder.at("other"));
+
+    const auto mounted_as = [&](unsigned long flags, const char* options) {
+        return apart(
+            [&] {
+                return own_mounts() && ::mount("tmpfs", folder.at("storage/images").c_str(),
+                                               "tmpfs", flags, options) == 0;
+            },
+            storage);
+    };
+    says(named(mounted_as(MS_RDONLY, ""), "storage.images"), Level::problem, "cannot be written");
+    says(named(mounted_as(0, "size=4m"), "storage.images"), Level::warning, "MiB left");
+
+    // An overlay cannot keep its changes on another one.
+    fs::create_directories(folder.at("low"));
+    fs::create_directories(folder.at("up"));
+    fs::create_directories(folder.at("work"));
+    const std::string options = "lowerdir=" + folder.at("low") + ",upperdir=" + folder.at("up") +
+                                ",workdir=" + folder.at("work");
+    const auto stacked = apart(
+        [&] {
+            return own_mounts() &&
+                   ::mount("tmpfs", folder.at("other").c_str(), "tmpfs", 0, "") == 0 &&
+                   ::mount("overlay", folder.at("storage/overlayfs").c_str(), "overlay", 0,
+                           options.c_str()) == 0;
+        },
+        storage);
+    if (stacked.empty()) {
+        MESSAGE("skipped: this machine mounts no overlay here");
+    } else {
+        says(named(stacked, "storage.overlay"), Level::problem,
+             "cannot hold what containers change");
+    }
+    const auto unable = apart(without_capabilities, storage);
+    says(named(unable, "storage.overlay"), Level::problem, "no mount namespace");
+}
+
+TEST_CASE("a bridge that is none, or that the node must not make, is a problem") {
+    NEEDS_ROOT();
+    const std::string network =
+        "vm.network.ip.start = 10.3.15.50\nvm.network.netmask = 24\nvm.network.bridge = ";
+    const auto bridge = [&](const std::string& name, bool embedded) {
+        return check_bridge(view_of(network + name + "\n"), "10.3.15.1", embedded);
+    };
+    says(named(bridge("lo", true), "network.bridge"), Level::problem, "lo is a device, but no");
+    says(named(bridge("nosuchbridge", false), "network.bridge"), Level::problem, "there is no");
+    says(named(bridge("nosuchbridge", true), "network.bridge"), Level::good, "at its start");
+    says(named(bridge("nosuchbridge", true), "network.address"), Level::warning, "10.3.15.1 yet");
+    says(named(bridge("nosuchbridge", false), "network.address"), Level::problem, "10.3.15.1");
+    const auto wrong = check_bridge(view_of("vm.network.ip.start = 10.3.15.1\n"), "", true);
+    says(named(wrong, "network.addresses"), Level::problem, "vm.network");
+}
+
+TEST_CASE("a port is well only if the node itself is what listens there") {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in here{};
+    here.sin_family = AF_INET;
+    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&here), sizeof here) == 0);
+    socklen_t size = sizeof here;
+    REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&here), &size) == 0);
+    const std::string port = std::to_string(ntohs(here.sin_port));
+    const config::View view = view_of("l7r.port = " + port + "\n");
+    says(check_port(view, "0.0.0.0:" + port), Level::problem, "nobody listens");
+    REQUIRE(::listen(listener, 4) == 0);
+    says(check_port(view, "0.0.0.0:" + port), Level::good, "the node answers");
+    says(check_port(view, ""), Level::problem, "not a running node");
+    says(check_port(view, "0.0.0.0:1"), Level::problem, "something else on");
+    says(check_port(view, std::nullopt), Level::warning, "needs root");
+    CHECK(listening_of(R"({"listening":"0.0.0.0:8443"})") == "0.0.0.0:8443");
+    CHECK(listening_of("nonsense").empty());
+    ::close(listener);
+}
