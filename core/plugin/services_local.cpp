@@ -157,8 +157,9 @@ const void* find_service(CoreObject& core, std::string_view id) {
     if (id == QVD_CORE_CONFIGURATION) return &configuration_service;
     if (id == QVD_CORE_TIMERS) return &timers_service;
     if (id == QVD_CORE_METRICS) return &metrics_service;
-    if (id == QVD_CORE_PROVISIONING && stored) return &provisioning_service;
-    if (id == QVD_CORE_ACCOUNTS && stored) return &accounts_service;
+    // hkd's account may neither read a password's hash nor make users and VMs.
+    if (id == QVD_CORE_PROVISIONING && stored && !runs_vms) return &provisioning_service;
+    if (id == QVD_CORE_ACCOUNTS && stored && !runs_vms) return &accounts_service;
     if (id == QVD_CORE_PROPERTIES && stored) return &properties_service;
     if (id == QVD_CORE_PROCESSES && core.host().processes) return &processes_service;
     if (id == QVD_CORE_VM_EVENTS && runs_vms) return &vm_events_service;
