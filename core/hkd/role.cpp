@@ -95,10 +95,6 @@ Role::Role(EventLoop& loop, net::RoleLink& link, config::View view, store::Store
       control_(loop.get_executor(), control_source()) {
     host_.processes = std::make_unique<plugin::Processes>(
         host_.workers().get_executor(), view_.get(config::path_run) + "/processes");
-    host_.vm_addresses = [this]() -> Result<std::pair<std::string, std::string>> {
-        QVD_TRY(const network::Addresses addresses, network::addresses_of(host_.view()));
-        return std::pair(network::to_text(addresses.vm_first), network::to_text(addresses.vm_last));
-    };
 }
 
 NodeLife::Parts Role::parts() {

@@ -77,6 +77,10 @@ public:
     [[nodiscard]] config::View view() const;
     void set_view(config::View view);
 
+    // hkd's, which lends other services than the broker's. Whoever runs VMs listens to them,
+    // perhaps only once all backends are there.
+    [[nodiscard]] bool runs_vms() const { return processes != nullptr || on_vm_event; }
+
     // Called on the event loop when a backend says that a VM changed by itself.
     std::function<void(VmStatus)> on_vm_event;
     // First and last address of the VM network; null where this role makes no VMs.

@@ -152,16 +152,16 @@ const qvd_vm_events_service vm_events_service{sizeof(qvd_vm_events_service), 0, 
 
 const void* find_service(CoreObject& core, std::string_view id) {
     const bool stored = core.host().store() != nullptr;
+    const bool runs_vms = core.host().runs_vms();
     if (id == QVD_CORE_LOG) return &log_service;
     if (id == QVD_CORE_CONFIGURATION) return &configuration_service;
     if (id == QVD_CORE_TIMERS) return &timers_service;
     if (id == QVD_CORE_METRICS) return &metrics_service;
-    if (id == QVD_CORE_PROVISIONING && stored) return &provisioning_service;
-    if (id == QVD_CORE_ACCOUNTS && stored) return &accounts_service;
+    // hkd's account may neither read a password's hash nor make users and VMs.
+    if (id == QVD_CORE_PROVISIONING && stored && !runs_vms) return &provisioning_service;
+    if (id == QVD_CORE_ACCOUNTS && stored && !runs_vms) return &accounts_service;
     if (id == QVD_CORE_PROPERTIES && stored) return &properties_service;
     if (id == QVD_CORE_PROCESSES && core.host().processes) return &processes_service;
-    // Whoever runs VMs listens to them, perhaps only once all backends are there.
-    const bool runs_vms = core.host().processes != nullptr || core.host().on_vm_event;
     if (id == QVD_CORE_VM_EVENTS && runs_vms) return &vm_events_service;
     // That role knows its own VMs; nobody keeps a picture of the farm there.
     if (id == QVD_CORE_INVENTORY && !runs_vms) return &inventory_service;

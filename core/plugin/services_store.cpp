@@ -206,6 +206,12 @@ qvd_status set_property(const qvd_core* core, const qvd_call* on_behalf, qvd_sco
     const auto owner = owner_of(scope);
     if (!owner || key.length == 0) return QVD_INVALID;
     Host& host = CoreObject::of(core).host();
+    // The database refuses the rest to the roles, too; here it gets a sentence that says why.
+    const bool provisioned = scope == QVD_SCOPE_USER || scope == QVD_SCOPE_VM;
+    if (!provisioned || host.runs_vms())
+        return refuse(sink, {ErrorKind::denied, "property.denied",
+                             "a plugin sets the properties of users and VMs, while they log in; "
+                             "all others are the administrator's (qa)"});
     std::map<std::string, std::optional<std::string>> change;
     change[text_of(key)] =
         value.length == 0 ? std::nullopt : std::optional<std::string>(text_of(value));

@@ -194,4 +194,28 @@ TEST_CASE("a role offers only the services that it has") {
     CHECK(puppet.core->service(puppet.core, QVD_CORE_INVENTORY) == nullptr);
 }
 
+TEST_CASE("hkd's plugins get no service that its database account refuses") {
+    Farm farm;
+    const qvd_core* core = farm.puppet.core;
+    const auto* properties = farm.service<qvd_properties_service>(QVD_CORE_PROPERTIES);
+    for (const char* id : {QVD_CORE_PROVISIONING, QVD_CORE_ACCOUNTS})
+        CHECK(core->service(core, id) != nullptr);
+    farm.room.host.on_vm_event = [](const VmStatus&) {};
+    for (const char* id : {QVD_CORE_PROVISIONING, QVD_CORE_ACCOUNTS})
+        CHECK(core->service(core, id) == nullptr);
+    // It reads properties, but sets none.
+    CHECK(core->service(core, QVD_CORE_PROPERTIES) == properties);
+    Answers answers;
+    CHECK(farm.ask([&](const qvd_call* call) {
+        return properties->set(core, call, QVD_SCOPE_USER,
+                               static_cast<std::uint64_t>(farm.user.value()), lend("room"),
+                               lend("1"), &answers.sink);
+    }) == QVD_DENIED);
+    CHECK(farm.ask([&](const qvd_call* call) {
+        return properties->get(core, call, QVD_SCOPE_USER,
+                               static_cast<std::uint64_t>(farm.user.value()), lend("room"),
+                               &answers.sink);
+    }) == QVD_NOT_FOUND);
+}
+
 }  // namespace qvd::plugin

@@ -20,6 +20,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -64,14 +66,19 @@ private:
 
 class Room {
 public:
-    explicit Room(const std::string& configuration = "")
+    using OpenStore = std::function<std::unique_ptr<store::Store>(asio::io_context&)>;
+
+    // `open`: another store for the services than the one in memory; it may give none.
+    explicit Room(const std::string& configuration = "", const OpenStore& open = {})
         : store(loop.get_executor()),
-          host(loop, view_of(configuration, stage), &store, 4),
+          other_store(open ? open(loop) : nullptr),
+          host(loop, view_of(configuration, stage), other_store ? other_store.get() : &store, 4),
           registry(host) {}
 
     EventLoop loop;
     Stage stage;
     store::MemoryStore store;
+    std::unique_ptr<store::Store> other_store;
     plugin::Host host;
     plugin::Registry registry;
 

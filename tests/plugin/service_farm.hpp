@@ -5,11 +5,13 @@
 
 #include <qvd/services.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace qvd::plugin {
 
+namespace asio = boost::asio;
 using qvd::testing::lend;
 using qvd::testing::Puppet;
 using qvd::testing::Room;
@@ -59,14 +61,24 @@ private:
     }
 };
 
+// The store that the services of this executable's farms work on, as the broker's role or as the
+// owner; null: the room's own, in memory. farm_in_memory.cpp or farm_on_postgres.cpp.
+std::unique_ptr<store::Store> farm_store(asio::io_context& loop, bool as_owner);
+// Before each farm.
+void empty_farm_store();
+
 struct Farm {
-    explicit Farm(const std::string& configuration = "") : room(configuration) {
+    explicit Farm(const std::string& configuration = "")
+        : room((empty_farm_store(), configuration),
+               [](asio::io_context& loop) { return farm_store(loop, false); }),
+          owner_store(farm_store(room.loop, true)),
+          owner(owner_store ? *owner_store : room.store) {
         instance = room.make(QVD_AUTHENTICATOR, puppet);
-        user = room.run(room.store.add_user("bob", std::nullopt)).value();
+        user = room.run(owner.add_user("bob", std::nullopt)).value();
         Osf wanted;
         wanted.name = "desktop";
-        osf = room.run(room.store.add_osf(wanted)).value();
-        (void)room.run(room.store.add_di({osf, "debian.tar.xz", ""})).value();
+        osf = room.run(owner.add_osf(wanted)).value();
+        (void)room.run(owner.add_di({osf, "debian.tar.xz", ""})).value();
         room.host.vm_addresses = [] {
             return Result(std::pair<std::string, std::string>("10.3.15.2", "10.3.15.250"));
         };
@@ -87,10 +99,10 @@ struct Farm {
             .status;
     }
     void set_hash(const std::string& hash) {
-        REQUIRE(room.run(room.store.set_password_hash(user, Secret{hash})).ok());
+        REQUIRE(room.run(owner.set_password_hash(user, Secret{hash})).ok());
     }
     std::string stored_hash() {
-        const auto hash = room.run(room.store.password_hash(user)).value();
+        const auto hash = room.run(owner.password_hash(user)).value();
         return hash ? std::string(hash->reveal()) : std::string();
     }
     qvd_status verify(const std::string& login, const std::string& password, Answers& answers) {
@@ -103,6 +115,8 @@ struct Farm {
 
     Puppet puppet;
     Room room;
+    std::unique_ptr<store::Store> owner_store;
+    store::Store& owner;  // what the administrator works on
     std::shared_ptr<Instance> instance;
     UserId user;
     OsfId osf;

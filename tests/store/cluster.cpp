@@ -91,6 +91,14 @@ const config::View& shared_view() {
     return shared.view;
 }
 
+void empty_shared() {
+    const std::string wiped =
+        sql(shared_view(), "qvd_owner",
+            "DELETE FROM sessions; DELETE FROM vms; DELETE FROM users; DELETE FROM dis; "
+            "DELETE FROM osfs; DELETE FROM nodes; DELETE FROM configs; DELETE FROM ssl_configs");
+    if (wiped != "ok") throw std::runtime_error("the shared database was not emptied: " + wiped);
+}
+
 std::string sql(const config::View& view, const std::string& role, const std::string& statement) {
     const std::string sockets = view.get(config::path_run) + "/database";
     const std::array<const char*, 5> keys{"host", "dbname", "user", "options", nullptr};

@@ -19,6 +19,8 @@ std::string new_folder();
 
 // The cluster that most tests share: running, with the schema.
 const config::View& shared_view();
+// Without what earlier tests left in it.
+void empty_shared();
 
 // Waits for that, in the way of a program: runs a statement as `role` with psql's own library.
 // What it gives, or the SQLSTATE of its refusal, "42501".

@@ -49,10 +49,14 @@ TEST_CASE("the broker orders, but says nothing about the state of a VM") {
     CHECK(as_broker("INSERT INTO endpoints VALUES (1, 'nx', 'tcp', '', 1)") == refused);
 }
 
-TEST_CASE("the broker changes no image, osf, property or node") {
+TEST_CASE("the broker changes no image, osf or node, and no property of theirs") {
     for (const std::string table : {"osfs", "dis", "di_tags", "nodes", "node_runtimes", "operators",
-                                    "vm_properties", "user_properties", "node_properties"})
+                                    "osf_properties", "di_properties", "node_properties"}) {
         CHECK_MESSAGE(as_broker("DELETE FROM " + table) == refused, table);
+        if (table.ends_with("properties"))
+            CHECK_MESSAGE(as_broker("INSERT INTO " + table + " VALUES (1, 'a', 'b')") == refused,
+                          table);
+    }
     CHECK(as_broker("UPDATE node_runtimes SET blocked = false") == refused);
     CHECK(as_broker("INSERT INTO osfs (name) VALUES ('x')") == refused);
 }
@@ -66,11 +70,13 @@ TEST_CASE("hkd reads no password hash, and writes none") {
     CHECK(as_hkd("SELECT password FROM operators") == refused);
 }
 
-TEST_CASE("hkd changes neither configuration nor what the administrator wrote") {
+TEST_CASE("hkd reads no certificate, and changes neither configuration nor what the administrator wrote") {
     CHECK(as_hkd("INSERT INTO configs VALUES ('a', 'b')") == refused);
     CHECK(as_hkd("DELETE FROM ssl_configs") == refused);
-    for (const std::string table : {"users", "osfs", "dis", "di_tags", "vms", "nodes",
-                                    "vm_properties", "sessions", "configs", "operators"})
+    CHECK(as_hkd("SELECT key, value FROM ssl_configs") == refused);
+    for (const std::string table :
+         {"users", "osfs", "dis", "di_tags", "vms", "nodes", "user_properties", "vm_properties",
+          "osf_properties", "di_properties", "node_properties", "sessions", "configs", "operators"})
         CHECK_MESSAGE(as_hkd("DELETE FROM " + table) == refused, table);
     CHECK(as_hkd("UPDATE vms SET name = 'x'") == refused);
     CHECK(as_hkd("UPDATE node_runtimes SET blocked = false") == refused);
@@ -120,6 +126,13 @@ TEST_CASE("each role can do all that its program does") {
     bench.must(broker->set_password_hash(bob, Secret("y")));
     const VmId vm =
         bench.must(broker->add_vm({"bobs", bob, farm.osf, "default", "", "10.5.0.1", "10.5.0.9"}));
+    for (const Owner owner : {Owner::user, Owner::vm}) {
+        const std::int64_t id = owner == Owner::user ? bob.value() : vm.value();
+        bench.must(broker->set_properties(owner, id, {{"room", "1"}}));
+        bench.must(broker->set_properties(owner, id, {{"room", "2"}}));
+        bench.must(broker->set_properties(owner, id, {{"room", std::nullopt}}));
+        CHECK(bench.must(broker->properties(owner, id)).empty());
+    }
     bench.must(broker->configuration());
     bench.must(broker->certificate());
     bench.must(broker->nodes());

@@ -227,7 +227,9 @@ typedef struct qvd_properties_service {
   /* Records all of its own. [worker] */
   qvd_status (*list)(const qvd_core *core, const qvd_call *on_behalf, qvd_scope scope,
                      uint64_t id, const qvd_sink *sink);
-  /* Sets, or, with an empty value, removes one of its own. [worker] */
+  /* Sets, or, with an empty value, removes one of its own: of a user or a VM, and
+   * in the broker only. Anything else is QVD_DENIED: properties of nodes, OSFs and
+   * DIs are the administrator's, and hkd changes none. [worker] */
   qvd_status (*set)(const qvd_core *core, const qvd_call *on_behalf, qvd_scope scope,
                     uint64_t id, qvd_str key, qvd_str value, const qvd_sink *sink);
 } qvd_properties_service;

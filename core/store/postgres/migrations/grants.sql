@@ -9,17 +9,20 @@ GRANT USAGE ON SCHEMA qvd TO qvd_hkd, qvd_broker;
 -- Both look at the farm.
 GRANT SELECT ON versions, osfs, dis, di_tags, nodes, node_runtimes, node_counters, vms, vm_runtimes,
     vm_counters, vm_usage, endpoints, reservations, sessions, user_properties, vm_properties,
-    osf_properties, di_properties, node_properties, configs, ssl_configs TO qvd_hkd, qvd_broker;
+    osf_properties, di_properties, node_properties, configs TO qvd_hkd, qvd_broker;
 GRANT SELECT (id, login, created) ON users TO qvd_hkd, qvd_broker;
 GRANT INSERT (who, operation, subject) ON audit TO qvd_hkd, qvd_broker;
 GRANT INSERT, UPDATE, DELETE ON reservations TO qvd_hkd, qvd_broker;
 GRANT UPDATE (state, since, abort_requested, ended, reason) ON sessions TO qvd_hkd, qvd_broker;
 
--- The broker lets users in: it verifies and upgrades password hashes, provisions users and VMs,
--- holds sessions, and orders. What state a VM is in is not its to say.
+-- The broker lets users in: it verifies and upgrades password hashes, provisions users and VMs with
+-- their properties, holds sessions, and orders; and it hands the workers the key of TLS, which
+-- nobody else reads. What state a VM is in is not its to say.
+GRANT SELECT ON ssl_configs TO qvd_broker;
 GRANT SELECT (password), INSERT (login, password), UPDATE (password) ON users TO qvd_broker;
 GRANT INSERT (name, user_id, osf_id, di_tag, address) ON vms TO qvd_broker;
 GRANT UPDATE (command, node_id, real_user_id, agent_seen) ON vm_runtimes TO qvd_broker;
+GRANT INSERT (owner_id, key, value), UPDATE (value), DELETE ON user_properties, vm_properties TO qvd_broker;
 GRANT INSERT (vm_id, user_id, client_address, node_id, worker), DELETE ON sessions TO qvd_broker;
 GRANT UPDATE ON node_counters TO qvd_broker;
 
