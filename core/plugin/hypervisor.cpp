@@ -4,6 +4,7 @@
 #include "plugin/record.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace qvd::plugin {
 
@@ -66,12 +67,11 @@ ImageStatus image_status(const qvd_image_status& raw) {
 }
 
 ConsoleEndpoint console_endpoint(const qvd_endpoint& raw) {
-    static constexpr std::string_view kinds[] = {"console", "serial", "vnc", "spice"};
-    static constexpr std::string_view transports[] = {"unix", "tcp", "pty"};
+    static constexpr std::array<std::string_view, 4> kinds{"console", "serial", "vnc", "spice"};
+    static constexpr std::array<std::string_view, 3> transports{"unix", "tcp", "pty"};
     ConsoleEndpoint endpoint;
-    endpoint.kind = kinds[std::min<std::size_t>(raw.kind, std::size(kinds) - 1)];
-    endpoint.transport =
-        transports[std::min<std::size_t>(raw.transport, std::size(transports) - 1)];
+    endpoint.kind = kinds.at(std::min<std::size_t>(raw.kind, kinds.size() - 1));
+    endpoint.transport = transports.at(std::min<std::size_t>(raw.transport, transports.size() - 1));
     endpoint.address = text_of(raw.address);
     endpoint.port = raw.port;
     return endpoint;

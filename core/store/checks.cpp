@@ -148,10 +148,9 @@ Result<std::uint32_t> address(std::string_view text) {
 
 std::string address_text(std::uint32_t address) {
     const in_addr raw{htonl(address)};
-    char text[INET_ADDRSTRLEN] =
-        {};  // NOLINT(cppcoreguidelines-avoid-c-arrays,modernize-avoid-c-arrays)
-    ::inet_ntop(AF_INET, &raw, text, sizeof text);
-    return text;
+    std::array<char, INET_ADDRSTRLEN> text{};
+    ::inet_ntop(AF_INET, &raw, text.data(), text.size());
+    return text.data();
 }
 
 }  // namespace qvd::store::checks

@@ -21,10 +21,6 @@ using net::Role;
 constexpr Milliseconds database_stop{60'000};
 // A draining broker finishes the logins in flight; none takes longer.
 constexpr Milliseconds broker_drain{600'000};
-// Of one role: so many are taken in before somebody else has his turn, so many may come in a
-// second.
-constexpr int reports_a_turn = 64;
-constexpr unsigned reports_a_second = 1024;
 
 UniqueFd duplicate(int fd) {
     return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 0)};

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace qvd::vma {
 
@@ -37,8 +38,8 @@ std::string environment_name(std::string_view parameter) {
 }  // namespace
 
 bool is_secret_parameter(std::string_view name) {
-    static constexpr std::string_view signs[] = {"password",   "passwd",    "secret",    "token",
-                                                 "passphrase", "slave.key", "credential"};
+    static constexpr std::array<std::string_view, 7> signs{
+        "password", "passwd", "secret", "token", "passphrase", "slave.key", "credential"};
     const std::string lower = text::lower(name);
     return std::ranges::any_of(
         signs, [&lower](std::string_view sign) { return lower.find(sign) != std::string::npos; });

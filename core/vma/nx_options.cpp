@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace qvd::vma {
 
@@ -23,10 +24,13 @@ struct Wish {
     std::string_view option;     // of nxagent
     std::string_view parameter;  // qvd.client.*
 };
-constexpr Wish wishes[] = {
-    {"keyboard", "keyboard"},     {"client", "os"}, {"link", "link"}, {"geometry", "geometry"},
+constexpr std::array<Wish, 5> wishes{{
+    {"keyboard", "keyboard"},
+    {"client", "os"},
+    {"link", "link"},
+    {"geometry", "geometry"},
     {"fullscreen", "fullscreen"},
-};
+}};
 
 std::string value_of(const agent::Parameters& session, std::string_view name) {
     const auto found = session.find("qvd.client." + std::string(name));
@@ -52,12 +56,12 @@ std::string keyboard_that_exists(const std::string& keyboard) {
 // What the administrator decides (vma.*.enable), what makes the line read another file, and what
 // writes to one.
 bool is_reserved(std::string_view option) {
-    static constexpr std::string_view reserved[] = {
+    static constexpr std::array<std::string_view, 21> reserved{
         "keyboard", "client", "link",    "geometry", "fullscreen", "media", "slave",
         "cups",     "smb",    "options", "state",    "errors",     "log",   "stats",
         "display",  "listen", "accept",  "connect",  "cookie",     "root",  "session",
     };
-    return std::ranges::find(reserved, option) != std::end(reserved);
+    return std::ranges::find(reserved, option) != reserved.end();
 }
 
 Result<std::string> extra_options(const agent::Parameters& session) {

@@ -1,6 +1,7 @@
 #include "base/text.hpp"
 #include "vma/keys.hpp"
 
+#include <array>
 #include <charconv>
 
 namespace qvd::vma {
@@ -27,7 +28,7 @@ std::shared_ptr<const config::KeySet> key_set() {
 
 namespace {
 
-constexpr std::string_view hook_keys[] = {
+constexpr std::array<std::string_view, 12> hook_keys{
     "vma.on_action.pre-connect",    "vma.on_action.connect",
     "vma.on_action.suspend",        "vma.on_action.stop",
     "vma.on_action.poweroff",       "vma.on_action.expire",
@@ -42,7 +43,7 @@ Result<void> add_hooks(const config::View& view, std::string_view family, Settin
         const std::string key = prefix + name;
         // Upstream has the key but never calls it.
         if (program.empty() || key == "vma.on_action.disconnect") continue;
-        const std::vector<std::string> known(std::begin(hook_keys), std::end(hook_keys));
+        const std::vector<std::string> known(hook_keys.begin(), hook_keys.end());
         if (std::find(known.begin(), known.end(), key) == known.end()) {
             const std::string near = text::nearest(key, known);
             return Error{

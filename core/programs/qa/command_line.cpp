@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 
+#include <array>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -16,11 +17,16 @@ struct Option {
     bool takes_value;
 };
 
-constexpr Option options[] = {
-    {"--filter", "-f", true}, {"--config", "-c", true}, {"--force", "", false},
-    {"--quiet", "-q", false}, {"--help", "-h", false},  {"--json", "", false},
-    {"--version", "", false}, {"--all", "", false},
-};
+constexpr std::array<Option, 8> options{{
+    {"--filter", "-f", true},
+    {"--config", "-c", true},
+    {"--force", "", false},
+    {"--quiet", "-q", false},
+    {"--help", "-h", false},
+    {"--json", "", false},
+    {"--version", "", false},
+    {"--all", "", false},
+}};
 
 Error usage(const std::string& sentence) {
     return {ErrorKind::invalid, "usage", sentence};

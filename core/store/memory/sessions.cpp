@@ -56,7 +56,7 @@ Async<void> MemoryStore::session_connected(SessionId session) {
     co_return Result<void>{};
 }
 
-Async<void> MemoryStore::end_session(SessionId session, std::string) {
+Async<void> MemoryStore::end_session(SessionId session, std::string /*reason*/) {
     QVD_CO_CHECK(co_await ready());
     const auto found = tables_->sessions.find(session);
     if (found == tables_->sessions.end()) co_return answers::missing("session", session.value());
