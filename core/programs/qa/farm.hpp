@@ -2,12 +2,12 @@
 #pragma once
 
 #include "admin/administration.hpp"
+#include "base/event_loop.hpp"
 #include "config/view.hpp"
 #include "plugin/host.hpp"
 #include "plugin/registry.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include <exception>
 #include <memory>
@@ -34,7 +34,7 @@ public:
 private:
     explicit Farm(config::View view) : view_(std::move(view)) {}
 
-    boost::asio::io_context loop_{1};
+    EventLoop loop_;
     config::View view_;
     std::unique_ptr<store::Store> store_;
     std::unique_ptr<admin::Administration> administration_;
