@@ -2,10 +2,12 @@
 
 #include "base/text.hpp"
 
+#include <locale.h>
+
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <stdexcept>
 #include <system_error>
 
@@ -176,10 +178,16 @@ std::optional<std::int64_t> to_number(Kind kind, std::string_view value) {
 }
 
 std::optional<double> to_decimal(std::string_view value) {
-    double number = 0;
-    const char* const end = value.data() + value.size();
-    const auto [rest, problem] = std::from_chars(value.data(), end, number);
-    if (problem != std::errc{} || rest != end || !std::isfinite(number)) return std::nullopt;
+    // Not from_chars(): for the sake of a double it takes libm along, a tenth of the agent's
+    // memory.
+    static const locale_t plain = ::newlocale(LC_ALL_MASK, "C", nullptr);
+    if (value.empty() || value.front() == '+' ||
+        value.find_first_not_of("0123456789.eE+-") != std::string_view::npos)
+        return std::nullopt;
+    const std::string text(value);
+    char* rest = nullptr;
+    const double number = ::strtod_l(text.c_str(), &rest, plain);
+    if (*rest != '\0' || !std::isfinite(number)) return std::nullopt;
     return number;
 }
 

@@ -52,6 +52,16 @@ TEST_CASE("each form takes what it describes and nothing else") {
     check(form::root_logger, {"INFO", "debug, SYSLOG"}, {"NOISE", "", ", SYSLOG", "SYSLOG, INFO"});
 }
 
+TEST_CASE("a decimal number is one whatever the language, and nothing else is") {
+    CHECK(to_decimal("0.25") == 0.25);
+    CHECK(to_decimal("-3") == -3.0);
+    CHECK(to_decimal("1e3") == 1000.0);
+    CHECK(to_decimal(".5") == 0.5);
+    for (const char* const wrong :
+         {"", "+1", " 1", "1 ", "0,25", "0x10", "inf", "nan", "1e999", "1.2.3", "e5", "-", "1e"})
+        CHECK_MESSAGE(!to_decimal(wrong), wrong);
+}
+
 TEST_CASE("a text of the wrong form is an error with file and line, and not used") {
     const View all = view("\nt.start = abc\nt.gateway = x\n");
     CHECK(complaint(all) ==

@@ -54,6 +54,12 @@ says() {
     python3 -c "import json,sys; it=json.load(open('$root/out')); sys.exit(not ($1))" ||
         wrong "not so: $1"
 }
+# columns OBJECT COMMAND WORDS: the header of its table. The manual's, and behind them what it lacks.
+columns() {
+    expect 0 "$1" "$2"
+    head=$(head -n 1 "$root/out" | tr -s ' ' | sed 's/ *$//')
+    [ "$head" = "$3" ] || wrong "the columns of $1 $2 are \"$head\""
+}
 
 # Without a database the doctor still speaks, and starts nothing.
 expect 1 doctor
@@ -70,8 +76,8 @@ prints '^FAIL  configuration.file:'
 "$DEPLOY" -c "$root/node.conf" >"$root/out" 2>"$root/err"
 expect 0 host add name=n1 address=10.3.15.1
 expect 4 host add name=n1 address=10.3.15.1
-expect 0 host list
-prints 'Usable RAM'
+columns host list "Id Name Address HKD Usable RAM Usable CPU VMs assigned Blocked State Reason"
+columns host counters "Id Name HTTP Requests Auth attempts Auth OK NX attempts NX OK Short sessions"
 expect 0 -q host list
 prints '^[0-9]* *n1 '
 
@@ -83,7 +89,7 @@ says "it['error']=='usage'"
 expect 2 osf
 expect 0 osf --help
 prints 'qa osf add'
-expect 0 osf list
+columns osf list "Id Name RAM Overlay UserHD"
 prints '^[0-9]* *office *1024 *yes *-$'
 expect 0 osf list --json
 says "it[0]['use_overlay'] is True and it[0]['user_storage_size']==0"
@@ -95,7 +101,9 @@ prints '^  name     unique$'
 expect 2 osf list -f 'name=x,"col\our=1' --json
 says "it['error']=='filter.key' and 'col' in it['sentence']"
 
-expect 0 vm list
+columns vm list "Id Name User Ip OSF DI_Tag DI Host State UserState Blocked Reason"
+columns di list "Id OSF Version Path Tags"
+columns user list "Id Login"
 expect 0 user add login=Bob password=secret
 expect 2 user add login=carl
 complains 'no password'
@@ -150,6 +158,8 @@ done
 expect 2 vm edit -f name=desk
 complains 'nothing is to be changed'
 expect 2 vm list --all
+expect 2 vm start -f nothing --json
+says "it['error']=='filter.syntax'"
 
 # Deleting: asked for where nobody can answer, refused where it is in use, told either way.
 expect 2 user del

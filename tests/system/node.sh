@@ -4,7 +4,9 @@
 #
 #   node_make                   folders, certificate and node.conf below NODE_DIR, nothing runs yet
 #   node_start                  starts it; sets NODE_PID
-#   node_upgrade                puts another build of its program in place, as a package would
+#   node_upgrade                puts QVD_NEXT_NODE, a build of another version, in its program's place,
+#                               as a package would
+#   node_version                prints the version that the running node says it has
 #   node_runs_upgrade PID       whether that process is of the file that is there now
 #   node_is STATE               whether `qvd-node status` says so
 #   node_role ROLE [READY]      prints the pids of the processes of that role
@@ -65,10 +67,8 @@ node_start() {
     NODE_PID=$!
 }
 
-# The same code, but not the same bytes: what follows the sections of an ELF file is nobody's.
 node_upgrade() {
-    cp "$NODE_DIR/bin/qvd-node" "$NODE_DIR/bin/qvd-node.new" &&
-        echo upgraded >>"$NODE_DIR/bin/qvd-node.new" &&
+    cp "$QVD_NEXT_NODE" "$NODE_DIR/bin/qvd-node.new" &&
         mv "$NODE_DIR/bin/qvd-node.new" "$NODE_DIR/bin/qvd-node"
 }
 node_runs_upgrade() { [ -n "$1" ] && [ "/proc/$1/exe" -ef "$NODE_DIR/bin/qvd-node" ]; }
@@ -77,6 +77,7 @@ qa() { timeout 60 "$QVD_BIN/qa" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>"$NOD
 qvd_node() { timeout 90 "$NODE_DIR/bin/qvd-node" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>>"$NODE_DIR/node.out"; }
 
 node_status() { qvd_node status --json; }
+node_version() { node_status | sed 's/.*"version":"\([^"]*\)".*/\1/'; }
 node_is() { node_status | grep -q "\"state\":\"$1\""; }
 
 # One role a line.

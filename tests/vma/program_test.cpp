@@ -63,11 +63,12 @@ TEST_CASE("it needs no library but libc" * doctest::skip(sanitized)) {
 }
 
 TEST_CASE("it stays small, also after it has worked" * doctest::skip(sanitized)) {
+    // That the agent as it is installed has less than 4 MB is measured in a VM, by
+    // tests/checks/quickstart. Code that is not optimised is larger, and it is code that counts.
 #ifdef __OPTIMIZE__
-    constexpr long limit = 4096;
+    constexpr long limit = 3906;
 #else
-    constexpr long limit =
-        6144;  // code that is not optimised is larger, and it is code that counts
+    constexpr long limit = 4864;
 #endif
     const RunningAgent agent;
     for (int i = 0; i < 200; ++i) CHECK(agent.call("ping").ok());

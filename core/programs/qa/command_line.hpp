@@ -1,6 +1,7 @@
 // qa OBJECT COMMAND [key=value ...] [options]: the manual's grammar (manual 5.2, behaviour 6.1).
 #pragma once
 
+#include "admin/filter.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
 
@@ -16,6 +17,7 @@ struct CommandLine {
     std::map<std::string, std::string> parameters;  // key=value
     std::vector<std::string> words;                 // without "=": keys of config get, propdel ...
     std::vector<std::string> filters;
+    admin::Filter filter;     // what they mean
     Secret password;          // of password=, taken out of the arguments
     std::string config_file;  // -c
     bool force = false;

@@ -31,14 +31,12 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 }
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(filter));
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(line.filter));
     co_return counted(done, "image", "deleted; image files stay");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(auto rows, co_await farm.administration().dis(filter));
+    QVD_CO_TRY(auto rows, co_await farm.administration().dis(line.filter));
     co_return listed(std::move(rows), {{"Id", "id"},
                                        {"OSF", "osf_id"},
                                        {"Version", "version"},

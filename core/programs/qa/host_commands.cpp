@@ -11,14 +11,12 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 }
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const auto done, co_await farm.administration().delete_hosts(filter));
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_hosts(line.filter));
     co_return counted(done, "host", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(auto rows, co_await farm.administration().hosts(filter));
+    QVD_CO_TRY(auto rows, co_await farm.administration().hosts(line.filter));
     co_return listed(std::move(rows), {{"Id", "id"},
                                        {"Name", "name"},
                                        {"Address", "address"},
@@ -32,8 +30,7 @@ admin::Async<Output> list(Farm& farm, CommandLine line) {
 }
 
 admin::Async<Output> counters(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(auto rows, co_await farm.administration().hosts(filter));
+    QVD_CO_TRY(auto rows, co_await farm.administration().hosts(line.filter));
     co_return listed(std::move(rows), {{"Id", "id"},
                                        {"Name", "name"},
                                        {"HTTP Requests", "http_requests"},
@@ -46,8 +43,7 @@ admin::Async<Output> counters(Farm& farm, CommandLine line) {
 
 template <bool blocked>
 admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().block_hosts(filter, blocked));
+    QVD_CO_TRY(const int count, co_await farm.administration().block_hosts(line.filter, blocked));
     co_return counted(count, "host", blocked ? "blocked" : "unblocked");
 }
 

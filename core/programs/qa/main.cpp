@@ -108,13 +108,13 @@ int unknown_command(const qa::CommandLine& line) {
 }
 
 int run(int count, char** arguments) {
-    const auto parsed = qa::parse_command_line(count, arguments);
+    auto parsed = qa::parse_command_line(count, arguments);
     if (!parsed.ok()) {
         qa::CommandLine wrong;
         for (int i = 1; i < count; ++i) wrong.json = wrong.json || arguments[i] == "--json"sv;
         return report(parsed.error(), wrong);
     }
-    const qa::CommandLine& line = *parsed;
+    qa::CommandLine& line = *parsed;
     if (line.version) {
         std::cout << "qa " QVD_VERSION "\n";
         return done;
@@ -140,6 +140,9 @@ int run(int count, char** arguments) {
         if (!line.quiet) std::cerr << qa::help_of(*command);
         return code;
     }
+    const auto filter = admin::Filter::parse(line.filters);
+    if (!filter.ok()) return report(filter.error(), line);
+    line.filter = *filter;
     const auto wanted = wants_it(*command, line);
     if (!wanted.ok()) return report(wanted.error(), line);
     if (!*wanted) return done;

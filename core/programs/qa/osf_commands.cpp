@@ -15,14 +15,12 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 }
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const auto done, co_await farm.administration().delete_osfs(filter));
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_osfs(line.filter));
     co_return counted(done, "osf", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(auto rows, co_await farm.administration().osfs(filter));
+    QVD_CO_TRY(auto rows, co_await farm.administration().osfs(line.filter));
     co_return listed(std::move(rows), {{"Id", "id"},
                                        {"Name", "name"},
                                        {"RAM", "memory"},

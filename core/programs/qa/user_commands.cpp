@@ -12,14 +12,12 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 }
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const auto done, co_await farm.administration().delete_users(filter));
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_users(line.filter));
     co_return counted(done, "user", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(auto rows, co_await farm.administration().users(filter));
+    QVD_CO_TRY(auto rows, co_await farm.administration().users(line.filter));
     co_return listed(std::move(rows), {{"Id", "id"}, {"Login", "login"}});
 }
 

@@ -18,14 +18,12 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 }
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const auto done, co_await farm.administration().delete_vms(filter));
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_vms(line.filter));
     co_return counted(done, "VM", "deleted");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(auto rows, co_await farm.administration().vms(filter));
+    QVD_CO_TRY(auto rows, co_await farm.administration().vms(line.filter));
     co_return listed(std::move(rows), {{"Id", "id"},
                                        {"Name", "name"},
                                        {"User", "user"},
@@ -41,43 +39,38 @@ admin::Async<Output> list(Farm& farm, CommandLine line) {
 }
 
 admin::Async<Output> show(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(auto rows, co_await farm.administration().vms(filter));
+    QVD_CO_TRY(auto rows, co_await farm.administration().vms(line.filter));
     if (rows.empty())
         co_return Error{ErrorKind::not_found, "vm.not_found", "no VM fits the filter"};
     co_return listed(std::move(rows), {});
 }
 
 admin::Async<Output> edit(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().edit_vms(filter, line.parameters));
+    QVD_CO_TRY(const int count,
+               co_await farm.administration().edit_vms(line.filter, line.parameters));
     co_return counted(count, "VM", "edited");
 }
 
 admin::Async<Output> start(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
     QVD_CO_TRY(auto balancer, co_await farm.balancer());
     QVD_CO_TRY(const auto done,
-               co_await farm.administration().start_vms(filter, std::move(balancer)));
+               co_await farm.administration().start_vms(line.filter, std::move(balancer)));
     co_return counted(done, "VM", "ordered to start");
 }
 
 admin::Async<Output> stop(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const auto done, co_await farm.administration().stop_vms(filter));
+    QVD_CO_TRY(const auto done, co_await farm.administration().stop_vms(line.filter));
     co_return counted(done, "VM", "ordered to stop");
 }
 
 template <bool blocked>
 admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const int count, co_await farm.administration().block_vms(filter, blocked));
+    QVD_CO_TRY(const int count, co_await farm.administration().block_vms(line.filter, blocked));
     co_return counted(count, "VM", blocked ? "blocked" : "unblocked");
 }
 
 admin::Async<Output> disconnect_user(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto filter, admin::Filter::parse(line.filters));
-    QVD_CO_TRY(const auto done, co_await farm.administration().disconnect_users(filter));
+    QVD_CO_TRY(const auto done, co_await farm.administration().disconnect_users(line.filter));
     co_return counted(done, "user", "disconnected");
 }
 

@@ -18,11 +18,12 @@
 #define BAD_TABLE_SIZE sizeof(qvd_load_balancer)
 #endif
 #ifndef BAD_INTERFACES
-#define BAD_INTERFACES {QVD_LOAD_BALANCER, &balancer}
+#define BAD_INTERFACES \
+    { QVD_LOAD_BALANCER, &balancer }
 #endif
 #ifndef BAD_KEY
-#define BAD_KEY                                                                                  \
-  { sizeof(qvd_config_key), 0, QVD_INTEGER, 0, "bad.count", "3", "A number.", "1..9" }
+#define BAD_KEY \
+    { sizeof(qvd_config_key), 0, QVD_INTEGER, 0, "bad.count", "3", "A number.", "1..9" }
 #endif
 #ifndef BAD_SIZE
 #define BAD_SIZE sizeof(qvd_plugin)
@@ -48,21 +49,21 @@
 
 static char nothing;
 
-static inline qvd_status good_create(const qvd_core *core, qvd_call *call, void **self) {
-  (void)core;
-  (void)call;
-  *self = &nothing;
-  return QVD_OK;
+static inline qvd_status good_create(const qvd_core* core, qvd_call* call, void** self) {
+    (void)core;
+    (void)call;
+    *self = &nothing;
+    return QVD_OK;
 }
 
-static inline void good_destroy(void *self) {
-  (void)self;
+static inline void good_destroy(void* self) {
+    (void)self;
 }
 
-static inline qvd_status good_choose(void *self, const qvd_placement *placement, qvd_call *call) {
-  (void)self;
-  (void)placement;
-  return qvd_call_choose(call, 0);
+static inline qvd_status good_choose(void* self, const qvd_placement* placement, qvd_call* call) {
+    (void)self;
+    (void)placement;
+    return qvd_call_choose(call, 0);
 }
 
 /* The mistake, if it is a function. */
@@ -70,8 +71,8 @@ static inline qvd_status good_choose(void *self, const qvd_placement *placement,
 BAD_FUNCTION
 #endif
 
-static const qvd_load_balancer balancer = {
-    BAD_TABLE_SIZE, QVD_SERIAL, BAD_CREATE, BAD_DESTROY, NULL, NULL, BAD_CHOOSE};
+static const qvd_load_balancer balancer = {BAD_TABLE_SIZE, QVD_SERIAL, BAD_CREATE, BAD_DESTROY,
+                                           NULL,           NULL,       BAD_CHOOSE};
 static const qvd_interface interfaces[] = {BAD_INTERFACES};
 static const qvd_config_key keys[] = {BAD_KEY};
 static const qvd_plugin plugin = {
@@ -91,11 +92,12 @@ static const qvd_plugin plugin = {
 #ifdef __cplusplus
 extern "C"
 #endif
-QVD_EXPORT const qvd_plugin *BAD_ENTRY(void);
+    QVD_EXPORT const qvd_plugin*
+    BAD_ENTRY(void);
 
-const qvd_plugin *BAD_ENTRY(void) {
-  (void)plugin;
-  return BAD_MANIFEST;
+const qvd_plugin* BAD_ENTRY(void) {
+    (void)plugin;
+    return BAD_MANIFEST;
 }
 
 #endif

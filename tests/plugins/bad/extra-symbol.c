@@ -4,5 +4,5 @@
 QVD_EXPORT int my_helper(void);
 
 int my_helper(void) {
-  return 1;
+    return 1;
 }

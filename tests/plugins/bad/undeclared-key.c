@@ -3,12 +3,12 @@
 
 static char reading;
 
-static inline qvd_status reading_create(const qvd_core *core, qvd_call *call, void **self) {
-  qvd_str value;
-  (void)call;
-  *self = &reading;
-  (void)core->config(core, "bad.secret", &value);
-  return QVD_OK;
+static inline qvd_status reading_create(const qvd_core* core, qvd_call* call, void** self) {
+    qvd_str value;
+    (void)call;
+    *self = &reading;
+    (void)core->config(core, "bad.secret", &value);
+    return QVD_OK;
 }
 #define BAD_CREATE reading_create
 #include "balancer.h"
