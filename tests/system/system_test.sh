@@ -291,8 +291,8 @@ every_login_worked() {
 }
 the_node_takes_news() {
     with_session || return
-    local broker hkd logins
-    broker=$(node_role broker) hkd=$(node_role hkd)
+    local broker hkd worker logins
+    broker=$(node_role broker) hkd=$(node_role hkd) worker=$(node_busy_worker)
     check "a package upgrade replaces the program" node_upgrade
     check "which changes nothing yet" not node_runs_upgrade "$NODE_PID"
     check "bob's VM is stopped" qa vm stop -f id=2 --force
@@ -300,6 +300,7 @@ the_node_takes_news() {
     keeps_logging_in "$bob" >"$NODE_DIR/logins" &
     logins=$!
     check "it is started again" qa vm start -f id=2 --force
+    check "the log is moved away, as logrotate does" mv "$NODE_LOG" "$NODE_LOG.1"
     check "qvd-node reload succeeds" qvd_node reload
     check "the node's process is the same" kill -0 "$NODE_PID"
     check "its pid file, too" test "$(<"$NODE_DIR/run/qvd-node.pid")" = "$NODE_PID"
@@ -309,6 +310,8 @@ the_node_takes_news() {
     check "so is the broker" node_runs_upgrade "$(node_role broker)"
     check "and hkd" node_runs_upgrade "$(node_role hkd)"
     check "and whoever takes new connections" within 10 node_runs_upgrade "$(node_role l7r | head -n 1)"
+    check "the new worker writes to the new log" within 10 new_log_has 'event=l7r.configured'
+    check "the old one, which keeps the session, too" within 10 new_log_has " ${worker:-none} .*event=l7r.drain"
     check "the session lives on" lives '#808080'
     check "every login meanwhile was answered" every_login_worked "$logins"
     check "bob's VM has come up across all that" within 60 vm_is 2 running
