@@ -1,8 +1,10 @@
 #include "base/log.hpp"
 
+#include "base/log_file.hpp"
 #include "base/syslog.hpp"
 #include "base/text.hpp"
 
+#include <fcntl.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
@@ -11,6 +13,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -77,6 +80,33 @@ private:
     Syslog syslog_;  // one thread at a time: `mutex` is held
 };
 
+// Of a file that another process has opened.
+class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+public:
+    explicit DescriptorSink(UniqueFd file) : file_(std::move(file)) {}
+
+private:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        // One write a line: other processes append to the file, too. A full disk loses lines.
+        [[maybe_unused]] const ssize_t ignored = ::write(file_.get(), line.data(), line.size());
+    }
+    void flush_() override {}
+
+    UniqueFd file_;  // one thread at a time: `mutex` is held
+};
+
+std::shared_ptr<spdlog::logger> logger_to(spdlog::sink_ptr sink, const Target& target) {
+    auto made = std::make_shared<spdlog::logger>(target.program, std::move(sink));
+    made->set_level(spdlog::level::trace);
+    made->flush_on(spdlog::level::trace);
+    const std::string who =
+        target.role.empty() ? target.program : target.program + "/" + target.role;
+    made->set_pattern(target.syslog ? "%v" : "%Y-%m-%d %H:%M:%S.%e %P %^%l%$ " + who + " %v");
+    return made;
+}
+
 Result<std::shared_ptr<spdlog::logger>> make_logger(const Target& target) {
     spdlog::sink_ptr sink;
     try {
@@ -92,13 +122,7 @@ Result<std::shared_ptr<spdlog::logger>> make_logger(const Target& target) {
     } catch (const spdlog::spdlog_ex& problem) {
         return Error{ErrorKind::unavailable, "log.open", problem.what()};
     }
-    auto made = std::make_shared<spdlog::logger>(target.program, std::move(sink));
-    made->set_level(spdlog::level::trace);
-    made->flush_on(spdlog::level::trace);
-    const std::string who =
-        target.role.empty() ? target.program : target.program + "/" + target.role;
-    made->set_pattern(target.syslog ? "%v" : "%Y-%m-%d %H:%M:%S.%e %P %^%l%$ " + who + " %v");
-    return made;
+    return logger_to(std::move(sink), target);
 }
 
 std::shared_ptr<spdlog::logger> default_logger() {
@@ -166,6 +190,21 @@ Result<void> reopen() {
         target.level = current_level;
     }
     return open(target);
+}
+
+Result<UniqueFd> share_file() {
+    const std::scoped_lock lock(mutex);
+    if (current_target.syslog || current_target.file.empty()) return UniqueFd{};
+    constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC;
+    UniqueFd file{::open(current_target.file.c_str(), flags, 0640)};  // NOLINT(*-vararg): open is
+    if (!file) return errno_error("log.open", "cannot open " + current_target.file);
+    return file;
+}
+
+void continue_in(UniqueFd file) {
+    const std::scoped_lock lock(mutex);
+    current_target.syslog = false;
+    logger = logger_to(std::make_shared<DescriptorSink>(std::move(file)), current_target);
 }
 
 void set_level(Level level) {

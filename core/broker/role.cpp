@@ -2,6 +2,7 @@
 
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
+#include "base/log_file.hpp"
 #include "broker/broker.hpp"
 #include "broker/spawn.hpp"
 #include "store/postgres.hpp"
@@ -56,6 +57,7 @@ bool obey(net::Order order, Broker& broker, asio::io_context& loop) {
         if (peer->role == net::Role::hkd) broker.add_hkd(std::move(order.fd));
         return true;
     }
+    if (std::holds_alternative<net::order::Log>(order.what)) log::continue_in(std::move(order.fd));
     // The supervisor enforces the limit.
     if (std::holds_alternative<net::order::Drain>(order.what))
         spawn(loop.get_executor(), drain(broker, loop));

@@ -3,6 +3,7 @@
 #include "base/event_loop.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/log_file.hpp"
 #include "base/text.hpp"
 #include "config/keys.hpp"
 #include "hkd/broker_link.hpp"
@@ -210,6 +211,8 @@ void Role::obey(net::Order order) {
         return;
     }
     if (std::holds_alternative<net::order::Listen>(order.what)) return;
+    if (std::holds_alternative<net::order::Log>(order.what))
+        return log::continue_in(std::move(order.fd));
     if (std::holds_alternative<net::order::Drain>(order.what)) {
         log::info("hkd.stops", {}, "for its successor");
         return node_.hand_over();

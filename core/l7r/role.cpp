@@ -1,6 +1,7 @@
 #include "l7r/role.hpp"
 
 #include "base/log.hpp"
+#include "base/log_file.hpp"
 #include "base/overloaded.hpp"
 #include "l7r/loop.hpp"
 #include "l7r/worker.hpp"
@@ -77,6 +78,9 @@ private:
                                   lifeline_ = std::move(order.fd);
                                   if (!lifeline_watch_.watch(lifeline_.get(), EPOLLIN))
                                       log::warn("l7r.no_lifeline", {}, no_memory);
+                              },
+                              [&](const net::order::Log& /*log*/) {
+                                  log::continue_in(std::move(order.fd));
                               }},
                    order.what);
     }

@@ -25,6 +25,7 @@ enum class Tag : std::uint8_t {
     stop = 4,
     evacuate = 5,
     lifeline = 6,
+    log = 7,
     ready = 65,
     alive = 66,
     status = 67,
@@ -238,6 +239,7 @@ std::string encode_order(const Order& order) {
                           [](const order::Stop&) { return Writer(Tag::stop).take(); },
                           [](const order::Evacuate&) { return Writer(Tag::evacuate).take(); },
                           [](const order::Lifeline&) { return Writer(Tag::lifeline).take(); },
+                          [](const order::Log&) { return Writer(Tag::log).take(); },
                       },
                       order.what);
 }
@@ -302,6 +304,10 @@ Result<Order> decode_order(std::string_view packet, UniqueFd fd) {
             break;
         case Tag::lifeline:
             order.what = order::Lifeline{};
+            wants_fd = true;
+            break;
+        case Tag::log:
+            order.what = order::Log{};
             wants_fd = true;
             break;
         default:

@@ -58,13 +58,16 @@ struct Evacuate {};
 // to. Whoever comes there is the next supervisor, and what was accepted is the control socket.
 struct Lifeline {};
 
+// To a process of before a reload, with a descriptor: log lines go to this file from now on.
+struct Log {};
+
 }  // namespace order
 
 struct Order {
     std::variant<order::Peer, order::Listen, order::Drain, order::Stop, order::Evacuate,
-                 order::Lifeline>
+                 order::Lifeline, order::Log>
         what;
-    UniqueFd fd;  // of Peer, Listen and Lifeline
+    UniqueFd fd;  // of Peer, Listen, Lifeline and Log
 };
 
 // ---- role → supervisor ------------------------------------------------------------------------
@@ -120,8 +123,8 @@ constexpr std::size_t max_role_message_bytes = 4096;
 // would obey is replaced.
 std::string encode_order(const Order& order);
 std::string encode_report(const Report& report);
-// Total: each byte string is a message or invalid "role_link.malformed". A Peer, Listen or
-// Lifeline must come with a descriptor, the others without.
+// Total: each byte string is a message or invalid "role_link.malformed". A Peer, Listen,
+// Lifeline or Log must come with a descriptor, the others without.
 Result<Order> decode_order(std::string_view packet, UniqueFd fd);
 Result<Report> decode_report(std::string_view packet);
 

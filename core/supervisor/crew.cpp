@@ -1,6 +1,7 @@
 #include "supervisor/crew.hpp"
 
 #include "base/log.hpp"
+#include "base/log_file.hpp"
 #include "base/secret.hpp"
 #include "supervisor/lifeline.hpp"
 
@@ -69,6 +70,7 @@ void Crew::adopt(Member member) {
     member.started = clock_.now();
     member.silent_at = clock_.now() + settings_.start_timeout;
     if (member.role == Role::database && member.ready) database_seen_ = true;
+    give_log(member);
     members_.push_back(std::move(member));
 }
 
@@ -186,6 +188,17 @@ void Crew::give_lifeline(const Member& worker) {
         log::warn("role.no_lifeline", fields_of(worker),
                   "should this supervisor be killed, the next one will not find its sessions: " +
                       end.error().sentence());
+}
+
+// It was started with the log of its time, which may have been moved away since; a worker, which
+// may stay for days, cannot open the new one itself.
+void Crew::give_log(const Member& member) {
+    auto file = log::share_file();
+    if (!file.ok()) {
+        log::warn("role.old_log", fields_of(member), file.error().sentence());
+        return;
+    }
+    if (*file) (void)net::send_order(member.control.get(), {net::order::Log{}, std::move(*file)});
 }
 
 // Each worker and hkd talk to one broker. A process on its way out stays with the broker it has, as

@@ -117,6 +117,7 @@ private:
     [[nodiscard]] bool may_start(const Post& post);
     void start(Post& post);
     void give_lifeline(const Member& worker);
+    static void give_log(const Member& member);
     void notice_ends();
     void link_all();
     static void link(Member& member, const Member& broker);

@@ -1,6 +1,7 @@
 #include "supervisor/database_role.hpp"
 
 #include "base/log.hpp"
+#include "base/log_file.hpp"
 
 #include <poll.h>
 
@@ -24,11 +25,13 @@ public:
             keep_running();
             pollfd control{link_.fd(), POLLIN, 0};
             (void)::poll(&control, 1, static_cast<int>(pause_.count()));
-            const auto order = link_.try_receive();
+            auto order = link_.try_receive();
             if (!order.ok()) return 0;
             if (!*order) continue;
             if (std::holds_alternative<net::order::Drain>((*order)->what)) return 0;
             if (std::holds_alternative<net::order::Stop>((*order)->what)) return stop();
+            if (std::holds_alternative<net::order::Log>((*order)->what))
+                log::continue_in(std::move((*order)->fd));
         }
     }
 

@@ -85,6 +85,8 @@ private:
                 listener_ = std::move(order.fd);
             } else if (std::holds_alternative<net::order::Lifeline>(order.what)) {
                 lifeline_ = std::move(order.fd);
+            } else if (std::holds_alternative<net::order::Log>(order.what)) {
+                note("logs elsewhere");
             } else if (std::holds_alternative<net::order::Drain>(order.what)) {
                 note("draining");
                 listener_.reset();

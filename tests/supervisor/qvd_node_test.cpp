@@ -171,6 +171,24 @@ TEST_CASE("the verbs work and a reload keeps the pid") {
     node.started = false;
 }
 
+TEST_CASE("after a reload the processes of before write to the new log, too") {
+    need_root();
+    Node node;
+    node.start();
+    // Confined, and waiting for its broker to be configured.
+    REQUIRE(eventually([&] { return node.fact("l7r", "NoNewPrivs") == "1"; }));
+    const std::string worker = node.pid_of("l7r");
+    const std::string moved = node.scratch.path("qvd.log.1");
+    std::filesystem::rename(node.scratch.path("qvd.log"), moved);
+    REQUIRE(node.run({"reload"}).status == 0);
+    CHECK(eventually([&] {
+        const std::string log = file::read(node.scratch.path("qvd.log")).value_or({});
+        return log.find(" " + worker + " info qvd-node/l7r event=l7r.drain") != std::string::npos &&
+               log.find("event=node.reloaded") != std::string::npos;
+    }));
+    CHECK(file::read(moved).value().find("l7r.drain") == std::string::npos);
+}
+
 TEST_CASE("a reload with a mistake in the file is refused with file and line") {
     need_root();
     Node node;

@@ -98,6 +98,7 @@ TEST_CASE("every order arrives as it was sent, with its descriptor") {
     REQUIRE(send_order(supervisor, {order::Stop{}, {}}).ok());
     REQUIRE(send_order(supervisor, {order::Evacuate{}, {}}).ok());
     REQUIRE(send_order(supervisor, {order::Lifeline{}, some_fd()}).ok());
+    REQUIRE(send_order(supervisor, {order::Log{}, some_fd()}).ok());
     const auto next = [&] { return std::move(link.try_receive().value().value()); };
     const Order peer = next();
     CHECK(std::get<order::Peer>(peer.what).instance == "broker-1");
@@ -108,6 +109,7 @@ TEST_CASE("every order arrives as it was sent, with its descriptor") {
     CHECK(std::holds_alternative<order::Stop>(next().what));
     CHECK(std::holds_alternative<order::Evacuate>(next().what));
     CHECK(static_cast<bool>(next().fd));
+    CHECK(std::holds_alternative<order::Log>(next().what));
     CHECK_FALSE(link.try_receive().value().has_value());
     ends.first.reset();
     CHECK(link.try_receive().error().code() == "role_link.closed");

@@ -115,6 +115,6 @@ no_other_died() {
     while read -r line; do
         pid=$(sed 's/.* pid=\([0-9]*\):.*/\1/' <<<"$line")
         [[ " ${ours[*]:-} " == *" $pid "* ]] || { echo "  $line"; good=1; }
-    done < <(grep 'event=role.died' "$NODE_LOG")
+    done < <(grep -h 'event=role.died' "$NODE_LOG"*)
     return $good
 }

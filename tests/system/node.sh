@@ -13,7 +13,7 @@
 #   node_free_worker            prints the pid of an l7r process without sessions
 #   node_busy_worker            prints the pid of one with a session
 #   qa ... / qvd_node ...       the programs, with this node's configuration
-#   log_has TEXT, log_tail
+#   log_has TEXT, new_log_has TEXT, log_tail
 #   vm_field ID NAME            prints one field of `qa vm list --json`
 #   vm_is ID STATE
 #   vm_init ID                  prints the pid of the container's init
@@ -102,7 +102,9 @@ node_role_is_new() {
 # within SECONDS COMMAND...: on an idle machine; a busy one gets four times as long.
 within() { rig_until $(($1 * 4)) "${@:2}"; }
 
-log_has() { grep -q -- "$1" "$NODE_LOG"; }
+# In what was moved away, too.
+log_has() { grep -q -- "$1" "$NODE_LOG"*; }
+new_log_has() { grep -q -- "$1" "$NODE_LOG"; }
 log_tail() { tail -n "${1:-40}" "$NODE_LOG" | cut -c 1-300; }
 
 vm_field() {

@@ -233,8 +233,9 @@ every_login_worked() {
 }
 the_node_takes_news() {
     with_session || return
-    local broker hkd logins before next
-    broker=$(node_role broker) hkd=$(node_role hkd) before=$(node_version)
+    local broker hkd worker logins before next
+    broker=$(node_role broker) hkd=$(node_role hkd) worker=$(node_busy_worker)
+    before=$(node_version)
     next=$("$QVD_NEXT_NODE" --version) && next=${next#qvd-node }
     check "the node has a version, and there is another one" test "${before:-$next}" != "$next"
     check "a package upgrade replaces the program" node_upgrade
@@ -245,6 +246,7 @@ the_node_takes_news() {
     keeps_logging_in "$bob" >"$NODE_DIR/logins" &
     logins=$!
     check "it is started again" qa vm start -f id=2 --force
+    check "the log is moved away, as logrotate does" mv "$NODE_LOG" "$NODE_LOG.1"
     check "qvd-node reload succeeds" qvd_node reload
     check "the node's process is the same" kill -0 "$NODE_PID"
     check "its pid file, too" test "$(<"$NODE_DIR/run/qvd-node.pid")" = "$NODE_PID"
@@ -255,6 +257,8 @@ the_node_takes_news() {
     check "so is the broker" node_runs_upgrade "$(node_role broker)"
     check "and hkd" node_runs_upgrade "$(node_role hkd)"
     check "and whoever takes new connections" within 10 node_runs_upgrade "$(node_role l7r | head -n 1)"
+    check "the new worker writes to the new log" within 10 new_log_has 'event=l7r.configured'
+    check "the old one, which keeps the session, too" within 10 new_log_has " ${worker:-none} .*event=l7r.drain"
     check "the session lives on" lives '#808080'
     check "every login meanwhile was answered" every_login_worked "$logins"
     check "bob's VM has come up across all that" within 60 vm_is 2 running
@@ -311,6 +315,7 @@ everything_ends() {
     check "nothing of it is left" within 15 node_left_nothing || node_leftovers
     check "no program died but those that the test killed" no_other_died
 }
+
 # The stories in their order; arguments pick some of them.
 stories=(
     a_new_node_says_what_it_needs an_administrator_furnishes_it the_door_is_kept alice_works

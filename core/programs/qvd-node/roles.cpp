@@ -1,5 +1,6 @@
 #include "roles.hpp"
 
+#include "base/log_file.hpp"
 #include "broker/role.hpp"
 #include "config/keys.hpp"
 #include "config/logging.hpp"
@@ -55,6 +56,10 @@ int stay_unconfigured(net::RoleLink link, const std::string& why) {
         auto order = link.try_receive();
         if (!order.ok()) return 0;
         if (!*order) continue;
+        if (std::holds_alternative<net::order::Log>((*order)->what)) {
+            log::continue_in(std::move((*order)->fd));
+            continue;
+        }
         if (std::holds_alternative<net::order::Peer>((*order)->what) ||
             std::holds_alternative<net::order::Listen>((*order)->what) ||
             std::holds_alternative<net::order::Lifeline>((*order)->what))
