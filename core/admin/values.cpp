@@ -29,24 +29,50 @@ Result<std::string> checked_name(const std::string& what, std::string_view text,
     return name;
 }
 
+namespace {
+
+bool is_digit(char letter) {
+    return letter >= '0' && letter <= '9';
+}
+
+// "2GB" and "2GiB" are 2G; a B behind a digit would be bytes and stays.
+std::string_view without_unit(std::string_view text) {
+    for (const std::string_view end : {"Bb", "i"})
+        if (text.size() > 1 && end.find(text.back()) != std::string_view::npos &&
+            !is_digit(text[text.size() - 2]))
+            text.remove_suffix(1);
+    return text;
+}
+
+// How many KiB the number counts; 0: there is no such suffix.
+std::int64_t kib_of(char suffix) {
+    switch (suffix) {
+        case 'K':
+        case 'k':
+            return 1;
+        case 'M':
+        case 'm':
+            return 1024;
+        case 'G':
+        case 'g':
+            return 1024 * 1024;
+        case 'T':
+        case 't':
+            return 1024L * 1024 * 1024;
+        default:
+            return is_digit(suffix) ? 1024 : 0;
+    }
+}
+
+}  // namespace
+
 Result<std::int64_t> parse_size_mib(std::string_view text) {
-    std::string_view digits = text::trim(text);
-    // "2GB", "2GiB"; a B behind a digit would be bytes and is refused.
-    for (const char end : {'B', 'i'})
-        if (digits.size() > 1 && (digits.back() == end || (end == 'B' && digits.back() == 'b')) &&
-            (digits[digits.size() - 2] < '0' || digits[digits.size() - 2] > '9'))
-            digits.remove_suffix(1);
-    const char suffix = digits.empty() ? '\0' : digits.back();
-    std::int64_t kib = 1024;
-    if (suffix == 'K' || suffix == 'k') kib = 1;
-    if (suffix == 'G' || suffix == 'g') kib = 1024 * 1024;
-    if (suffix == 'T' || suffix == 't') kib = 1024L * 1024 * 1024;
-    if (suffix != '\0' && (suffix < '0' || suffix > '9')) digits.remove_suffix(1);
-    const bool known_suffix =
-        std::string_view("KkMmGgTt0123456789").find(suffix) != std::string_view::npos;
+    std::string_view digits = without_unit(text::trim(text));
+    const std::int64_t kib = digits.empty() ? 0 : kib_of(digits.back());
+    if (!digits.empty() && !is_digit(digits.back())) digits.remove_suffix(1);
     const auto number = text::to_integer(digits);
     constexpr std::int64_t most = 1'000'000;
-    if (!number || !known_suffix || *number < 0 || *number > most * 1024)
+    if (!number || kib == 0 || *number < 0 || *number > most * 1024)
         return Error{ErrorKind::invalid, "size.syntax",
                      text::quoted(text, 64) + " is not a size: give MiB, or a number with K, M, G"};
     return (*number * kib + 1023) / 1024;

@@ -108,21 +108,27 @@ bool JsonReader::members(char close, bool named, int depth) {
     return take(close);
 }
 
+bool JsonReader::word_or_number() {
+    const std::size_t start = at_;
+    while (at_ < text_.size() && is_bare(text_[at_])) ++at_;
+    const std::string_view word = text_.substr(start, at_ - start);
+    if (word.empty()) return false;
+    const bool is_number = word.front() == '-' || (word.front() >= '0' && word.front() <= '9');
+    return is_number || word == "null" || word == "true" || word == "false";
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): bounded by depth_limit
 std::optional<std::string_view> JsonReader::raw(int depth) {
     const char first = peek();
     const std::size_t start = at_;
-    if (first == '"') {
-        if (!string()) return std::nullopt;
-    } else if (first == '[' || first == '{') {
-        if (depth >= depth_limit || !members(first == '[' ? ']' : '}', first == '{', depth))
-            return std::nullopt;
-    } else {
-        while (at_ < text_.size() && is_bare(text_[at_])) ++at_;
-        const std::string_view word = text_.substr(start, at_ - start);
-        const bool is_number = word.starts_with('-') || (first >= '0' && first <= '9');
-        if (!is_number && word != "null" && word != "true" && word != "false") return std::nullopt;
-    }
+    bool good = false;
+    if (first == '"')
+        good = string().has_value();
+    else if (first == '[' || first == '{')
+        good = depth < depth_limit && members(first == '[' ? ']' : '}', first == '{', depth);
+    else
+        good = word_or_number();
+    if (!good) return std::nullopt;
     return text_.substr(start, at_ - start);
 }
 

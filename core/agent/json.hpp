@@ -28,6 +28,7 @@ private:
     bool hex4(unsigned& unit);
     bool escape(std::string& out);
     bool members(char close, bool named, int depth);
+    bool word_or_number();
 
     std::string_view text_;
     std::size_t at_ = 0;

@@ -2,6 +2,7 @@
 
 #include "agent/json.hpp"
 #include "base/text.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -29,25 +30,6 @@ Error no_answer(std::string_view body) {
 
 bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-// Length of the UTF-8 sequence at the front; 0 if there is none.
-std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return 1;
-    std::size_t length = 0;
-    if (first >= 0xC2 && first < 0xE0) length = 2;
-    if (first >= 0xE0 && first < 0xF0) length = 3;
-    if (first >= 0xF0 && first < 0xF5) length = 4;
-    if (length == 0 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
-    // Overlong forms, surrogates, and what lies beyond Unicode.
-    if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F) ||
-        (first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) > 0x8F))
-        return 0;
-    return length;
 }
 
 Value scalar(std::string_view raw) {
@@ -178,6 +160,14 @@ std::string encode_hello(const Hello& hello) {
 
 namespace {
 
+void read_features(std::string_view list, std::vector<std::string>& features) {
+    JsonReader reader(list);
+    while (const auto feature = reader.string()) {
+        features.push_back(*feature);
+        if (!reader.take(',')) break;
+    }
+}
+
 // {"protocol": 1, "features": ["a"], ...}: members that this version does not know are passed over.
 bool read_hello(JsonReader& reader, Hello& hello) {
     do {
@@ -188,12 +178,8 @@ bool read_hello(JsonReader& reader, Hello& hello) {
         if (*name == "protocol") {
             hello.protocol = static_cast<int>(text::to_integer(*value).value_or(0));
         } else if (*name == "features") {
-            JsonReader list(*value);
-            if (!list.take('[')) return false;
-            while (const auto feature = list.string()) {
-                hello.features.push_back(*feature);
-                if (!list.take(',')) break;
-            }
+            if (!value->starts_with('[')) return false;
+            read_features(value->substr(1), hello.features);
         }
     } while (reader.take(','));
     return reader.take('}') && reader.at_end() && hello.protocol >= 1;

@@ -1,6 +1,7 @@
 #include "broker/worker_link.hpp"
 
 #include "base/log.hpp"
+#include "base/overloaded.hpp"
 #include "broker/front.hpp"
 #include "broker/session_ends.hpp"
 #include "broker/spawn.hpp"
@@ -10,6 +11,21 @@
 namespace qvd::broker {
 
 namespace asio = boost::asio;
+
+namespace {
+
+// What a worker says of one request.
+void pass_on(Conversation& client, const net::Gone& /*said*/) {
+    client.on_gone();
+}
+void pass_on(Conversation& client, const net::Linked& /*said*/) {
+    client.on_linked();
+}
+void pass_on(Conversation& client, const net::LinkFailed& said) {
+    client.on_link_failed(said.sentence);
+}
+
+}  // namespace
 
 WorkerLink::WorkerLink(Context& context, std::shared_ptr<net::FrameChannel> channel,
                        std::function<void()> on_hello, OnConnections on_connections)
@@ -56,29 +72,26 @@ std::shared_ptr<Conversation> WorkerLink::conversation(std::uint64_t request) co
 }
 
 void WorkerLink::handle(net::Frame frame) {
-    if (auto* hello = std::get_if<net::Hello>(&frame)) {
-        greet(std::move(*hello));
-    } else if (auto* request = std::get_if<net::Request>(&frame)) {
-        begin(std::move(*request));
-    } else if (const auto* gone = std::get_if<net::Gone>(&frame)) {
-        if (const auto client = conversation(gone->request)) client->on_gone();
-    } else if (const auto* closed = std::get_if<net::ConnectionClosed>(&frame)) {
-        gate_.forget(closed->connection);
-    } else if (const auto* held = std::get_if<net::Connections>(&frame)) {
-        on_connections_(*this, *held);
-    } else if (const auto* linked = std::get_if<net::Linked>(&frame)) {
-        if (const auto client = conversation(linked->request)) client->on_linked();
-    } else if (const auto* failed = std::get_if<net::LinkFailed>(&frame)) {
-        if (const auto client = conversation(failed->request))
-            client->on_link_failed(failed->sentence);
-    } else if (const auto* ended = std::get_if<net::Ended>(&frame)) {
-        inherited_.erase(ended->request);
-        if (const auto client = conversation(ended->request)) client->on_ended(*ended);
-    } else {
-        log::error("worker.malformed", {{"worker", worker_}},
-                   "it sent a frame that only a broker sends");
-        channel_->close();
-    }
+    std::visit(
+        Overloaded{[this](net::Hello& hello) { greet(std::move(hello)); },
+                   [this](net::Request& request) { begin(std::move(request)); },
+                   [this](net::ConnectionClosed& closed) { gate_.forget(closed.connection); },
+                   [this](net::Connections& held) { on_connections_(*this, held); },
+                   [this](net::Ended& ended) {
+                       inherited_.erase(ended.request);
+                       if (const auto client = conversation(ended.request)) client->on_ended(ended);
+                   },
+                   [this](auto& said) {
+                       if constexpr (requires { pass_on(std::declval<Conversation&>(), said); }) {
+                           if (const auto client = conversation(said.request))
+                               pass_on(*client, said);
+                       } else {
+                           log::error("worker.malformed", {{"worker", worker_}},
+                                      "it sent a frame that only a broker sends");
+                           channel_->close();
+                       }
+                   }},
+        frame);
 }
 
 void WorkerLink::greet(net::Hello hello) {

@@ -34,6 +34,26 @@ std::uint32_t affordable_connections(std::uint32_t wanted) {
     return std::clamp(wanted, 1U, std::max(own_descriptors, descriptors - own_descriptors) / 2);
 }
 
+// What the broker says of one request.
+void tell(Connection& connection, net::Progress& said) {
+    connection.on_progress(std::move(said.text));
+}
+void tell(Connection& connection, net::Body& said) {
+    connection.on_body(std::move(said.bytes));
+}
+void tell(Connection& connection, net::Reply& said) {
+    connection.on_reply(std::move(said));
+}
+void tell(Connection& connection, const net::Link& said) {
+    connection.on_link(said);
+}
+void tell(Connection& connection, const net::Switch& said) {
+    connection.on_switch(said.slave_key);
+}
+void tell(Connection& connection, const net::Abort& /*said*/) {
+    connection.on_abort();
+}
+
 }  // namespace
 
 Worker::Worker(Loop& loop, Settings settings)
@@ -220,37 +240,18 @@ void Worker::on_frame(const BrokerLink& link, net::Frame frame) {
     std::visit(Overloaded{[&](net::Configure& configured) {
                               if (broker().get() == &link) configure(std::move(configured));
                           },
-                          [&](net::Progress& progress) {
-                              if (auto* connection = find(progress.request))
-                                  connection->on_progress(std::move(progress.text));
-                          },
-                          [&](net::Body& body) {
-                              if (auto* connection = find(body.request))
-                                  connection->on_body(std::move(body.bytes));
-                          },
-                          [&](net::Reply& reply) {
-                              if (auto* connection = find(reply.request))
-                                  connection->on_reply(std::move(reply));
-                          },
                           [&](net::Connections& elsewhere) {
                               if (broker().get() != &link) return;
                               admission_.heard(elsewhere);
                               update_listening();
                           },
-                          [&](net::Link& wanted) {
-                              if (auto* connection = find(wanted.request))
-                                  connection->on_link(wanted);
-                          },
-                          [&](net::Switch& wanted) {
-                              if (auto* connection = find(wanted.request))
-                                  connection->on_switch(wanted.slave_key);
-                          },
-                          [&](net::Abort& abort) {
-                              if (auto* connection = find(abort.request)) connection->on_abort();
-                          },
-                          [&](auto& /*not for a worker*/) {
-                              log::warn("l7r.frame.unexpected", {{"broker", link.instance()}},
-                                        "the broker sent a frame that is not for a worker");
+                          [&](auto& said) {
+                              if constexpr (requires { tell(std::declval<Connection&>(), said); }) {
+                                  if (auto* its = find(said.request)) tell(*its, said);
+                              } else {
+                                  log::warn("l7r.frame.unexpected", {{"broker", link.instance()}},
+                                            "the broker sent a frame that is not for a worker");
+                              }
                           }},
                frame);
 }

@@ -53,7 +53,7 @@ inline constexpr VmStage debug{VmState::debug, 0};          // failed, kept aliv
 
 struct VmTransitionRule {
     VmStage from;
-    VmEvent event;
+    VmEvent event{};
     VmStage to;
 };
 

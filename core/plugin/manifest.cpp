@@ -72,6 +72,15 @@ std::size_t least_table_size(std::string_view id) {
     return sizeof(qvd_interface_head);
 }
 
+std::string missing_function(const qvd_hypervisor& backend) {
+    if (backend.survey == nullptr) return "survey";
+    if (backend.start == nullptr) return "start";
+    if (backend.stop == nullptr) return "stop";
+    if (backend.destroy_vm == nullptr) return "destroy_vm";
+    if (backend.state == nullptr) return "state";
+    return {};
+}
+
 // What an interface must have besides create and destroy; an empty text if all is there.
 std::string missing_function(std::string_view id, const qvd_interface_head* table) {
     if (table->create == nullptr) return "create";
@@ -80,14 +89,8 @@ std::string missing_function(std::string_view id, const qvd_interface_head* tabl
         const auto* balancer = reinterpret_cast<const qvd_load_balancer*>(table);  // NOLINT
         if (balancer->choose == nullptr) return "choose";
     }
-    if (id == QVD_HYPERVISOR) {
-        const auto* backend = reinterpret_cast<const qvd_hypervisor*>(table);  // NOLINT
-        if (backend->survey == nullptr) return "survey";
-        if (backend->start == nullptr) return "start";
-        if (backend->stop == nullptr) return "stop";
-        if (backend->destroy_vm == nullptr) return "destroy_vm";
-        if (backend->state == nullptr) return "state";
-    }
+    if (id == QVD_HYPERVISOR)
+        return missing_function(*reinterpret_cast<const qvd_hypervisor*>(table));  // NOLINT
     return {};
 }
 

@@ -1,6 +1,7 @@
 #include "store/checks.hpp"
 
 #include "base/text.hpp"
+#include "base/utf8.hpp"
 
 #include <arpa/inet.h>
 
@@ -14,41 +15,6 @@ namespace {
 bool is_control(char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte < 0x20U || byte == 0x7FU;
-}
-
-// The least and the greatest second byte after this first one, and how many follow in all.
-struct Sequence {
-    int following = 0;
-    unsigned least = 0x80U;
-    unsigned greatest = 0xBFU;
-};
-
-// Of a first byte; -1 following: it begins nothing.
-Sequence sequence_of(unsigned first) {
-    if (first < 0x80U) return {};
-    if (first < 0xC2U || first > 0xF4U) return {-1};
-    if (first < 0xE0U) return {1};
-    if (first == 0xE0U) return {2, 0xA0U};         // no overlong forms
-    if (first == 0xEDU) return {2, 0x80U, 0x9FU};  // no surrogates
-    if (first < 0xF0U) return {2};
-    if (first == 0xF0U) return {3, 0x90U};
-    if (first == 0xF4U) return {3, 0x80U, 0x8FU};
-    return {3};
-}
-
-// Whether PostgreSQL would take it.
-bool is_utf8(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    for (std::size_t i = 0; i < text.size();) {
-        const Sequence sequence = sequence_of(byte(i++));
-        if (sequence.following < 0) return false;
-        for (int k = 0; k < sequence.following; ++k, ++i) {
-            const unsigned least = k == 0 ? sequence.least : 0x80U;
-            const unsigned greatest = k == 0 ? sequence.greatest : 0xBFU;
-            if (i >= text.size() || byte(i) < least || byte(i) > greatest) return false;
-        }
-    }
-    return true;
 }
 
 Error wrong(std::string_view code, std::string_view text, const std::string& rule) {

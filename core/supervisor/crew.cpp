@@ -238,10 +238,10 @@ void Crew::retire_replaced() {
     const bool broker_can = workers_can && broker != nullptr && broker->ready;
     for (Member& member : members_) {
         if (current(member) || member.leaving) continue;
-        if (member.role == Role::l7r && (workers_can || !member.ready))
-            drain(member, settings_.worker_drain);
-        if (member.role == Role::broker && (broker_can || !member.ready || !is_linked(member)))
-            drain(member, broker_drain);
+        const bool worker_may_go = workers_can || !member.ready;
+        const bool broker_may_go = broker_can || !member.ready || !is_linked(member);
+        if (member.role == Role::l7r && worker_may_go) drain(member, settings_.worker_drain);
+        if (member.role == Role::broker && broker_may_go) drain(member, broker_drain);
         // The node has moved to a database server: its own is no longer wanted.
         if (member.role == Role::database && !settings_.database) order_stop(member, database_stop);
     }

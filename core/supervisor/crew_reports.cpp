@@ -26,6 +26,15 @@ std::string death_of(int wait_status) {
     return "exit status " + std::to_string(WEXITSTATUS(wait_status));
 }
 
+void log_end(const Member& member, int wait_status) {
+    if (member.process)
+        log::info("role.left", fields_of(member), "a worker of the earlier qvd-node");
+    else if (member.leaving)
+        log::info("role.left", fields_of(member), death_of(wait_status));
+    else
+        log::error("role.died", fields_of(member), death_of(wait_status));
+}
+
 }  // namespace
 
 log::Fields fields_of(const Member& member) {
@@ -105,13 +114,7 @@ bool Crew::child_ended(pid_t pid, int wait_status) {
     if (found->instance == evacuating_ && wait_status != 0) evacuating_.clear();
     const auto age = std::chrono::duration_cast<Milliseconds>(clock_.now() - found->started);
     if (found->role == Role::l7r) remove_lifeline(settings_.lifelines, found->instance);
-    if (found->process) {
-        log::info("role.left", fields_of(*found), "a worker of the earlier qvd-node");
-    } else if (found->leaving) {
-        log::info("role.left", fields_of(*found), death_of(wait_status));
-    } else {
-        log::error("role.died", fields_of(*found), death_of(wait_status));
-    }
+    log_end(*found, wait_status);
     const bool again = evacuate_ && found->role == Role::hkd;
     if (current(*found) || again)
         for (Post& post : posts_) {

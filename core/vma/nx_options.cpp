@@ -84,16 +84,21 @@ bool is_windows(const agent::Parameters& session) {
     return os == "windows" || os == "winnt" || os == "mswin32";
 }
 
+// What the client asks for, otherwise what the administrator set in its place.
+std::string wished(const agent::Parameters& session, const Settings& settings,
+                   std::string_view parameter) {
+    std::string value = value_of(session, parameter);
+    if (!value.empty()) return value;
+    const auto found = settings.client_defaults.find(parameter);
+    return found == settings.client_defaults.end() ? std::string{} : found->second;
+}
+
 }  // namespace
 
 Result<std::string> nx_options(const agent::Parameters& session, const Settings& settings) {
     std::string line = "nx/nx";
     for (const auto& [option, parameter] : wishes) {
-        std::string value = value_of(session, parameter);
-        if (value.empty())
-            if (const auto other = settings.client_defaults.find(parameter);
-                other != settings.client_defaults.end())
-                value = other->second;
+        std::string value = wished(session, settings, parameter);
         if (value.empty()) continue;
         if (!consists_of(value, "_/+-")) return bad_parameter(parameter, value);
         if (option == "keyboard") value = keyboard_that_exists(value);

@@ -52,6 +52,18 @@ bool exists(const std::string& path) {
     return ::stat(path.c_str(), &facts) == 0;
 }
 
+// A home that outlived its account (its own disk, a fresh system) keeps its owner.
+Task<Result<void>> keep_owner_of_home(Processes& processes, WantedUser& user) {
+    struct stat home {};
+    if (user.uid || ::stat(user.home.c_str(), &home) != 0) co_return Result<void>{};
+    auto asking = is_free_user_id(processes, home.st_uid);
+    QVD_CO_TRY(const bool free, co_await std::move(asking));
+    if (!free) co_return Result<void>{};
+    user.uid = home.st_uid;
+    if (!user.gid && home.st_gid >= 1000) user.gid = home.st_gid;
+    co_return Result<void>{};
+}
+
 }  // namespace
 
 Result<WantedUser> wanted_user(agent::Parameters& session, const Settings& settings) {
@@ -134,14 +146,8 @@ Task<Result<void>> Provisioning::add_account(WantedUser user, agent::Parameters&
     QVD_CO_TRY(const bool done, co_await std::move(hook));
     bool group_is_ours = false;
     if (!done) {
-        struct stat home {};
-        // A home that outlived its account (its own disk, a fresh system) keeps its owner.
-        if (!user.uid && ::stat(user.home.c_str(), &home) == 0) {
-            auto asking = is_free_user_id(processes_, home.st_uid);
-            QVD_CO_TRY(const bool free, co_await std::move(asking));
-            if (free) user.uid = home.st_uid;
-            if (free && !user.gid && home.st_gid >= 1000) user.gid = home.st_gid;
-        }
+        auto looking = keep_owner_of_home(processes_, user);
+        QVD_CO_CHECK(co_await std::move(looking));
         auto grouping = run(groupadd_arguments(user, settings_), "vma.account");
         const Result<void> grouped = co_await std::move(grouping);
         group_is_ours = grouped.ok();

@@ -233,10 +233,10 @@ TEST_CASE("--check-config refuses every plugin that a node could not have") {
         {lxc + "vm.lxc.init = sbin/init\n", ":6: vm.lxc.init: \"sbin/init\" will not do"},
         {lxc + "vm.lxc.conf.extra = nonsense\n", ":5: vm.hypervisor: "},
     };
-    for (const auto& [text, sentence] : cases) {
-        const Outcome found = Machine(text).check();
-        CHECK_MESSAGE(found.status == 78, text);
-        CHECK_MESSAGE(found.output.find(sentence) != std::string::npos, found.output);
+    for (const auto& its : cases) {
+        const Outcome found = Machine(its.first).check();
+        CHECK_MESSAGE(found.status == 78, its.first);
+        CHECK_MESSAGE(found.output.find(its.second) != std::string::npos, found.output);
     }
 }
 

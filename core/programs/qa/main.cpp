@@ -107,13 +107,46 @@ int unknown_command(const qa::CommandLine& line) {
     return wrong_usage;
 }
 
+int malformed(int count, char** arguments, const Error& error) {
+    qa::CommandLine wrong;
+    for (int i = 1; i < count; ++i) wrong.json = wrong.json || arguments[i] == "--json"sv;
+    return report(error, wrong);
+}
+
+// With the database.
+int carry_out(const qa::Command& command, const qa::CommandLine& line) {
+    auto farm = qa::Farm::open(line.config_file);
+    if (!farm.ok()) return report(farm.error(), line);
+    const auto output = (*farm)->run(command.run(**farm, line));
+    if (!output.ok()) return report(output.error(), line);
+    std::cout << (line.json ? qa::as_json(*output) : qa::as_table(*output, line.quiet));
+    if (!line.quiet)
+        for (const std::string& warning : (*farm)->administration().warnings())
+            std::cerr << "Warning: " << warning << "\n";
+    return output->refused ? refused : done;
+}
+
+int run(const qa::Command& command, qa::CommandLine& line) {
+    if (line.help) {
+        std::cout << qa::help_of(command);
+        return done;
+    }
+    if (const auto checked = qa::check_arguments(command, line); !checked.ok()) {
+        const int code = report(checked.error(), line);
+        if (!line.quiet) std::cerr << qa::help_of(command);
+        return code;
+    }
+    auto filter = admin::Filter::parse(line.filters);
+    if (!filter.ok()) return report(filter.error(), line);
+    line.filter = std::move(*filter);
+    const auto wanted = wants_it(command, line);
+    if (!wanted.ok()) return report(wanted.error(), line);
+    return *wanted ? carry_out(command, line) : done;
+}
+
 int run(int count, char** arguments) {
     auto parsed = qa::parse_command_line(count, arguments);
-    if (!parsed.ok()) {
-        qa::CommandLine wrong;
-        for (int i = 1; i < count; ++i) wrong.json = wrong.json || arguments[i] == "--json"sv;
-        return report(parsed.error(), wrong);
-    }
+    if (!parsed.ok()) return malformed(count, arguments, parsed.error());
     qa::CommandLine& line = *parsed;
     if (line.version) {
         std::cout << "qa " QVD_VERSION "\n";
@@ -124,37 +157,12 @@ int run(int count, char** arguments) {
         return line.help ? done : wrong_usage;
     }
     if (line.object == "doctor") return qa::doctor(line);
-    const qa::Command* command = qa::find_command(line.object, line.command);
-    if (command == nullptr && line.help && line.command.empty() &&
-        !qa::overview(line.object).empty()) {
-        std::cout << qa::overview(line.object);
-        return done;
-    }
-    if (command == nullptr) return unknown_command(line);
-    if (line.help) {
-        std::cout << qa::help_of(*command);
-        return done;
-    }
-    if (const auto checked = qa::check_arguments(*command, line); !checked.ok()) {
-        const int code = report(checked.error(), line);
-        if (!line.quiet) std::cerr << qa::help_of(*command);
-        return code;
-    }
-    const auto filter = admin::Filter::parse(line.filters);
-    if (!filter.ok()) return report(filter.error(), line);
-    line.filter = *filter;
-    const auto wanted = wants_it(*command, line);
-    if (!wanted.ok()) return report(wanted.error(), line);
-    if (!*wanted) return done;
-    auto farm = qa::Farm::open(line.config_file);
-    if (!farm.ok()) return report(farm.error(), line);
-    const auto output = (*farm)->run(command->run(**farm, line));
-    if (!output.ok()) return report(output.error(), line);
-    std::cout << (line.json ? qa::as_json(*output) : qa::as_table(*output, line.quiet));
-    if (!line.quiet)
-        for (const std::string& warning : (*farm)->administration().warnings())
-            std::cerr << "Warning: " << warning << "\n";
-    return output->refused ? refused : done;
+    if (const qa::Command* const command = qa::find_command(line.object, line.command))
+        return run(*command, line);
+    const std::string commands = qa::overview(line.object);
+    if (!line.help || !line.command.empty() || commands.empty()) return unknown_command(line);
+    std::cout << commands;
+    return done;
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace qvd::store::postgres {
 namespace {
 
 // Nobody wants to read "relation exists, skipping".
-void ignore_notice(void*, const PGresult*) {
+void ignore_notice(void* /*argument*/, const PGresult* /*notice*/) {
 }
 
 }  // namespace

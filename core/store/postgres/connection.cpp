@@ -33,17 +33,48 @@ PGconn* start(const Access::Parameters& parameters) {
 }
 
 // libpq would print them; what matters comes as an error, too.
-void ignore_notice(void*, const PGresult*) {
+void ignore_notice(void* /*argument*/, const PGresult* /*notice*/) {
 }
 
 bool is_socket_folder(const std::string& host) {
     return host.starts_with('/');
 }
 
+// What the answers to the statements come to.
+class Collection {
+public:
+    explicit Collection(const std::vector<Statement>& statements) : statements_(statements) {}
+
+    // A statement has its answer; false: there was none left.
+    bool next() { return ++ended_ <= statements_.size(); }
+
+    void add(PGresult* raw, Rows rows) {
+        const ExecStatusType status = PQresultStatus(raw);
+        if (status == PGRES_FATAL_ERROR && !failure_) {
+            const bool deleting = ended_ < statements_.size() && statements_[ended_].deleting;
+            failure_ = error_of(raw, deleting);
+        }
+        if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+            all_.push_back(std::move(rows));
+    }
+
+    Result<std::vector<Rows>> take() {
+        if (failure_) return *failure_;
+        if (all_.size() != statements_.size()) return answers::down("an answer is missing");
+        return std::move(all_);
+    }
+
+private:
+    const std::vector<Statement>& statements_;
+    std::size_t ended_ = 0;
+    std::vector<Rows> all_;
+    std::optional<Error> failure_;
+};
+
 }  // namespace
 
 Connection::Connection(Executor executor, PGconn* connection)
-    : connection_(connection), socket_(executor), timer_(executor) {
+    : connection_(connection), socket_(executor), timer_(std::move(executor)) {
 }
 
 Connection::~Connection() {
@@ -182,30 +213,22 @@ Async<PGresult*> Connection::answer() {
 }
 
 Async<std::vector<Rows>> Connection::collect(const std::vector<Statement>& statements) {
-    std::vector<Rows> all;
-    std::optional<Error> failure;
+    Collection collection(statements);
     // Of each statement its answer and a null, at the end the answer to the sync.
-    for (std::size_t ended = 0;;) {
+    for (;;) {
         QVD_CO_TRY(PGresult* const raw, co_await answer());
         if (raw == nullptr) {
             if (PQstatus(connection_) == CONNECTION_BAD) co_return error_of(connection_);
-            if (++ended > statements.size()) co_return answers::down("the connection broke");
+            if (!collection.next()) co_return answers::down("the connection broke");
             continue;
         }
         Rows rows(raw);
-        const ExecStatusType status = PQresultStatus(raw);
-        if (status == PGRES_PIPELINE_SYNC) break;
-        if (status == PGRES_FATAL_ERROR && !failure) {
-            const bool deleting = ended < statements.size() && statements[ended].deleting;
-            failure = error_of(raw, deleting);
-        }
-        if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) all.push_back(std::move(rows));
+        if (PQresultStatus(raw) == PGRES_PIPELINE_SYNC) break;
+        collection.add(raw, std::move(rows));
         if (PQstatus(connection_) == CONNECTION_BAD) co_return error_of(connection_);
     }
     busy_ = false;
-    if (failure) co_return *failure;
-    if (all.size() != statements.size()) co_return answers::down("an answer is missing");
-    co_return all;
+    co_return collection.take();
 }
 
 Async<std::vector<Connection::Heard>> Connection::hear() {

@@ -9,7 +9,7 @@ namespace qvd::store::postgres {
 class Listener : public std::enable_shared_from_this<Listener> {
 public:
     Listener(boost::asio::any_io_executor executor, Access access)
-        : executor_(executor), access_(std::move(access)), pause_(executor) {}
+        : executor_(std::move(executor)), access_(std::move(access)), pause_(executor_) {}
 
     [[nodiscard]] Store::Token listen(std::function<void(const Announcement&)> hear);
     void close();

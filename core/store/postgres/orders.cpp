@@ -211,6 +211,7 @@ Async<std::vector<std::pair<VmId, VmCommand>>> PostgresStore::pending_commands(N
                                              "= $1 AND command IS NOT NULL ORDER BY vm_id",
                                              node));
     std::vector<std::pair<VmId, VmCommand>> pending;
+    pending.reserve(static_cast<std::size_t>(rows.size()));
     for (int i = 0; i < rows.size(); ++i)
         pending.emplace_back(rows[i].id<VmId>("vm_id"),
                              rows[i].parsed("command", &parse_vm_command));

@@ -13,7 +13,7 @@ namespace postgres {
 
 PostgresStore::PostgresStore(boost::asio::any_io_executor executor, const Access& access)
     : pool_(std::make_shared<Pool>(executor, access)),
-      listener_(std::make_shared<Listener>(executor, access)) {
+      listener_(std::make_shared<Listener>(std::move(executor), access)) {
 }
 
 PostgresStore::~PostgresStore() {

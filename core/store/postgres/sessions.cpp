@@ -114,6 +114,7 @@ Async<std::vector<Session>> PostgresStore::sessions_on(NodeId node) {
                             "'disconnected' ORDER BY s.id",
                             node));
     std::vector<Session> all;
+    all.reserve(static_cast<std::size_t>(rows.size()));
     for (int i = 0; i < rows.size(); ++i) all.push_back(session_of(rows[i]));
     QVD_CO_CHECK(rows.check());
     co_return all;

@@ -23,6 +23,7 @@ Async<void> PostgresStore::delete_user(UserId user) {
 Async<std::vector<User>> PostgresStore::users() {
     QVD_CO_TRY(const Rows rows, co_await ask("SELECT id, login FROM users ORDER BY id"));
     std::vector<User> all;
+    all.reserve(static_cast<std::size_t>(rows.size()));
     for (int i = 0; i < rows.size(); ++i)
         all.push_back({rows[i].id<UserId>("id"), rows[i].text("login")});
     QVD_CO_CHECK(rows.check());

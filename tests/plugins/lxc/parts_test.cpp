@@ -115,7 +115,8 @@ TEST_CASE("with version 2 everything is limited in its words, swap apart from me
     CHECK(value_of(items, "lxc.cgroup2.cpuset.cpus") == "0-3");
     CHECK(value_of(items, "lxc.cgroup2.pids.max") == "500");
     CHECK(value_of(items, "lxc.cgroup2.devices.deny") == "a");
-    for (const auto& [key, value] : items) CHECK_MESSAGE(!key.starts_with("lxc.cgroup.m"), key);
+    for (const auto& item : items)
+        CHECK_MESSAGE(!item.first.starts_with("lxc.cgroup.m"), item.first);
 }
 
 TEST_CASE("with both, each controller is limited where it is") {
