@@ -109,6 +109,10 @@ public:
         sh("ip -n " + name_ + " addr add " + address + "/24 dev eth0");
         sh("ip -n " + name_ + " link set eth0 up");
         sh("ip -n " + name_ + " link set lo up");
+        // The kernel tells of a new link's carrier up to a second later: until then the bridge
+        // forwards nothing. 3 is BR_STATE_FORWARDING.
+        REQUIRE(sh("for i in $(seq 100); do grep -qx 3 /sys/class/net/" + link_.device +
+                   "/brport/state && exit 0; sleep 0.1; done; exit 1") == 0);
     }
     PretendedVm(const PretendedVm&) = delete;
     PretendedVm& operator=(const PretendedVm&) = delete;
