@@ -107,6 +107,29 @@ int unknown_command(const qa::CommandLine& line) {
     return wrong_usage;
 }
 
+int carry_out(const qa::Command& command, qa::CommandLine& line) {
+    if (const auto checked = qa::check_arguments(command, line); !checked.ok()) {
+        const int code = report(checked.error(), line);
+        if (!line.quiet) std::cerr << qa::help_of(command);
+        return code;
+    }
+    const auto filter = admin::Filter::parse(line.filters);
+    if (!filter.ok()) return report(filter.error(), line);
+    line.filter = *filter;
+    const auto wanted = wants_it(command, line);
+    if (!wanted.ok()) return report(wanted.error(), line);
+    if (!*wanted) return done;
+    auto farm = qa::Farm::open(line.config_file);
+    if (!farm.ok()) return report(farm.error(), line);
+    const auto output = (*farm)->run(command.run(**farm, line));
+    if (!output.ok()) return report(output.error(), line);
+    std::cout << (line.json ? qa::as_json(*output) : qa::as_table(*output, line.quiet));
+    if (!line.quiet)
+        for (const std::string& warning : (*farm)->administration().warnings())
+            std::cerr << "Warning: " << warning << "\n";
+    return output->refused ? refused : done;
+}
+
 int run(int count, char** arguments) {
     auto parsed = qa::parse_command_line(count, arguments);
     if (!parsed.ok()) {
@@ -135,26 +158,7 @@ int run(int count, char** arguments) {
         std::cout << qa::help_of(*command);
         return done;
     }
-    if (const auto checked = qa::check_arguments(*command, line); !checked.ok()) {
-        const int code = report(checked.error(), line);
-        if (!line.quiet) std::cerr << qa::help_of(*command);
-        return code;
-    }
-    const auto filter = admin::Filter::parse(line.filters);
-    if (!filter.ok()) return report(filter.error(), line);
-    line.filter = *filter;
-    const auto wanted = wants_it(*command, line);
-    if (!wanted.ok()) return report(wanted.error(), line);
-    if (!*wanted) return done;
-    auto farm = qa::Farm::open(line.config_file);
-    if (!farm.ok()) return report(farm.error(), line);
-    const auto output = (*farm)->run(command->run(**farm, line));
-    if (!output.ok()) return report(output.error(), line);
-    std::cout << (line.json ? qa::as_json(*output) : qa::as_table(*output, line.quiet));
-    if (!line.quiet)
-        for (const std::string& warning : (*farm)->administration().warnings())
-            std::cerr << "Warning: " << warning << "\n";
-    return output->refused ? refused : done;
+    return carry_out(*command, line);
 }
 
 }  // namespace
