@@ -35,6 +35,12 @@ HttpAnswer plain(int status, std::string_view sentence) {
     return {status, "text/plain", std::string(sentence) + "\r\n", {}, {}};
 }
 
+agent::Hello own_hello() {
+    return {agent::protocol_version,
+            {std::string(agent::feature::x_reason), std::string(agent::feature::token),
+             std::string(agent::feature::adopt), std::string(agent::feature::x_wait)}};
+}
+
 constexpr std::int64_t longest_wait_ms = 10'000;
 
 struct Wait {
@@ -116,13 +122,7 @@ Task<HttpAnswer> Agent::answer(HttpRequest request) {
 Task<HttpAnswer> Agent::dispatch(agent::Request request) {
     const std::string& name = request.method;
     if (name == method::ping) co_return answer_of(agent::encode_number(1));
-    if (name == method::hello) {
-        const agent::Hello hello{
-            agent::protocol_version,
-            {std::string(agent::feature::x_reason), std::string(agent::feature::token),
-             std::string(agent::feature::adopt), std::string(agent::feature::x_wait)}};
-        co_return answer_of(agent::encode_hello(hello));
-    }
+    if (name == method::hello) co_return answer_of(agent::encode_hello(own_hello()));
     if (name == method::x_state) {
         if (const auto wait = wait_of(request.parameters)) {
             auto change = session_.change_from(wait->unless, wait->limit);

@@ -1,5 +1,7 @@
 #include "commands.hpp"
 
+#include <utility>
+
 namespace qvd::qa {
 
 namespace {
@@ -74,9 +76,8 @@ admin::Async<Output> disconnect_user(Farm& farm, CommandLine line) {
     co_return counted(done, "user", "disconnected");
 }
 
-}  // namespace
-
-std::vector<Command> vm_commands() {
+// What a VM is.
+std::vector<Command> of_rows() {
     return {
         {"vm",
          "add",
@@ -106,6 +107,12 @@ std::vector<Command> vm_commands() {
           {"ip", Need::optional, "of one VM; used at the next start"}},
          filters | confirmation,
          edit},
+    };
+}
+
+// What it does.
+std::vector<Command> of_lives() {
+    return {
         {"vm",
          "start",
          "Orders VMs to start, each on the node that the balancer chooses.",
@@ -127,6 +134,14 @@ std::vector<Command> vm_commands() {
          filters | confirmation,
          disconnect_user},
     };
+}
+
+}  // namespace
+
+std::vector<Command> vm_commands() {
+    std::vector<Command> commands = of_rows();
+    for (Command& command : of_lives()) commands.push_back(std::move(command));
+    return commands;
 }
 
 }  // namespace qvd::qa
