@@ -184,27 +184,30 @@ private:
                         " can be read by others than root: chmod 0600 " + path_);
     }
 
-    // Makes what the broker and hkd will make.
+    // Makes what the broker and hkd will make, each with the services that it will have there.
     [[noreturn]] void make_plugins(const config::View& view, plugin::Catalogue plugins) {
         asio::io_context loop;
         store::MemoryStore nobody(loop.get_executor());
-        plugin::Host host(loop, view, &nobody, 1);
-        host.vm_addresses = [&view]() -> Result<std::pair<std::string, std::string>> {
+        plugin::Host broker(loop, view, &nobody, 1);
+        broker.vm_addresses = [&view]() -> Result<std::pair<std::string, std::string>> {
             QVD_TRY(const auto addresses, hkd::network::addresses_of(view));
             return std::pair(hkd::network::to_text(addresses.vm_first),
                              hkd::network::to_text(addresses.vm_last));
         };
+        plugin::Host hkd(loop, view, &nobody, 1);
         // Those of a running node are none of a check's business.
-        host.processes = std::make_unique<plugin::Processes>(
-            host.workers().get_executor(),
+        hkd.processes = std::make_unique<plugin::Processes>(
+            hkd.workers().get_executor(),
             view.get(config::path_tmp) + "/qvd-check-" + std::to_string(::getpid()));
-        plugin::Registry registry(host, std::move(plugins));
+        plugin::Registry of_broker(broker, plugins);
+        plugin::Registry of_hkd(hkd, std::move(plugins));
         std::vector<std::shared_ptr<plugin::Instance>> made;
         std::set<std::pair<std::string, std::string>> seen;
         for (const Wanted& wanted : wanted_plugins(view)) {
             const std::string file = plugin::Registry::resolve(wanted.interface, wanted.name, view);
             if (!seen.emplace(wanted.interface, file).second) continue;
-            auto instance = registry.make(wanted.interface, wanted.name);
+            const bool runs_vms = std::string_view(wanted.interface) == QVD_HYPERVISOR;
+            auto instance = (runs_vms ? of_hkd : of_broker).make(wanted.interface, wanted.name);
             if (instance.ok())
                 made.push_back(std::move(*instance));
             else
