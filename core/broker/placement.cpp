@@ -55,6 +55,12 @@ Async<std::size_t> ask_balancer(std::shared_ptr<plugin::Balancer> balancer,
     co_return co_await balancer->choose(std::move(question));
 }
 
+store::VmRecord placed_on(store::VmRecord record, const store::NodeRecord& node) {
+    record.runtime.node = node.node.id;
+    record.node_name = node.node.name;
+    return record;
+}
+
 // A VM whose stop takes too long keeps its client from a start.
 Error too_slow_for_a_start(const Error& why) {
     if (why.code() != "vm.stop_timeout") return why;
@@ -64,7 +70,8 @@ Error too_slow_for_a_start(const Error& why) {
 }  // namespace
 
 Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
-                        store::VmRecord record, std::shared_ptr<Conversation> client) {
+                        store::VmRecord record, std::shared_ptr<Conversation> client,
+                        Consent consent) {
     const VmId vm = record.vm.id;
     for (int attempt = 1;; ++attempt) {
         QVD_CO_TRY(plugin::PlacementQuestion question, co_await question_of(store, record));
@@ -74,6 +81,11 @@ Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> b
         QVD_CO_TRY(const std::size_t chosen, co_await std::move(choice));
         if (client && client->interruption()) co_return *client->interruption();
         const store::NodeRecord& node = nodes->at(chosen);
+        if (consent) {
+            store::VmRecord placed = placed_on(record, node);
+            QVD_CO_CHECK(co_await consent(std::move(placed)));
+            consent = nullptr;
+        }
         const auto ordered = co_await store.order_start(vm, node.node.id);
         if (ordered.ok()) {
             log::info("vm.placed", {{"vm", vm}, {"node", node.node.name}},
@@ -90,7 +102,7 @@ Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> b
 }
 
 Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId vm,
-                  Deadline deadline) {
+                  Deadline deadline, Consent consent) {
     for (;;) {
         QVD_CO_TRY(const auto record, co_await context.store.vm(vm));
         if (!record)
@@ -100,7 +112,7 @@ Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId v
             case VmState::running:
             case VmState::starting:
             case VmState::debug:
-                co_return Result<void>{};
+                co_return co_await consent(*record);
             case VmState::stopping:
             case VmState::zombie: {
                 const auto stopped = co_await await_stopped(context, client, vm, deadline);
@@ -110,9 +122,9 @@ Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId v
             default:
                 break;
         }
-        if (record->runtime.command) co_return Result<void>{};
+        if (record->runtime.command) co_return co_await consent(*record);
         client->progress("Assigning VM " + vm.text() + " to host");
-        co_return co_await order_start(context.store, context.balancer, *record, client);
+        co_return co_await order_start(context.store, context.balancer, *record, client, consent);
     }
 }
 

@@ -3,7 +3,11 @@
 #include "base/log.hpp"
 #include "broker/keys.hpp"
 
+#include <optional>
+
 namespace qvd::broker {
+
+namespace asio = boost::asio;
 
 namespace {
 
@@ -19,28 +23,16 @@ Error not_available(const std::string& why) {
             "The requested virtual machine is not available: " + why + ", retry later"};
 }
 
-bool is_provisioning(const Error& why) {
-    const std::string state(agent::to_string(agent::XState::provisioning));
-    return why.sentence().find("in state " + state) != std::string::npos;
-}
-
-Async<void> ask_to_start(Context& context, std::shared_ptr<Conversation> client, agent::Peer peer,
-                         agent::Parameters parameters) {
-    // Hooks run before the agent answers; they have their own limit inside the VM.
-    const Milliseconds limit = context.view.get(x_start_timeout) + std::chrono::seconds(60);
-    const Milliseconds patience = busy_retry * context.view.get(x_start_retries);
-    Deadline deadline = Deadline::in(context.clock, patience);
-    for (;;) {
-        const auto started = co_await context.agents.x_start(peer, parameters, limit);
-        if (started.ok()) co_return Result<void>{};
-        const Error& why = started.error();
-        const bool busy = why.code() == "agent.session_busy";
-        // What an earlier client's x_start has begun takes as long as it takes.
-        if (busy && is_provisioning(why)) deadline = Deadline::in(context.clock, patience);
-        if ((!busy && why.code() != "agent.unreachable") || deadline.passed())
-            co_return not_available(why.sentence());
-        QVD_CO_CHECK(co_await client->pause(busy ? busy_retry / 4 : busy_retry));
-    }
+// Which state of the session kept an agent from an x_start; it says so in its sentence.
+std::optional<agent::XState> state_in(const std::string& sentence) {
+    constexpr std::string_view before = "in state ";
+    const std::size_t at = sentence.find(before);
+    if (at == std::string::npos) return std::nullopt;
+    const std::size_t begin = at + before.size();
+    const std::size_t end = sentence.find_first_of(", ", begin);
+    const auto state = agent::parse_x_state(
+        std::string_view(sentence).substr(begin, end == std::string::npos ? end : end - begin));
+    return state.ok() ? std::optional(*state) : std::nullopt;
 }
 
 Async<agent::XState> ask_state(Context& context, agent::Peer peer, agent::XState unless,
@@ -57,6 +49,51 @@ Async<agent::XState> ask_state(Context& context, agent::Peer peer, agent::XState
     co_return agent::parse_x_state(value.text);
 }
 
+// Whether this agent can hold an x_state back for news; upstream's cannot.
+asio::awaitable<bool> can_wait(Context& context, agent::Peer peer) {
+    const auto hello =
+        co_await context.agents.hello(std::move(peer), context.view.get(agent_timeout));
+    co_return hello.ok() && hello->has(agent::feature::x_wait);
+}
+
+// Until the session that is in the way may be in another state.
+Async<void> await_way(Context& context, std::shared_ptr<Conversation> client, agent::Peer peer,
+                      std::optional<agent::XState> known, bool waits) {
+    if (!waits || !known) co_return co_await client->pause(busy_retry / 4);
+    const auto asked_at = context.clock.now();
+    const auto state = co_await ask_state(context, std::move(peer), *known, true);
+    if (client->interruption()) co_return *client->interruption();
+    const bool answered_at_once = context.clock.now() - asked_at < long_poll / 2;
+    if ((state.ok() && *state != *known) || !answered_at_once) co_return Result<void>{};
+    co_return co_await client->pause(busy_retry / 4);
+}
+
+Async<void> ask_to_start(Context& context, std::shared_ptr<Conversation> client, agent::Peer peer,
+                         agent::Parameters parameters) {
+    // Hooks run before the agent answers; they have their own limit inside the VM.
+    const Milliseconds limit = context.view.get(x_start_timeout) + std::chrono::seconds(60);
+    const Milliseconds patience = busy_retry * context.view.get(x_start_retries);
+    Deadline deadline = Deadline::in(context.clock, patience);
+    std::optional<bool> waits;
+    for (;;) {
+        const auto started = co_await context.agents.x_start(peer, parameters, limit);
+        if (started.ok()) co_return Result<void>{};
+        const Error& why = started.error();
+        const bool busy = why.code() == "agent.session_busy";
+        const auto state = busy ? state_in(why.sentence()) : std::nullopt;
+        // What an earlier client's x_start has begun takes as long as it takes.
+        if (state == agent::XState::provisioning) deadline = Deadline::in(context.clock, patience);
+        if ((!busy && why.code() != "agent.unreachable") || deadline.passed())
+            co_return not_available(why.sentence());
+        if (!busy) {
+            QVD_CO_CHECK(co_await client->pause(busy_retry));
+            continue;
+        }
+        if (!waits) waits = co_await can_wait(context, peer);
+        QVD_CO_CHECK(co_await await_way(context, client, peer, state, *waits));
+    }
+}
+
 Async<void> failed(Context& context, agent::Peer peer, std::string sentence) {
     const auto reason =
         co_await context.agents.x_reason(std::move(peer), context.view.get(agent_timeout));
@@ -66,8 +103,7 @@ Async<void> failed(Context& context, agent::Peer peer, std::string sentence) {
 
 Async<void> await_listening(Context& context, std::shared_ptr<Conversation> client,
                             agent::Peer peer) {
-    const auto hello = co_await context.agents.hello(peer, context.view.get(agent_timeout));
-    const bool waits = hello.ok() && hello->has(agent::feature::x_wait);
+    const bool waits = co_await can_wait(context, peer);
     Deadline deadline = Deadline::in(context.clock, context.view.get(x_start_timeout));
     Milliseconds delay = ask_again_first;
     agent::XState last = agent::XState::starting;

@@ -4,7 +4,6 @@
 #include "base/text.hpp"
 #include "broker/abortable.hpp"
 #include "broker/keys.hpp"
-#include "broker/placement.hpp"
 #include "broker/takeover.hpp"
 #include "broker/vms.hpp"
 
@@ -77,13 +76,13 @@ Async<void> SessionStory::connect(Session session, SessionHold& hold) {
     const VmId vm = session.vm;
     QVD_CO_CHECK(co_await context_.store.set_real_user(vm, login_->user));
     const Deadline deadline = Deadline::in(context_.clock, context_.view.get(vm_start_timeout));
-    QVD_CO_CHECK(co_await place(context_, client_, vm, deadline));
-    QVD_CO_TRY(const auto record, co_await await_running(context_, client_, vm, deadline));
+    const Consent consent = plugins_consent();
+    QVD_CO_CHECK(co_await place(context_, client_, vm, deadline, consent));
+    QVD_CO_CHECK(co_await await_running(context_, client_, vm, deadline));
     times_.done("vm_us");
-    QVD_CO_CHECK(co_await call_before_connect(record));
     Secret slave_key = random_alphanumeric(slave_key_length);
     QVD_CO_TRY(Properties parameters, co_await session_parameters(slave_key));
-    times_.done("before_connect_us");
+    times_.done("parameters_us");
     QVD_CO_TRY(Screen screen, co_await find_screen(context_, vm));
     hold.asked(screen.agent);
     auto starting = start_session(context_, client_, vm, screen.agent, std::move(parameters));
@@ -91,9 +90,16 @@ Async<void> SessionStory::connect(Session session, SessionHold& hold) {
     co_return co_await hand_over(session, hold, std::move(screen), std::move(slave_key));
 }
 
+Consent SessionStory::plugins_consent() {
+    return [this](store::VmRecord record) { return call_before_connect(std::move(record)); };
+}
+
 Async<void> SessionStory::call_before_connect(store::VmRecord record) {
+    times_.done("place_us");
     auto asking = ask_before_connect(context_.authenticators, login_, request_, std::move(record));
-    co_return co_await abortable(client_, std::move(asking));
+    const auto asked = co_await abortable(client_, std::move(asking));
+    times_.done("before_connect_us");
+    co_return asked;
 }
 
 // Later ones override earlier ones (behaviour 3.3.10).

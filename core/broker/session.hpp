@@ -4,6 +4,7 @@
 #include "broker/context.hpp"
 #include "broker/conversation.hpp"
 #include "broker/gate.hpp"
+#include "broker/placement.hpp"
 #include "broker/request.hpp"
 #include "broker/screen.hpp"
 #include "broker/session_ends.hpp"
@@ -27,6 +28,8 @@ private:
     Async<void> check_request();
     Async<void> serve(Session session);
     Async<void> connect(Session session, SessionHold& hold);
+    // Of before_connect() of every plugin.
+    Consent plugins_consent();
     Async<void> call_before_connect(store::VmRecord record);
     Async<Properties> session_parameters(const Secret& slave_key);
     Async<void> hand_over(Session session, SessionHold& hold, Screen screen, Secret slave_key);

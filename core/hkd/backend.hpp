@@ -68,6 +68,9 @@ public:
     virtual Async<FoundVm> state(VmPlan vm, Deadline deadline) = 0;
     virtual Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) = 0;
     virtual Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) = 0;
+    // What the node's default hypervisor says that the node has; unsupported "backend.unsupported"
+    // if it leaves that to the core.
+    virtual Async<plugin::NodeCapacity> capacity(Deadline deadline) = 0;
 };
 
 }  // namespace qvd::hkd

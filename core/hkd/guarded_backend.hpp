@@ -37,6 +37,9 @@ public:
     Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override {
         return inner_.console(std::move(vm), deadline);
     }
+    Async<plugin::NodeCapacity> capacity(Deadline deadline) override {
+        return inner_.capacity(deadline);
+    }
 
 private:
     Backend& inner_;

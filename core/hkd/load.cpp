@@ -46,6 +46,22 @@ Result<void> read_processors(const std::string& path, NodeLoad& load) {
 
 }  // namespace
 
+Result<void> correct(NodeLoad& load, const plugin::NodeCapacity& capacity) {
+    const auto within = [](double value, double last) { return value >= 0 && value <= last; };
+    constexpr double any = 1e12;  // MiB; rules out infinity and what is no number
+    if (capacity.cpus == 0 || capacity.cpus > 1U << 20U || capacity.total_memory_mib <= 0 ||
+        !within(capacity.total_memory_mib, any) ||
+        !within(capacity.free_memory_mib, capacity.total_memory_mib) ||
+        !within(capacity.idle_cpu, 1))
+        return Error{ErrorKind::internal, "backend.answer",
+                     "the hypervisor says what cannot be of this node's processors and memory"};
+    load.cpus = static_cast<int>(capacity.cpus);
+    load.memory_total_mib = capacity.total_memory_mib;
+    load.memory_free_mib = capacity.free_memory_mib;
+    load.cpu_idle = capacity.idle_cpu;
+    return {};
+}
+
 Result<NodeLoad> LoadMeter::read() {
     NodeLoad load;
     QVD_CHECK(read_memory(proc_ + "/meminfo", load));

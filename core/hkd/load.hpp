@@ -3,11 +3,16 @@
 
 #include "base/result.hpp"
 #include "model/node.hpp"
+#include "plugin/vm_spec.hpp"
 
 #include <cstdint>
 #include <string>
 
 namespace qvd::hkd {
+
+// What a hypervisor says instead of /proc, which may not show all of the machine (Xen's) or more
+// than VMs can have. backend.answer if that cannot be.
+Result<void> correct(NodeLoad& load, const plugin::NodeCapacity& capacity);
 
 class LoadMeter {
 public:

@@ -11,6 +11,13 @@ namespace qvd::hkd {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// Of the hypervisor's own figures, in each report of the load.
+constexpr Milliseconds capacity_limit{1000};
+
+}  // namespace
+
 NodeLife::NodeLife(Parts parts, config::View view)
     : parts_(std::move(parts)),
       file_(view),
@@ -149,8 +156,26 @@ asio::awaitable<void> NodeLife::say(NodeState state, std::string reason) {
 
 // ---- running -------------------------------------------------------------------------------
 
+// The farm takes a node that says nothing for lost: whatever the hypervisor does, this report goes
+// out soon, with what the kernel says.
+asio::awaitable<void> NodeLife::ask_hypervisor(NodeLoad& load) {
+    const Deadline deadline = Deadline::in(parts_.schedule.clock(), capacity_limit);
+    const auto told = co_await parts_.backend.capacity(deadline);
+    const Result<void> taken = told.ok() ? correct(load, *told) : Result<void>(told.error());
+    std::string problem;
+    // One that does one thing at a time may be busy.
+    if (!taken.ok() && taken.error().code() != "backend.unsupported" &&
+        taken.error().kind() != ErrorKind::timeout)
+        problem = taken.error().sentence();
+    if (problem != capacity_problem_ && !problem.empty())
+        log::warn("node.capacity_measured", {{"code", taken.error().code()}},
+                  problem + "; until it does better, the kernel's figures count");
+    capacity_problem_ = std::move(problem);
+}
+
 Async<void> NodeLife::report_load() {
-    QVD_CO_TRY(const NodeLoad load, meter_.read());
+    QVD_CO_TRY(NodeLoad load, meter_.read());
+    co_await ask_hypervisor(load);
     const Result<void> written = co_await parts_.store.heartbeat(node_, epoch_, load);
     if (!written.ok() && written.error().code() == "node.superseded")
         lose("node.superseded", "another hkd has claimed this node");

@@ -71,6 +71,7 @@ private:
     Async<void> come_up();
     Async<void> raise_network();
     Async<void> report_load();
+    Awaitable<void> ask_hypervisor(NodeLoad& load);
     void lose(std::string_view event, std::string why);
     Awaitable<void> keep_reporting();
     Awaitable<void> keep_reporting_usage();
@@ -94,6 +95,7 @@ private:
     NodeState state_ = NodeState::stopped;
     std::string reason_;
     LoadMeter meter_;
+    std::string capacity_problem_;  // the last one that was logged
     std::unique_ptr<Workshop> workshop_;
     std::optional<Vms> vms_;
     std::unique_ptr<Alarm> alarm_;

@@ -145,4 +145,14 @@ Async<std::vector<plugin::ConsoleEndpoint>> PluginBackend::console(VmPlan vm, De
     co_return co_await one->console(std::move(spec), deadline.remaining());
 }
 
+Async<plugin::NodeCapacity> PluginBackend::capacity(Deadline deadline) {
+    const std::string name = host_.view().get(plugin::hypervisor);
+    const auto known = hypervisors_.find(resolved(name));
+    if (known == hypervisors_.end())
+        co_return Error{ErrorKind::unsupported, "backend.unsupported",
+                        "the default hypervisor " + name + " is not loaded"};
+    plugin::Hypervisor& one = *known->second;
+    co_return co_await one.capacity(deadline.remaining());
+}
+
 }  // namespace qvd::hkd

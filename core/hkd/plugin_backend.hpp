@@ -31,6 +31,7 @@ public:
     Async<FoundVm> state(VmPlan vm, Deadline deadline) override;
     Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) override;
     Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override;
+    Async<plugin::NodeCapacity> capacity(Deadline deadline) override;
 
 private:
     // Loaded when first asked for.

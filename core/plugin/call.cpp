@@ -142,6 +142,7 @@ void Call::run() {
         returned();
         return;
     }
+    begun_ = true;
     {
         const std::scoped_lock lock(mutex_);
         kept_ = alive;
@@ -233,7 +234,8 @@ Outcome Call::ended_outcome() const {
 }
 
 std::int64_t Call::overdue_ms() const {
-    if (ended()) return 0;
+    // Who waits for his turn is not stuck: he before whom he waits may be.
+    if (!begun_ || ended()) return 0;
     const auto late =
         std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - deadline_);
     return std::max<std::int64_t>(0, late.count());

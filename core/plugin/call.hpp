@@ -103,6 +103,7 @@ private:
     const bool wants_progress_;
     Clock::time_point deadline_;
     std::atomic<bool> abandoned_{false};
+    std::atomic<bool> begun_{false};
 
     mutable std::mutex mutex_;  // guards what follows; of foreign code only collect runs under it
     Function function_;         // kept until it has returned and the call has ended

@@ -254,6 +254,65 @@ TEST_CASE("A client that leaves leaves nothing behind, whatever its story waits 
     CHECK(farm.until([&] { return farm.rows() == 0 && farm.broker->load() == 0; }));
 }
 
+TEST_CASE("What is in a take-over's way is waited for, not asked for, where the agent can tell") {
+    Farm farm;
+    // As ours: the first x_start puts the earlier client out, which takes a while.
+    const std::vector<std::string> states{"connected", "suspending", "suspended"};
+    std::size_t at = 0;
+    const auto agent = std::make_shared<Agent>(farm.loop, [&](const std::string& method) {
+        if (method == "hello")
+            return agent::encode_hello(
+                {agent::protocol_version, {std::string(agent::feature::x_wait)}});
+        if (method == "x_state") {
+            if (at + 1 < states.size()) return agent::encode_text(states[++at]);
+            return agent::encode_text("listening");
+        }
+        if (method == "x_start" && at == 0) return agent::encode_failure(agent::busy_sentence);
+        if (method == "x_start" && at == 1)
+            return agent::encode_failure(std::string(agent::passing_sentence) + states[at] +
+                                         ", try again in a few minutes");
+        return method == "x_start" ? agent::encode_text("starting") : std::string();
+    });
+    agent->begin();
+    farm.run_vm(agent->port());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    CHECK(farm.next<net::Link>(worker).port == 4000);
+    std::string story;
+    for (const std::string& target : agent->targets) {
+        const std::size_t unless = target.find("unless=");
+        if (target.starts_with("/vma/x_start")) story += "start ";
+        if (unless != std::string::npos)
+            story += target.substr(unless, target.find('&', unless) - unless) + " ";
+    }
+    CHECK(story == "start unless=connected start unless=suspending start unless=starting ");
+}
+
+TEST_CASE("What a plugin refuses before the connection is not even started") {
+    Stage stage;
+    Puppet puppet = friendly();
+    std::uint64_t node = 0;
+    std::string state;
+    puppet.before_connect = [&](const qvd_login*, const qvd_vm_entry* vm, qvd_call* call) {
+        node = vm->node_id;
+        state = std::string(vm->state.data, vm->state.length);
+        call->fail(call, qvd_text("no licence is free"));
+        return QVD_DENIED;
+    };
+    stage["puppet"] = &puppet;
+    Farm farm(puppets(stage));
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    const net::Reply reply = farm.answer(worker);
+    CHECK(reply.status == 403);
+    CHECK(reply.body == "no licence is free\r\n");
+    CHECK(node == static_cast<std::uint64_t>(farm.node.value()));
+    CHECK(state == "stopped");
+    CHECK(farm.until([&] { return farm.rows() == 0; }));
+    CHECK(farm.run(farm.store->pending_commands(farm.node)).value().empty());
+    CHECK(farm.run(farm.store->vm(farm.vm)).value()->runtime.state == VmState::stopped);
+}
+
 TEST_CASE("Who closed his connection while he was authenticated is not remembered") {
     Stage stage;
     Barrier barrier;

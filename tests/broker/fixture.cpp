@@ -109,8 +109,10 @@ bool Agent::was_asked(const std::string& method) const {
 }
 
 Farm::Farm(const std::string& settings) {
-    auto made = std::make_unique<store::MemoryStore>(
-        loop.get_executor(), [this] { return std::chrono::system_clock::now() + database_ahead; });
+    auto made = std::make_unique<store::MemoryStore>(loop.get_executor(), [this] {
+        if (store_throws) throw std::logic_error("a broken invariant");
+        return std::chrono::system_clock::now() + database_ahead;
+    });
     store = made.get();
     node = run(store->add_node("here", "10.3.15.1")).value();
     const std::int64_t epoch = run(store->claim_node(node, "boot")).value();

@@ -116,6 +116,7 @@ public:
     EventLoop loop;
     MovableClock clock;
     std::chrono::seconds database_ahead{0};  // moves the database's clock on
+    bool store_throws = false;               // as if an invariant were broken
     store::MemoryStore* store = nullptr;
     std::set<std::string> running;  // instances whose processes are there
     std::unique_ptr<Broker> broker;

@@ -20,6 +20,15 @@ TEST_CASE("Workers share the node's limits and one secret for their tickets") {
     CHECK(mine.ticket_secret.equals(other.ticket_secret.reveal()));
 }
 
+TEST_CASE("Unless told otherwise, workers give a client ten seconds for its greeting") {
+    Farm farm;
+    Worker worker(*farm.broker, "l7r-0-x");
+    CHECK(farm.next<net::Configure>(worker).first_byte_ms == 10'000);
+    Farm other("l7r.limit.handshake = 250\n");
+    Worker hurried(*other.broker, "l7r-0-x");
+    CHECK(other.next<net::Configure>(hurried).first_byte_ms == 250);
+}
+
 TEST_CASE("Workers hear through the broker how many connections the others hold") {
     Farm farm;
     Worker first(*farm.broker, "l7r-0-x");

@@ -162,6 +162,37 @@ TEST_CASE("with the embedded database a node registers itself and runs") {
     CHECK(one.ask(one.store.node("alpha"))->node.address == "10.3.15.1");
 }
 
+TEST_CASE("what the hypervisor says of the node counts, if it is believable and there in time") {
+    const log::Capture log;
+    OneNode one(embedded_file);
+    one.world.capacity = plugin::NodeCapacity{6, 64'000, 48'000, 0.25, 0};
+    one.begin();
+    one.pass(Milliseconds{100});
+    REQUIRE(one.ready);
+    CHECK(one.row().load.cpus == 6);
+    CHECK(one.row().load.memory_total_mib == 64'000);
+    CHECK(one.row().load.memory_free_mib == 48'000);
+    CHECK(one.row().load.cpu_idle == 0.25);
+    const auto before = one.row().seen;
+    SUBCASE("more memory free than there is") {
+        one.world.capacity->free_memory_mib = 65'000;
+        one.pass(Milliseconds{21'000});
+        CHECK(log.contains("event=node.capacity_measured code=backend.answer"));
+    }
+    SUBCASE("no answer in time") {
+        one.world.capacity_takes = Milliseconds{60'000};
+        one.pass(Milliseconds{21'000});
+    }
+    SUBCASE("no word any more") {
+        one.world.capacity.reset();
+        one.pass(Milliseconds{21'000});
+    }
+    // The kernel's figures, and the heart beats on.
+    CHECK(one.row().load.memory_total_mib > 0);
+    CHECK(one.row().load.memory_total_mib != 64'000);
+    CHECK(one.row().seen > before);
+}
+
 TEST_CASE("a farm's node that is not registered says how, and runs once it is") {
     const log::Capture quiet;
     OneNode one(std::string(embedded_file) + "database.host = db1\n");

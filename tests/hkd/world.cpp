@@ -247,6 +247,14 @@ Async<std::vector<plugin::ConsoleEndpoint>> FakeBackend::console(VmPlan vm, Dead
     co_return std::vector<plugin::ConsoleEndpoint>{};
 }
 
+Async<plugin::NodeCapacity> FakeBackend::capacity(Deadline deadline) {
+    if (!world_.capacity)
+        co_return Error{ErrorKind::unsupported, "backend.unsupported", "the core may measure"};
+    co_await schedule_.sleep(std::min(world_.capacity_takes, deadline.remaining()));
+    if (deadline.passed()) co_return Error{ErrorKind::timeout, "fake.timeout", "it took too long"};
+    co_return *world_.capacity;
+}
+
 // ---- the agents ----------------------------------------------------------------------------
 
 asio::awaitable<Result<std::string>> FakeAgents::call(VmId vm, std::int64_t incarnation,

@@ -52,6 +52,8 @@ public:
     int most_booting = 0;  // at once, launched and without an answer
     bool broker_down = false;
     Milliseconds usage_takes{0};
+    std::optional<plugin::NodeCapacity> capacity;  // what the hypervisor says; none: it has no word
+    Milliseconds capacity_takes{0};
 
     void at(Clock::time_point when, std::function<void()> happen);
     // Whoever listens hears of it, if hkd lives.
@@ -99,6 +101,7 @@ public:
     Async<FoundVm> state(VmPlan vm, Deadline deadline) override;
     Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) override;
     Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override;
+    Async<plugin::NodeCapacity> capacity(Deadline deadline) override;
 
 private:
     struct Call;

@@ -175,6 +175,8 @@ TEST_CASE("a call whose time is up before its turn comes never reaches the plugi
         },
         within(Milliseconds{5}));
     CHECK(late.timed_out);
+    // Nor is it the plugin that is stuck.
+    CHECK(bench.room.host.longest_overdue().by == Milliseconds{0});
     leave.set();
     bench.room.turn_until([&] { return done == 1; });
     CHECK(bench.call([](qvd_call*) -> qvd_status { return QVD_OK; }).status == QVD_OK);

@@ -184,32 +184,30 @@ private:
                         " can be read by others than root: chmod 0600 " + path_);
     }
 
-    // Makes what the broker and hkd will make.
+    // Makes what the broker and hkd will make, each with the services that it will have there.
     [[noreturn]] void make_plugins(const config::View& view, plugin::Catalogue plugins) {
         EventLoop loop;
         store::MemoryStore nobody(loop.get_executor());
-        // What each of them offers its plugins differs.
-        plugin::Host broker_host(loop, view, &nobody, 1);
-        broker_host.vm_addresses = [&view]() -> Result<std::pair<std::string, std::string>> {
+        plugin::Host broker(loop, view, &nobody, 1);
+        broker.vm_addresses = [&view]() -> Result<std::pair<std::string, std::string>> {
             QVD_TRY(const auto addresses, hkd::network::addresses_of(view));
             return std::pair(hkd::network::to_text(addresses.vm_first),
                              hkd::network::to_text(addresses.vm_last));
         };
-        plugin::Host hkd_host(loop, view, &nobody, 1);
+        plugin::Host hkd(loop, view, &nobody, 1);
         // Those of a running node are none of a check's business.
-        hkd_host.processes = std::make_unique<plugin::Processes>(
-            hkd_host.workers().get_executor(),
+        hkd.processes = std::make_unique<plugin::Processes>(
+            hkd.workers().get_executor(),
             view.get(config::path_tmp) + "/qvd-check-" + std::to_string(::getpid()));
-        plugin::Registry of_broker(broker_host, plugins);
-        plugin::Registry of_hkd(hkd_host, std::move(plugins));
+        plugin::Registry of_broker(broker, plugins);
+        plugin::Registry of_hkd(hkd, std::move(plugins));
         std::vector<std::shared_ptr<plugin::Instance>> made;
         std::set<std::pair<std::string, std::string>> seen;
         for (const Wanted& wanted : wanted_plugins(view)) {
             const std::string file = plugin::Registry::resolve(wanted.interface, wanted.name, view);
             if (!seen.emplace(wanted.interface, file).second) continue;
             const bool runs_vms = std::string_view(wanted.interface) == QVD_HYPERVISOR;
-            plugin::Registry& registry = runs_vms ? of_hkd : of_broker;
-            auto instance = registry.make(wanted.interface, wanted.name);
+            auto instance = (runs_vms ? of_hkd : of_broker).make(wanted.interface, wanted.name);
             if (instance.ok())
                 made.push_back(std::move(*instance));
             else

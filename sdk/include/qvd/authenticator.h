@@ -130,8 +130,9 @@ typedef struct qvd_authenticator {
   qvd_status (*allow_access)(void *self, const qvd_login *login, const qvd_vm_entry *vm,
                              qvd_call *call);
 
-  /* The VM has a node and is about to be started or connected, on every plugin:
-   * put() adds session parameters for the agent. A failure refuses. [worker] */
+  /* The VM runs on its node, or has been given one (`vm->node_id`) and is about to be
+   * started there; on every plugin: put() adds session parameters for the agent. A
+   * failure refuses, and a VM that does not run is then not started. [worker] */
   qvd_status (*before_connect)(void *self, const qvd_login *login, const qvd_vm_entry *vm,
                                qvd_call *call);
 } qvd_authenticator;

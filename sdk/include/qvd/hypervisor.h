@@ -285,7 +285,9 @@ typedef struct qvd_hypervisor {
   /* Hands back its qvd_usage. QVD_NOT_FOUND if it does not run. Optional. [worker] */
   qvd_status (*usage)(void *self, const qvd_vm *vm, qvd_call *call);
 
-  /* Hands back the node's qvd_capacity. Optional: the core measures. [worker] */
+  /* Hands back the node's qvd_capacity; the core asks the node's default backend
+   * (vm.hypervisor) each 10 s. Optional: what is null, fails, takes longer than a
+   * second or cannot be is measured by the core, from /proc. [worker] */
   qvd_status (*capacity)(void *self, qvd_call *call);
 
   /* Optional, by capabilities(). [worker] */
