@@ -3,8 +3,8 @@
 #include "tests/client/test_server.hpp"
 
 #include <doctest/doctest.h>
-#include <signal.h>
 
+#include <csignal>
 #include <fstream>
 #include <sstream>
 
