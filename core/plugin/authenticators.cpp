@@ -174,29 +174,38 @@ Authenticators::Async<Secret> Authenticators::split(std::shared_ptr<Login> login
     co_return Secret{};
 }
 
+namespace {
+
+bool is_asked(const Instance& plugin, bool second) {
+    return second ? plugin.has(&qvd_authenticator::second_factor)
+                  : plugin.has(&qvd_authenticator::authenticate);
+}
+
+auto body_of(std::shared_ptr<const Secret> secret, bool second) {
+    // Lent until a pending call completes, so it is of the heap like the secret it points to.
+    auto credentials = std::make_shared<const qvd_credentials>(qvd_credentials{
+        sizeof(qvd_credentials), QVD_PASSWORD, {secret->reveal().data(), secret->reveal().size()}});
+    return [secret = std::move(secret), credentials = std::move(credentials), second](
+               const qvd_authenticator* table, void* self, const qvd_login* who, qvd_call* call) {
+        return second ? table->second_factor(self, who, credentials->secret, call)
+                      : table->authenticate(self, who, credentials.get(), call);
+    };
+}
+
+}  // namespace
+
 Authenticators::Async<void> Authenticators::until_one_says_yes(std::shared_ptr<Login> login,
                                                                LoginRequest request,
                                                                std::shared_ptr<const Secret> secret,
                                                                bool second) {
+    const std::string_view function = second ? "second_factor" : "authenticate";
     std::string sentence = "no authenticator accepted the credentials";
     bool outage = false;
     for (const auto& plugin : chain_) {
-        if (second ? !plugin->has(&qvd_authenticator::second_factor)
-                   : !plugin->has(&qvd_authenticator::authenticate))
-            continue;
-        // Lent until a pending call completes, so it is of the heap like the secret it points to.
-        const auto credentials = std::make_shared<const qvd_credentials>(
-            qvd_credentials{sizeof(qvd_credentials),
-                            QVD_PASSWORD,
-                            {secret->reveal().data(), secret->reveal().size()}});
-        Body body = [secret, credentials, second](const qvd_authenticator* table, void* self,
-                                                  const qvd_login* who, qvd_call* call) {
-            return second ? table->second_factor(self, who, credentials->secret, call)
-                          : table->authenticate(self, who, credentials.get(), call);
-        };
+        if (!is_asked(*plugin, second)) continue;
+        Body body = body_of(secret, second);
         const Answer answer =
-            co_await ask(plugin, login, request, identities,
-                         second ? "second_factor" : "authenticate", std::move(body));
+            co_await ask(plugin, login, request, identities, function, std::move(body));
         const qvd_status status = answer.outcome.status;
         if (status == QVD_OK) co_return Result<void>{};
         if (!answer.outcome.sentence.empty())

@@ -54,9 +54,10 @@ private:
     };
 
     // `may_answer`: the kinds of records that the function may hand back, as a mask of Answers.
-    boost::asio::awaitable<Answer> ask(std::shared_ptr<Instance> plugin,
-                                       std::shared_ptr<Login> login, LoginRequest request,
-                                       unsigned may_answer, std::string_view function, Body body);
+    static boost::asio::awaitable<Answer> ask(std::shared_ptr<Instance> plugin,
+                                              std::shared_ptr<Login> login, LoginRequest request,
+                                              unsigned may_answer, std::string_view function,
+                                              Body body);
     // The VM with its properties, in the form that is lent to plugins.
     Async<std::shared_ptr<const LentVmEntry>> lend(store::VmRecord vm);
     Async<void> normalise(std::shared_ptr<Login> login, LoginRequest request);

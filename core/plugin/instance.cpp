@@ -48,6 +48,7 @@ Result<void> check_settings(const CoreObject& core) {
 // What a plugin may use until the process ends, and what it made: never destroyed.
 void keep_for_good(std::unique_ptr<CoreObject> core, void* self) {
     static std::mutex mutex;
+    // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): behind the mutex
     static auto* const kept = new std::deque<std::pair<std::unique_ptr<CoreObject>, void*>>;
     const std::scoped_lock lock(mutex);
     kept->emplace_back(std::move(core), self);

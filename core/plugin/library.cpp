@@ -65,6 +65,7 @@ Result<void> check_exports(const std::string& path) {
 // Code that was mapped once stays, whoever still points into it: the list is never destroyed.
 const boost::dll::shared_library& kept_for_good(boost::dll::shared_library library) {
     static std::mutex mutex;
+    // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): behind the mutex
     static auto* const all = new std::deque<boost::dll::shared_library>;
     const std::scoped_lock lock(mutex);
     return all->emplace_back(std::move(library));

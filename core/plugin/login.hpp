@@ -24,7 +24,7 @@ struct LoginFacts {
 
 class Login {
 public:
-    explicit Login(LoginFacts facts);
+    explicit Login(LoginFacts known);
     Login(const Login&) = delete;
     Login& operator=(const Login&) = delete;
     ~Login() = default;

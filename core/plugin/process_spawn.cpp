@@ -3,10 +3,11 @@
 #include "base/unique_fd.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <csignal>
 
 namespace qvd::plugin {
 

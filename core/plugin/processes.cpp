@@ -10,11 +10,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -242,7 +242,7 @@ void Processes::Watch::close() {
 }
 
 Processes::Processes(asio::any_io_executor workers, std::string folder)
-    : folder_(std::move(folder)), watch_(std::make_shared<Watch>(workers)) {
+    : folder_(std::move(folder)), watch_(std::make_shared<Watch>(std::move(workers))) {
 }
 
 Processes::~Processes() {

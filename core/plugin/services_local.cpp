@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace qvd::plugin {
 
@@ -151,21 +152,30 @@ const qvd_metrics_service metrics_service{sizeof(qvd_metrics_service), 0, &metri
 const qvd_vm_events_service vm_events_service{sizeof(qvd_vm_events_service), 0, &report_vm};
 
 const void* find_service(CoreObject& core, std::string_view id) {
-    const bool stored = core.host().store() != nullptr;
-    const bool runs_vms = core.host().runs_vms();
-    if (id == QVD_CORE_LOG) return &log_service;
-    if (id == QVD_CORE_CONFIGURATION) return &configuration_service;
-    if (id == QVD_CORE_TIMERS) return &timers_service;
-    if (id == QVD_CORE_METRICS) return &metrics_service;
-    // hkd's account may neither read a password's hash nor make users and VMs.
-    if (id == QVD_CORE_PROVISIONING && stored && !runs_vms) return &provisioning_service;
-    if (id == QVD_CORE_ACCOUNTS && stored && !runs_vms) return &accounts_service;
-    if (id == QVD_CORE_PROPERTIES && stored) return &properties_service;
-    if (id == QVD_CORE_PROCESSES && core.host().processes) return &processes_service;
-    if (id == QVD_CORE_VM_EVENTS && runs_vms) return &vm_events_service;
-    // That role knows its own VMs; nobody keeps a picture of the farm there.
-    if (id == QVD_CORE_INVENTORY && !runs_vms) return &inventory_service;
-    return nullptr;
+    struct Offer {
+        std::string_view id;
+        const void* table;
+        bool is_there;
+    };
+    const Host& host = core.host();
+    const bool stored = host.store() != nullptr;
+    const bool runs_vms = host.runs_vms();
+    const std::array<Offer, 10> offers{{
+        {QVD_CORE_LOG, &log_service, true},
+        {QVD_CORE_CONFIGURATION, &configuration_service, true},
+        {QVD_CORE_TIMERS, &timers_service, true},
+        {QVD_CORE_METRICS, &metrics_service, true},
+        // hkd's account may neither read a password's hash nor make users and VMs.
+        {QVD_CORE_PROVISIONING, &provisioning_service, stored && !runs_vms},
+        {QVD_CORE_ACCOUNTS, &accounts_service, stored && !runs_vms},
+        {QVD_CORE_PROPERTIES, &properties_service, stored},
+        {QVD_CORE_PROCESSES, &processes_service, host.processes != nullptr},
+        {QVD_CORE_VM_EVENTS, &vm_events_service, runs_vms},
+        // That role knows its own VMs; nobody keeps a picture of the farm there.
+        {QVD_CORE_INVENTORY, &inventory_service, !runs_vms},
+    }};
+    const auto found = std::ranges::find(offers, id, &Offer::id);
+    return found == offers.end() || !found->is_there ? nullptr : found->table;
 }
 
 void give(const qvd_sink* sink, qvd_kind kind, const void* record) {

@@ -232,18 +232,22 @@ void Crew::link(Member& member, const Member& broker) {
 }
 
 // Who serves goes on until his successors can; who does not may go at once.
+void Crew::retire(Member& member, bool successors_can) {
+    if (member.role == Role::l7r && (successors_can || !member.ready))
+        drain(member, settings_.worker_drain);
+    if (member.role == Role::broker && (successors_can || !member.ready || !is_linked(member)))
+        drain(member, broker_drain);
+    // The node has moved to a database server: its own is no longer wanted.
+    if (member.role == Role::database && !settings_.database) order_stop(member, database_stop);
+}
+
 void Crew::retire_replaced() {
     const bool workers_can = workers_ready();
     Member* const broker = find(Role::broker, 0);
     const bool broker_can = workers_can && broker != nullptr && broker->ready;
     for (Member& member : members_) {
         if (current(member) || member.leaving) continue;
-        const bool worker_may_go = workers_can || !member.ready;
-        const bool broker_may_go = broker_can || !member.ready || !is_linked(member);
-        if (member.role == Role::l7r && worker_may_go) drain(member, settings_.worker_drain);
-        if (member.role == Role::broker && broker_may_go) drain(member, broker_drain);
-        // The node has moved to a database server: its own is no longer wanted.
-        if (member.role == Role::database && !settings_.database) order_stop(member, database_stop);
+        retire(member, member.role == Role::broker ? broker_can : workers_can);
     }
 }
 

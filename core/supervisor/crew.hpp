@@ -121,6 +121,7 @@ private:
     void notice_ends();
     void link_all();
     static void link(Member& member, const Member& broker);
+    void retire(Member& member, bool successors_can);
     void retire_replaced();
     void evacuate_vms();
     void stop_next();

@@ -4,8 +4,8 @@
 #include "tests/plugin/puppet.hpp"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>  // mkdtemp
 
+#include <cstdlib>  // mkdtemp
 #include <filesystem>
 
 using namespace qvd;

@@ -3,9 +3,9 @@
 #include "tests/client/test_server.hpp"
 
 #include <doctest/doctest.h>
-#include <signal.h>
 
 #include <atomic>
+#include <csignal>
 #include <fstream>
 #include <sstream>
 

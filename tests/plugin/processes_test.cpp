@@ -5,10 +5,10 @@
 
 #include <qvd/services.h>
 
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <csignal>
 #include <filesystem>
 
 namespace qvd::plugin {

@@ -1,8 +1,7 @@
 // A folder of a test's own, gone afterwards.
 #pragma once
 
-#include <stdlib.h>  // mkdtemp
-
+#include <cstdlib>  // mkdtemp
 #include <filesystem>
 #include <stdexcept>
 #include <string>
