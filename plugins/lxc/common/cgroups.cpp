@@ -65,9 +65,9 @@ int kill_below(const std::string& path) {
 // NOLINTNEXTLINE(misc-no-recursion)
 bool busy_below(const std::string& path) {
     if (!read_file(path + "/cgroup.procs").value_or(std::string()).empty()) return true;
-    const std::vector<std::string> names = directories_in(path);
-    return std::any_of(names.begin(), names.end(),
-                       [&path](const std::string& name) { return busy_below(path + "/" + name); });
+    for (const std::string& name : directories_in(path))  // NOLINT(readability-use-anyofallof)
+        if (busy_below(path + "/" + name)) return true;
+    return false;
 }
 
 // NOLINTNEXTLINE(misc-no-recursion)
