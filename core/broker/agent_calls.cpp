@@ -82,7 +82,7 @@ asio::awaitable<void> serve_agent_calls(Context& context, std::shared_ptr<net::F
             log::error("hkd.malformed", {}, "it sent a frame that only others send");
             break;
         }
-        spawn(hkd->executor(), serve_call(context, hkd, std::move(*call)));
+        spawn_contained(hkd->executor(), serve_call(context, hkd, std::move(*call)));
     }
     hkd->close();
 }

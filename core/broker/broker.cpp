@@ -78,12 +78,12 @@ Broker::~Broker() = default;
 
 asio::awaitable<void> Broker::run() {
     listening_ = store_->listen([this](const store::Announcement& what) { hear(what); });
-    spawn(loop_.get_executor(), keep_crowd());
-    spawn(loop_.get_executor(), rows_.keep_looking());
+    spawn_contained(loop_.get_executor(), keep_crowd());
+    spawn_contained(loop_.get_executor(), rows_.keep_looking());
     co_await refresh();
     if (stopping_) co_return;
-    spawn(loop_.get_executor(), keep_inventory());
-    spawn(loop_.get_executor(), rows_.keep_comparing());
+    spawn_contained(loop_.get_executor(), keep_inventory());
+    spawn_contained(loop_.get_executor(), rows_.keep_comparing());
     // From here on only changes of the configuration matter.
     while (!stopping_) {
         if (outdated_) {
@@ -330,7 +330,7 @@ void Broker::add_worker(UniqueFd socket) {
     workers_.push_back({worker, {}});
     crowd_.add(worker.get());
     share_configuration();
-    spawn(loop_.get_executor(), keep_worker(std::move(worker)));
+    spawn_contained(loop_.get_executor(), keep_worker(std::move(worker)));
 }
 
 asio::awaitable<void> Broker::keep_worker(std::shared_ptr<WorkerLink> worker) {
@@ -344,7 +344,7 @@ asio::awaitable<void> Broker::keep_worker(std::shared_ptr<WorkerLink> worker) {
 
 void Broker::add_hkd(UniqueFd socket) {
     auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
-    spawn(loop_.get_executor(), serve_agent_calls(context_, std::move(channel)));
+    spawn_contained(loop_.get_executor(), serve_agent_calls(context_, std::move(channel)));
 }
 
 void Broker::report_status(const std::string& text, std::string_view event) {

@@ -152,7 +152,7 @@ asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conver
     ++context.uncounted_requests;
     if (!context.counting_requests) {
         const auto executor = co_await asio::this_coro::executor;
-        spawn(executor, count_requests(context));
+        spawn_contained(executor, count_requests(context));
     }
     const auto configured = co_await await_configured(context);
     if (!configured.ok()) {

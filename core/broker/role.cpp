@@ -60,7 +60,7 @@ bool obey(net::Order order, Broker& broker, asio::io_context& loop) {
     if (std::holds_alternative<net::order::Log>(order.what)) log::continue_in(std::move(order.fd));
     // The supervisor enforces the limit.
     if (std::holds_alternative<net::order::Drain>(order.what))
-        spawn(loop.get_executor(), drain(broker, loop));
+        spawn_contained(loop.get_executor(), drain(broker, loop));
     return !std::holds_alternative<net::order::Stop>(order.what);
 }
 
@@ -107,9 +107,9 @@ int run(net::RoleLink link, config::View view, plugin::Catalogue installed,
     broker.host().vm_addresses = [&broker, &vm_addresses] {
         return vm_addresses(broker.host().view());
     };
-    spawn(loop.get_executor(), keep_beating(link, broker, loop));
-    spawn(loop.get_executor(), listen_to_supervisor(link, broker, loop));
-    spawn(loop.get_executor(), broker.run());
+    spawn_contained(loop.get_executor(), keep_beating(link, broker, loop));
+    spawn_contained(loop.get_executor(), listen_to_supervisor(link, broker, loop));
+    spawn_contained(loop.get_executor(), broker.run());
     log::info("broker.started", {{"instance", link.instance()}}, "");
     loop.run();
     // What still waits refers to the broker, its store and its plugins.

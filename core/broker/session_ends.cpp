@@ -29,7 +29,7 @@ void SessionEnds::begin(Context& context, Session session, std::string reason,
     end->reason = std::move(reason);
     end->asked = std::move(asked);
     ends_.push_back(end);
-    spawn(executor_, run(*this, context, std::move(end)));
+    spawn_contained(executor_, run(*this, context, std::move(end)));
 }
 
 bool SessionEnds::hurry(SessionId session) {

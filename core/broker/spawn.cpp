@@ -9,7 +9,8 @@
 
 namespace qvd::broker {
 
-void spawn(const boost::asio::any_io_executor& executor, boost::asio::awaitable<void> work) {
+void spawn_contained(const boost::asio::any_io_executor& executor,
+                     boost::asio::awaitable<void> work) {
     boost::asio::co_spawn(executor, std::move(work), [](const std::exception_ptr& problem) {
         if (!problem) return;
         try {

@@ -129,7 +129,7 @@ void WorkerLink::begin(net::Request request) {
                "");
     auto client = std::make_shared<Conversation>(std::move(request), worker_, channel_);
     conversations_[id] = client;
-    spawn(channel_->executor(), serve(shared_from_this(), std::move(client), id));
+    spawn_contained(channel_->executor(), serve(shared_from_this(), std::move(client), id));
 }
 
 asio::awaitable<void> WorkerLink::serve(std::shared_ptr<WorkerLink> self,
@@ -162,7 +162,8 @@ void WorkerLink::resume(const Session& session, std::uint64_t request) {
     conversations_[request] = client;
     log::info("session.resumed", {{"session", session.id}, {"vm", session.vm}},
               "its relay ran on while the broker was away");
-    spawn(channel_->executor(), watch_over(shared_from_this(), std::move(client), session));
+    spawn_contained(channel_->executor(),
+                    watch_over(shared_from_this(), std::move(client), session));
 }
 
 asio::awaitable<void> WorkerLink::watch_over(std::shared_ptr<WorkerLink> self,

@@ -13,7 +13,7 @@
 namespace qvd::hkd {
 
 // Keeps `owner` until the work has ended. An exception is a broken invariant: it ends hkd, and the
-// next one adopts the VMs.
+// next one adopts the VMs. (In the broker it ends the one work: broker::spawn_contained.)
 template <class Owner>
 void spawn(const boost::asio::any_io_executor& executor, boost::asio::awaitable<void> work,
            Owner owner) {

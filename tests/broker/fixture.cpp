@@ -65,7 +65,7 @@ Agent::Agent(asio::io_context& loop, Say say)
 }
 
 void Agent::begin() {
-    spawn(loop_.get_executor(), accept());
+    spawn_contained(loop_.get_executor(), accept());
 }
 
 asio::awaitable<void> Agent::accept() {
@@ -74,7 +74,7 @@ asio::awaitable<void> Agent::accept() {
         auto [problem, socket] =
             co_await acceptor_.async_accept(asio::as_tuple(asio::use_awaitable));
         if (problem) co_return;
-        spawn(loop_.get_executor(), serve(std::move(socket)));
+        spawn_contained(loop_.get_executor(), serve(std::move(socket)));
     }
 }
 
@@ -132,7 +132,7 @@ Farm::Farm(const std::string& settings) {
     broker = std::make_unique<Broker>(
         loop, *link_, view_of(settings), std::move(made), clock, plugin::Catalogue{},
         [this](const std::string& instance) { return running.contains(instance); });
-    spawn(loop.get_executor(), broker->run());
+    spawn_contained(loop.get_executor(), broker->run());
 }
 
 Farm::~Farm() {

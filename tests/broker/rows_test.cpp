@@ -167,7 +167,7 @@ TEST_CASE("A draining broker finishes its stories and leaves its relays running"
     CHECK(farm.until(
         [&] { return !farm.run(farm.store->pending_commands(farm.node)).value().empty(); }));
     const auto drained = std::make_shared<bool>(false);
-    broker::spawn(farm.loop.get_executor(), drain(*farm.broker, drained));
+    broker::spawn_contained(farm.loop.get_executor(), drain(*farm.broker, drained));
     // A worker that does not know of another broker yet is served.
     farm.ask(worker, 3, "/qvd/list_of_vm");
     CHECK(farm.answer(worker).request == 3);
@@ -194,7 +194,7 @@ TEST_CASE("A draining broker resets no rows: they may be its successor's") {
     compare_all(farm, worker, other);
     compare_all(farm, worker, other);
     const auto drained = std::make_shared<bool>(false);
-    broker::spawn(farm.loop.get_executor(), drain(*farm.broker, drained));
+    broker::spawn_contained(farm.loop.get_executor(), drain(*farm.broker, drained));
     CHECK(farm.until([&] {
         worker.say(net::Hello{"l7r-0-x", {}, {}});
         (void)farm.run(farm.store->end_session(hold(farm, farm.vm, "l7r-0-x:9").id, ""));

@@ -70,7 +70,9 @@ TEST_CASE("hkd reads no password hash, and writes none") {
     CHECK(as_hkd("SELECT password FROM operators") == refused);
 }
 
-TEST_CASE("hkd reads no certificate, and changes neither configuration nor what the administrator wrote") {
+TEST_CASE(
+    "hkd reads no certificate, and changes neither configuration nor what the administrator "
+    "wrote") {
     CHECK(as_hkd("INSERT INTO configs VALUES ('a', 'b')") == refused);
     CHECK(as_hkd("DELETE FROM ssl_configs") == refused);
     CHECK(as_hkd("SELECT key, value FROM ssl_configs") == refused);
