@@ -2,10 +2,9 @@
 
 #include "base/text.hpp"
 
-#include <locale.h>
-
 #include <algorithm>
 #include <array>
+#include <clocale>
 #include <cmath>
 #include <cstdlib>
 #include <stdexcept>
