@@ -4,6 +4,8 @@
 #include "broker/abortable.hpp"
 #include "broker/vms.hpp"
 
+#include <utility>
+
 namespace qvd::broker {
 
 namespace {
@@ -61,6 +63,12 @@ store::VmRecord placed_on(store::VmRecord record, const store::NodeRecord& node)
     return record;
 }
 
+// Nobody is asked a second time.
+Async<void> agreed(Consent consent, store::VmRecord record) {
+    if (!consent) co_return Result<void>{};
+    co_return co_await consent(std::move(record));
+}
+
 // A VM whose stop takes too long keeps its client from a start.
 Error too_slow_for_a_start(const Error& why) {
     if (why.code() != "vm.stop_timeout") return why;
@@ -81,11 +89,8 @@ Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> b
         QVD_CO_TRY(const std::size_t chosen, co_await std::move(choice));
         if (client && client->interruption()) co_return *client->interruption();
         const store::NodeRecord& node = nodes->at(chosen);
-        if (consent) {
-            store::VmRecord placed = placed_on(record, node);
-            QVD_CO_CHECK(co_await consent(std::move(placed)));
-            consent = nullptr;
-        }
+        auto agreeing = agreed(std::exchange(consent, nullptr), placed_on(record, node));
+        QVD_CO_CHECK(co_await std::move(agreeing));
         const auto ordered = co_await store.order_start(vm, node.node.id);
         if (ordered.ok()) {
             log::info("vm.placed", {{"vm", vm}, {"node", node.node.name}},
