@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,7 +32,48 @@ bool write_all(int fd, std::string_view content) {
     return true;
 }
 
+// What is data between holes goes over; the end is set last.
+bool copy_data(int from, int to) {
+    const off_t size = ::lseek(from, 0, SEEK_END);
+    for (off_t data = 0; (data = ::lseek(from, data, SEEK_DATA)) >= 0;) {
+        const off_t hole = ::lseek(from, data, SEEK_HOLE);
+        off_t target = data;
+        while (data < hole) {
+            const ssize_t copied = ::copy_file_range(from, &data, to, &target,
+                                                     static_cast<std::size_t>(hole - data), 0);
+            if (copied <= 0) return false;
+        }
+    }
+    return errno == ENXIO && ::ftruncate(to, size) == 0;
+}
+
 }  // namespace
+
+void rename_file(const std::string& from, const std::string& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) fail("rename " + from);
+}
+
+void copy_file(const std::string& from, const std::string& to) {
+    const std::string fresh = to + ".new";
+    remove_file(fresh);
+    const int source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);
+    if (source < 0) fail("read " + from);
+    const int target = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const bool copied =
+        target >= 0 && (::ioctl(target, FICLONE, source) == 0 || copy_data(source, target));
+    const int error = errno;
+    ::close(source);
+    if (target >= 0) ::close(target);
+    if (copied) return rename_file(fresh, to);
+    ::unlink(fresh.c_str());
+    errno = error;
+    fail("copy " + from + " to " + to);
+}
+
+void remove_folder(const std::string& path) {
+    for (const std::string& name : names_in(path)) remove_file(path + "/" + name);
+    if (::rmdir(path.c_str()) != 0 && errno != ENOENT) fail("remove " + path);
+}
 
 void make_folders(const std::string& path, unsigned mode) {
     for (std::size_t end = 0; end != std::string::npos;) {

@@ -22,6 +22,13 @@ std::optional<std::string> read_file(const std::string& path);
 // Gone, or it was not there; throws sdk::Failure otherwise.
 void remove_file(const std::string& path);
 
+void rename_file(const std::string& from, const std::string& to);  // throws sdk::Failure
+// Copies a file, holes as holes, sharing what the file system can share; whole or not at all, over
+// what is there. Throws sdk::Failure.
+void copy_file(const std::string& from, const std::string& to);
+// Removes a folder and the files in it; throws sdk::Failure.
+void remove_folder(const std::string& path);
+
 // Bytes that it takes on the disk; 0 if it is not there.
 std::uint64_t disk_bytes(const std::string& path);
 

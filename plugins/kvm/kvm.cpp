@@ -41,7 +41,8 @@ Kvm::Kvm(const sdk::Core& core)
 }
 
 std::uint64_t Kvm::capabilities() {
-    return QVD_CAN_PAUSE | QVD_CAN_SAVE | QVD_CAN_CONSOLE | QVD_CAN_RESET;
+    return QVD_CAN_PAUSE | QVD_CAN_SAVE | QVD_CAN_CHECKPOINT | QVD_CAN_SNAPSHOT | QVD_CAN_CONSOLE |
+           QVD_CAN_RESET;
 }
 
 std::optional<Guest> Kvm::find(const sdk::Vm& vm, sdk::Call& call) {

@@ -38,6 +38,8 @@ public:
     void unpause(const sdk::Vm& vm, sdk::Call& call) override;
     sdk::Saved save(const sdk::Vm& vm, sdk::Call& call) override;
     void restore(const sdk::Vm& vm, std::string_view path, sdk::Call& call) override;
+    sdk::Saved checkpoint(const sdk::Vm& vm, sdk::Call& call) override;
+    sdk::Saved snapshot(const sdk::Vm& vm, std::string_view name, sdk::Call& call) override;
     void reset(const sdk::Vm& vm, sdk::Call& call) override;
 
 private:

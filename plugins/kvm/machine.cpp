@@ -36,11 +36,6 @@ std::string disk_bus(const Machine& machine) {
     return machine.type == "pc" ? "ide" : "sata";
 }
 
-std::string disk_name(const Machine& machine, const Drive& drive) {
-    const char* stem = machine.virtio ? "vd" : machine.type == "pc" ? "hd" : "sd";
-    return stem + std::string(1, static_cast<char>('a' + drive.index));
-}
-
 // The whole chain is told: nothing that an image's header says makes QEMU open another file.
 Xml disk_of(const Machine& machine, const Drive& drive) {
     Xml disk("disk");
@@ -60,7 +55,8 @@ Xml disk_of(const Machine& machine, const Drive& drive) {
         backing.add(Xml("backingStore"));
         disk.add(std::move(backing));
     }
-    disk.add(Xml("target").with("dev", disk_name(machine, drive)).with("bus", disk_bus(machine)));
+    disk.add(
+        Xml("target").with("dev", drive_name(machine, drive.index)).with("bus", disk_bus(machine)));
     if (!drive.serial.empty()) disk.add("serial", drive.serial);
     if (drive.read_only) disk.add(Xml("readonly"));
     return disk;
@@ -177,6 +173,11 @@ bool read_number(std::string_view element, std::string_view name, Number& into) 
 }
 
 }  // namespace
+
+std::string drive_name(const Machine& machine, unsigned index) {
+    const char* stem = machine.virtio ? "vd" : machine.type == "pc" ? "hd" : "sd";
+    return stem + std::string(1, static_cast<char>('a' + index));
+}
 
 std::string Identity::element() const {
     return told_as(*this, "vm").text();

@@ -68,6 +68,8 @@ struct Machine {
     std::string vnc_options;
 };
 
+// What libvirt calls it: "vda", "hdb".
+std::string drive_name(const Machine& machine, unsigned index);
 // Throws sdk::Failure(QVD_INVALID) on what cannot be said.
 std::string domain_xml(const Machine& machine);
 

@@ -1,5 +1,7 @@
 #include "orders.hpp"
 
+#include "xml.hpp"
+
 #include <libvirt/virterror.h>
 
 #include <algorithm>
@@ -8,6 +10,8 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 namespace qvd::kvm {
 
@@ -225,6 +229,40 @@ bool restore(const Order& order, const std::string& uuid, const std::string& pat
                              identity_namespace, VIR_DOMAIN_AFFECT_LIVE) != 0)
         fail_by_libvirt("note which start of the VM this is");
     return true;
+}
+
+bool copy_disks(const Order& order, const std::string& uuid, const std::vector<DiskCopy>& copies) {
+    const Domain domain = running(order, uuid);
+    Xml disks("disks");
+    for (const DiskCopy& copy : copies) {
+        Xml disk("disk");
+        disk.with("name", copy.name).with("backup", "yes").with("type", "file");
+        disk.add(Xml("driver").with("type", "qcow2"));
+        disks.add(std::move(disk.add(Xml("target").with("file", copy.to))));
+    }
+    const std::string xml = Xml("domainbackup").with("mode", "push").add(std::move(disks)).text();
+    if (virDomainBackupBegin(domain.get(), xml.c_str(), nullptr, 0) != 0)
+        fail_by_libvirt("copy the virtual machine's disks");
+    for (;;) {
+        virDomainJobInfo job{};
+        if (virDomainGetJobInfo(domain.get(), &job) != 0)
+            fail_by_libvirt("ask how the copying of disks goes on");
+        if (job.type == VIR_DOMAIN_JOB_NONE) break;
+        if (*order.abandoned) {
+            virDomainAbortJob(domain.get());
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    int type = VIR_DOMAIN_JOB_NONE;
+    virTypedParameterPtr told = nullptr;
+    int count = 0;
+    if (virDomainGetJobStats(domain.get(), &type, &told, &count, VIR_DOMAIN_JOB_STATS_COMPLETED) !=
+        0)
+        fail_by_libvirt("ask how the copying of disks went");
+    virTypedParamsFree(told, count);
+    if (type == VIR_DOMAIN_JOB_COMPLETED) return true;
+    throw sdk::Failure(QVD_UNAVAILABLE, "QEMU could not copy the virtual machine's disks");
 }
 
 sdk::Usage usage(const Order& order, const std::string& uuid) {

@@ -57,6 +57,14 @@ void save(const Order& order, const std::string& uuid, const std::string& path);
 bool restore(const Order& order, const std::string& uuid, const std::string& path,
              const Identity& identity);
 
+struct DiskCopy {
+    std::string name;  // libvirt's, "vda"
+    std::string to;
+};
+// Copies whole disks while it runs, all as they are at one moment, as qcow2. False if nobody waits
+// any more: then the copies are worth nothing.
+bool copy_disks(const Order& order, const std::string& uuid, const std::vector<DiskCopy>& copies);
+
 sdk::Usage usage(const Order& order, const std::string& uuid);
 // `before` are the processors' times at the call before, and become those of now.
 sdk::Capacity capacity(const Order& order, Times& before);
