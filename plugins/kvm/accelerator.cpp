@@ -119,7 +119,7 @@ Verdict judge(const Order& order, const std::string& folder, const std::string& 
     const std::string mine = std::to_string(::getpid());
     const Probe probe{folder + "/probe-" + mine + ".img", folder + "/probe-" + mine + ".serial",
                       name_prefix + "probe-" + mine};
-    replace_file(probe.disk, probe_sector(), 0444);
+    replace_file(probe.disk, probe_disk(), 0444);
     Verdict verdict;
     try {
         verdict = prove(order, probe);
@@ -140,11 +140,13 @@ Verdict judge(const Order& order, const std::string& folder, const std::string& 
 
 }  // namespace
 
-std::string probe_sector() {
-    std::string sector(reinterpret_cast<const char*>(probe_code), sizeof probe_code);
-    constexpr std::size_t size = 512;
-    sector.resize(size - 2, '\0');
-    return sector + "\x55\xaa";
+std::string probe_disk() {
+    std::string disk(reinterpret_cast<const char*>(probe_code), sizeof probe_code);
+    constexpr std::size_t sector = 512;
+    disk.resize(sector - 2, '\0');
+    disk += "\x55\xaa";
+    disk.resize(1U << 20U, '\0');
+    return disk;
 }
 
 Accelerator::Accelerator(const sdk::Core& core, const Settings& settings, Connection& connection)

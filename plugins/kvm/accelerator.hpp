@@ -35,8 +35,8 @@ private:
     std::optional<Verdict> verdict_;
 };
 
-// The 512 bytes that the guest starts from: counts for a moment, then writes "QVD" to its serial
-// line.
-std::string probe_sector();
+// The disk that the guest starts from: it counts for a moment, then writes "QVD" to its serial
+// line. 1 MiB, for the BIOS sees no disk in less.
+std::string probe_disk();
 
 }  // namespace qvd::kvm

@@ -73,10 +73,10 @@ void own_folder(const char* path) {
 // Everybody's guests here are root's: there is no user of libvirt's that may read a test's folder.
 constexpr const char* qemu_conf =
     "user = \"root\"\ngroup = \"root\"\nsecurity_driver = \"none\"\nstdio_handler = \"file\"\n"
-    "cgroup_controllers = [ ]\nnamespaces = [ ]\n";
+    "cgroup_controllers = [ ]\nnamespaces = [ ]\nremember_owner = 0\n";
 constexpr const char* libvirtd_conf =
     "auth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n"
-    "log_outputs = \"3:file:/var/log/libvirt/libvirtd.log\"\n";
+    "log_outputs = \"4:file:/var/log/libvirt/libvirtd.log\"\n";
 
 // Before main(): once for the whole process, while it has one thread.
 struct Node {
