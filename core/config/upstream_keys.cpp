@@ -18,8 +18,6 @@ constexpr std::string_view notified =
     "changes are announced by the database, nothing waits and asks again";
 constexpr std::string_view unused_before = "it had no effect in QVD 3.5 either";
 constexpr std::string_view later = "QVD 3.5 knows it; this version does not use it";
-constexpr std::string_view no_virtual_machines =
-    "it is for kvm, and this version runs VMs as containers only";
 
 // The first row that fits counts. No row may name a key that is declared: a test sees to it.
 constexpr std::array table{
@@ -85,15 +83,13 @@ constexpr std::array table{
              "client.* path.client.* path.ssl.ca.personal command.nxproxy command.xhost "
              "command.xhost.* command.windows.* command.darwin.* command.usbsrv command.usbclnt "
              "command.usbip command.slaveclient"},
-    Upstream{no_virtual_machines,
-             "command.kvm command.kvm-img internal.hkd.kvm.timeout.* vm.kvm.virtio "
-             "vm.kvm.home.drive.index vm.vnc.redirect vm.vnc.opts vm.serial.redirect "
-             "vm.serial.capture vm.hypervisor.capture path.serial.captures "
+    Upstream{"virtual machines are run through libvirt, which has time-outs and logs of its own",
+             "command.kvm command.kvm-img internal.hkd.kvm.timeout.* vm.hypervisor.capture "
              "path.hypervisor.captures internal.vm.monitor.redirect"},
     Upstream{"the node does this itself and runs no such program", "command.*"},
     Upstream{"no loaded plugin knows it",
              "auth.ldap.* auth.auto.* l7r.auth.plugin.* l7r.loadbalancer.plugin.*"},
-    Upstream{"the network has no DHCP server of the node's: addresses are written into containers",
+    Upstream{"the network has no DHCP server of the node's: addresses are written into VMs",
              "internal.vm.network.dhcp-hostsfile"},
     Upstream{later,
              "internal.hkd.max_heavy internal.hkd.cluster.node.timeout internal.hkd.lxc.timeout.* "

@@ -4,6 +4,7 @@
 #include "base/program.hpp"
 #include "base/text.hpp"
 #include "image/command.hpp"
+#include "image/disk.hpp"
 
 #include <unistd.h>
 
@@ -19,10 +20,12 @@ namespace {
 
 struct Ending {
     const char* text;
-    const char* program;  // what compresses; empty: nothing
+    const char* program;  // what compresses or converts; empty: nothing
+    bool is_disk = false;
 };
-constexpr std::array endings{Ending{".tar.zst", "zstd"}, Ending{".tar.gz", "gzip"},
-                             Ending{".tar.xz", "xz"}, Ending{".tar", ""}};
+constexpr std::array endings{
+    Ending{".tar.zst", "zstd"}, Ending{".tar.gz", "gzip"},          Ending{".tar.xz", "xz"},
+    Ending{".tar", ""},         Ending{".qcow2", "qemu-img", true}, Ending{".raw", "", true}};
 
 Error failure(const std::string& code, const std::string& sentence) {
     return {ErrorKind::unavailable, "image." + code, sentence};
@@ -32,14 +35,27 @@ Result<Ending> ending_of(const std::string& output) {
     for (const Ending& ending : endings)
         if (output.ends_with(ending.text)) return ending;
     return Error{ErrorKind::invalid, "image.output",
-                 output + " must end in .tar.zst, .tar.gz, .tar.xz or .tar"};
+                 output +
+                     " must end in .tar.zst, .tar.gz, .tar.xz or .tar (for containers), or in "
+                     ".qcow2 or .raw (for virtual machines)"};
+}
+
+// The package of a program that is not called like it.
+std::string package_of(const std::string& tool) {
+    if (tool == "xz") return "xz-utils";
+    if (tool == "qemu-img") return "qemu-utils";
+    return tool == "mkfs.ext4" ? "e2fsprogs" : tool;
 }
 
 Result<void> check_tools(const Ending& ending) {
-    for (const std::string tool : {"mmdebstrap", "tar", ending.program})
+    for (const std::string tool :
+         {"mmdebstrap", "tar", ending.program, ending.is_disk ? "mkfs.ext4" : ""})
         if (!tool.empty() && !program::is_there(tool))
-            return failure("tool", tool + " is not installed: apt-get install " +
-                                       (tool == "xz" ? "xz-utils" : tool));
+            return failure("tool", tool + " is not installed: apt-get install " + package_of(tool));
+    if (ending.is_disk && ::geteuid() != 0)
+        return failure("tool",
+                       "a disk for virtual machines is built by root: its files have "
+                       "owners");
     return {};
 }
 
@@ -117,22 +133,29 @@ Result<void> run_mmdebstrap(std::vector<std::string> arguments, const BuildProgr
 
 }  // namespace
 
-Result<BuiltImage> build(const Recipe& recipe, const BuildSettings& settings,
+Result<BuiltImage> build(const Recipe& whole, const BuildSettings& settings,
                          const BuildProgress& progress) {
     QVD_TRY(const Ending ending, ending_of(settings.output));
     QVD_CHECK(check_tools(ending));
+    QVD_TRY(const Recipe recipe, ending.is_disk ? for_machines(whole) : Result<Recipe>(whole));
     QVD_TRY(const std::string script, completion_script(recipe, settings.parts));
     const std::filesystem::path output = std::filesystem::absolute(settings.output);
-    // Beside the archive, so that the last step is a rename.
+    // Beside the image, so that the last step is a rename.
     QVD_TRY(const WorkFolder work, WorkFolder::make(output.parent_path()));
     const std::string script_file = work.file("complete.sh");
     QVD_CHECK(file::write_atomic(script_file, script, 0700));
-    const std::string archive = work.file("image" + std::string(ending.text));
-    QVD_CHECK(run_mmdebstrap(mmdebstrap_arguments(recipe, script_file, archive), progress));
+    const std::string image = work.file("image" + std::string(ending.text));
+    const std::string root = work.file("root");
+    QVD_CHECK(run_mmdebstrap(
+        mmdebstrap_arguments(recipe, script_file, ending.is_disk ? root : image), progress));
+    if (ending.is_disk)
+        QVD_CHECK(make_disk({root, image, work.file("")}, [&](const std::string& line) {
+            if (line.starts_with("I: ") && progress) progress(line.substr(3));
+        }));
     std::error_code problem;
-    const auto bytes = std::filesystem::file_size(archive, problem);
-    if (problem) return failure("build", "mmdebstrap left no archive behind");
-    if (std::rename(archive.c_str(), output.c_str()) != 0)
+    const auto bytes = std::filesystem::file_size(image, problem);
+    if (problem) return failure("build", "mmdebstrap left no image behind");
+    if (std::rename(image.c_str(), output.c_str()) != 0)
         return errno_error("image.output", "cannot write " + output.string());
     return BuiltImage{output.string(), static_cast<std::int64_t>(bytes)};
 }

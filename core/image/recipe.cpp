@@ -24,8 +24,9 @@ public:
     Recipe read(const std::string& content) {
         const YAML::Node root = YAML::Load(content);
         if (!root.IsMap()) fail(root, "recipe.syntax", "a recipe is a list of `key: value`");
-        expect_keys(root, {"format", "name", "summary", "suite", "architecture", "mirrors",
-                           "packages", "locale", "leave_out", "folders", "links", "files", "run"});
+        expect_keys(root,
+                    {"format", "name", "summary", "suite", "architecture", "mirrors", "packages",
+                     "locale", "leave_out", "folders", "links", "files", "run", "machine"});
         if (word(root, "format") != "1")
             fail(root["format"], "recipe.value", "this program understands `format: 1`");
         Recipe recipe;
@@ -39,6 +40,7 @@ public:
         recipe.leave_out = words(root, "leave_out");
         recipe.commands = words(root, "run");
         read_tree(root, recipe);
+        if (root["machine"].IsDefined()) recipe.machine = machine(root["machine"]);
         return recipe;
     }
 
@@ -144,22 +146,67 @@ private:
         return file;
     }
 
-    void read_tree(const YAML::Node& root, Recipe& recipe) const {
+    template <class Parts>  // a Recipe, or its MachineParts
+    void read_tree(const YAML::Node& root, Parts& parts) const {
         each(root, "folders", [&](const std::string& path, const YAML::Node& node) {
-            recipe.folders.push_back({path, mode(node, "755")});
+            parts.folders.push_back({path, mode(node, "755")});
         });
         each(root, "links", [&](const std::string& path, const YAML::Node& node) {
-            recipe.links.push_back({path, scalar(node, path)});
+            parts.links.push_back({path, scalar(node, path)});
         });
         each(root, "files", [&](const std::string& path, const YAML::Node& node) {
-            recipe.files.push_back(file(path, node));
+            parts.files.push_back(file(path, node));
         });
+    }
+
+    [[nodiscard]] MachineParts machine(const YAML::Node& node) const {
+        if (!node.IsMap()) fail(node, "recipe.value", "machine needs {packages: ...} and its like");
+        expect_keys(node, {"packages", "folders", "links", "files", "run"});
+        MachineParts parts;
+        parts.packages = words(node, "packages");
+        parts.commands = words(node, "run");
+        read_tree(node, parts);
+        return parts;
     }
 
     std::filesystem::path file_;
 };
 
+// Those of `more` behind the others, in place of which they come where both name a path.
+template <class Part>
+void replace(std::vector<Part>& parts, const std::vector<Part>& more) {
+    for (const Part& part : more) {
+        std::erase_if(parts, [&](const Part& old) { return old.path == part.path; });
+        parts.push_back(part);
+    }
+}
+
+// A link of one is a file of the other.
+template <class Part, class Other>
+void make_way(std::vector<Part>& parts, const std::vector<Other>& others) {
+    for (const Other& other : others)
+        std::erase_if(parts, [&](const Part& old) { return old.path == other.path; });
+}
+
 }  // namespace
+
+Result<Recipe> for_machines(const Recipe& recipe) {
+    if (!recipe.machine)
+        return Error{ErrorKind::invalid, "recipe.key",
+                     "the recipe " + recipe.name +
+                         " is for containers only: it has no `machine`, which says what a disk "
+                         "for virtual machines has besides"};
+    Recipe made = recipe;
+    const MachineParts& more = *recipe.machine;
+    made.packages.insert(made.packages.end(), more.packages.begin(), more.packages.end());
+    made.commands.insert(made.commands.end(), more.commands.begin(), more.commands.end());
+    make_way(made.files, more.links);
+    make_way(made.links, more.files);
+    replace(made.folders, more.folders);
+    replace(made.links, more.links);
+    replace(made.files, more.files);
+    return made;
+}
 
 Result<Recipe> read_recipe(const std::string& path) {
     QVD_TRY(const std::string content, file::read(path));

@@ -15,10 +15,15 @@
 //     /path: {from: FILE, mode: 755}    FILE beside the recipe, or @agent@ or @init@
 //     /path: {text: "...", mode: 644}
 //   run: [command, ...]             optional; in the image, as root, at the end, by its /bin/sh
+//   machine: {packages, folders, links, files, run}
+//                                   optional; what a disk for virtual machines has besides. A path
+//                                   that both name is this one's. It brings a kernel, and GRUB's
+//                                   /boot/grub/boot.img and core.img, which start it
 #pragma once
 
 #include "base/result.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +48,15 @@ struct RecipeFile {
     std::string content;  // of text: itself; of file: its absolute path
 };
 
+// What a disk for virtual machines has besides.
+struct MachineParts {
+    std::vector<std::string> packages;
+    std::vector<RecipeFolder> folders;
+    std::vector<RecipeLink> links;
+    std::vector<RecipeFile> files;
+    std::vector<std::string> commands;
+};
+
 struct Recipe {
     std::string name;
     std::string summary;
@@ -56,7 +70,11 @@ struct Recipe {
     std::vector<RecipeLink> links;
     std::vector<RecipeFile> files;
     std::vector<std::string> commands;
+    std::optional<MachineParts> machine;
 };
+
+// The recipe of a disk for virtual machines. Errors: recipe.key if it has no `machine`.
+Result<Recipe> for_machines(const Recipe& recipe);
 
 // Errors, each with file and line: recipe.syntax, recipe.key (an unknown or missing one),
 // recipe.value, recipe.file (one that is named but not there); file.* of the recipe itself.

@@ -2,6 +2,7 @@
 
 #include "image/build.hpp"
 #include "image/command.hpp"
+#include "image/disk.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -89,6 +90,7 @@ TEST_CASE("the recipe that is shipped is a good one") {
     REQUIRE_MESSAGE(recipe.ok(), recipe.error().sentence());
     CHECK(recipe->name == "debian-minimal");
     CHECK(completion_script(*recipe, {"/x/qvd-vma", "/x/init"}).ok());
+    CHECK(completion_script(*for_machines(*recipe), {"/x/qvd-vma", "/x/init"}).ok());
 }
 
 TEST_CASE("a recipe says what goes into the image") {
@@ -112,6 +114,54 @@ TEST_CASE("a recipe says what goes into the image") {
     CHECK(recipe->files[0].content == folder.path("conf"));
     CHECK(recipe->files[1].source == RecipeFile::Source::init);
     CHECK(recipe->files[2].mode == "644");
+}
+
+TEST_CASE("a disk for virtual machines has what the recipe says of both, its own first") {
+    const auto recipe = recipe_of(least +
+                                  "packages: [a]\n"
+                                  "links: {/sbin/halt: init, /etc/mtab: /proc/mounts}\n"
+                                  "files: {/sbin/init: {text: small}, /etc/motd: {text: x}}\n"
+                                  "run: [one]\n"
+                                  "machine:\n"
+                                  "  packages: [systemd]\n"
+                                  "  links: {/sbin/init: systemd, /sbin/halt: systemctl}\n"
+                                  "  files: {/etc/motd: {text: y}, /etc/mtab: {text: z}}\n"
+                                  "  run: [two]\n");
+    REQUIRE_MESSAGE(recipe.ok(), recipe.error().sentence());
+    CHECK(recipe->packages == std::vector<std::string>{"a"});
+    const auto disk = for_machines(*recipe);
+    REQUIRE(disk.ok());
+    CHECK(disk->packages == std::vector<std::string>{"a", "systemd"});
+    CHECK(disk->commands == std::vector<std::string>{"one", "two"});
+    REQUIRE(disk->links.size() == 2);
+    CHECK(disk->links[0].path == "/sbin/init");
+    CHECK(disk->links[1].target == "systemctl");
+    REQUIRE(disk->files.size() == 2);
+    CHECK(disk->files[0].content == "y");
+    CHECK(disk->files[1].path == "/etc/mtab");
+    CHECK(contains(sentence_of(least + "machine: {locale: x}\n"), "there is no key \"locale\""));
+    CHECK(for_machines(*recipe_of(least)).error().code() == "recipe.key");
+}
+
+TEST_CASE("a disk begins with GRUB's code and one partition") {
+    const auto head = boot_sector(std::string(512, 'G'), 2048, 0x01020304);
+    REQUIRE(head.ok());
+    REQUIRE(head->size() == 512);
+    CHECK(head->substr(0, 440) == std::string(440, 'G'));
+    CHECK(head->substr(446, 1) == "\x80");
+    CHECK(head->substr(450, 1) == "\x83");
+    CHECK(head->substr(454, 8) == std::string("\x00\x08\x00\x00\x04\x03\x02\x01", 8));
+    CHECK(head->substr(510) == "\x55\xaa");
+    CHECK(boot_sector("short", 1, 1).error().code() == "image.boot");
+}
+
+TEST_CASE("a disk without anything to start from is not made") {
+    const Folder folder;
+    std::filesystem::create_directories(folder.path("root/boot/grub"));
+    const auto made =
+        make_disk({folder.path("root"), folder.path("x.raw"), folder.path()}, [](const auto&) {});
+    CHECK(made.error().code() == "image.boot");
+    CHECK(contains(made.error().sentence(), "/boot/grub/boot.img"));
 }
 
 TEST_CASE("a mistake in a recipe is told with file, line and a way out") {

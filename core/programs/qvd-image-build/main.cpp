@@ -1,4 +1,4 @@
-// qvd-image-build: an image's archive from a recipe.
+// qvd-image-build: an image from a recipe.
 #include "base/text.hpp"
 #include "image/build.hpp"
 
@@ -19,8 +19,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* usage =
     "Usage: qvd-image-build RECIPE OUTPUT [options]\n"
-    "Builds a disk image (DI) for containers: an archive of a root file system.\n"
-    "OUTPUT ends in .tar.zst, .tar.gz, .tar.xz or .tar.\n";
+    "Builds a disk image (DI): for containers an archive of a root file system,\n"
+    "OUTPUT.tar.zst, .tar.gz, .tar.xz or .tar; for virtual machines a disk,\n"
+    "OUTPUT.qcow2 or .raw (by root).\n";
 constexpr const char* exit_codes =
     "\nExit status: 0 built; 2 wrong command line or recipe; 3 a program is missing;\n"
     "4 packages cannot be fetched or do not exist; 1 anything else.\n";

@@ -176,6 +176,7 @@ void CallStandIn::result(qvd_call* call, std::uint32_t kind, const void* record)
         self.unpacked_path = text(static_cast<const qvd_image_status*>(record)->unpacked_path);
         self.image_bytes = static_cast<const qvd_image_status*>(record)->size_bytes;
     }
+    if (kind == QVD_KIND_SAVED) self.saved_path = text(static_cast<const qvd_saved*>(record)->path);
     if (kind == QVD_KIND_USAGE) self.usage = *static_cast<const qvd_usage*>(record);
     if (kind == QVD_KIND_CAPACITY) self.capacity = *static_cast<const qvd_capacity*>(record);
 }

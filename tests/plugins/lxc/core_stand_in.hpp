@@ -85,6 +85,7 @@ public:
     std::uint64_t image_bytes = 0;
     qvd_usage usage{};
     qvd_capacity capacity{};
+    std::string saved_path;
 
 private:
     struct Raw {

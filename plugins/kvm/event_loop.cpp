@@ -1,0 +1,62 @@
+#include "event_loop.hpp"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+namespace qvd::kvm {
+
+namespace {
+
+// Whoever asked gets an exception with libvirt's sentence; nothing goes to standard error.
+void keep_quiet(void* /*data*/, virErrorPtr /*error*/) {
+}
+
+void begin_libvirt() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        virSetErrorFunc(nullptr, &keep_quiet);
+        virEventRegisterDefaultImpl();
+    });
+}
+
+void wake(int /*timer*/, void* /*data*/) {
+}
+
+}  // namespace
+
+struct EventLoop::Running {
+    std::atomic<bool> stopping{false};
+    int timer = -1;  // fires at once when the loop is to look at `stopping`
+    std::thread thread;
+};
+
+std::shared_ptr<EventLoop> EventLoop::shared() {
+    static std::mutex mutex;
+    static std::weak_ptr<EventLoop> known;
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (auto running = known.lock()) return running;
+    auto made = std::make_shared<EventLoop>();
+    known = made;
+    return made;
+}
+
+EventLoop::EventLoop() : running_(std::make_unique<Running>()) {
+    begin_libvirt();
+    running_->timer = virEventAddTimeout(-1, &wake, nullptr, nullptr);
+    running_->thread = std::thread([running = running_.get()] {
+        while (!running->stopping) virEventRunDefaultImpl();
+    });
+}
+
+EventLoop::~EventLoop() {
+    running_->stopping = true;
+    virEventUpdateTimeout(running_->timer, 0);
+    running_->thread.join();
+    virEventRemoveTimeout(running_->timer);
+}
+
+}  // namespace qvd::kvm

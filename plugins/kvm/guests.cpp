@@ -1,0 +1,109 @@
+#include "guests.hpp"
+
+#include "files.hpp"
+
+#include <libvirt/libvirt.h>
+
+#include <utility>
+#include <vector>
+
+namespace qvd::kvm {
+
+Guests::Guests(const sdk::Core& core, const Settings& settings)
+    : core_(core), settings_(settings), events_(core) {
+}
+
+void Guests::expect(const std::string& uuid, const Identity& identity) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    known_[uuid] = {identity, false, std::nullopt};
+}
+
+std::optional<sdk::VmStatus> Guests::settle(const std::string& uuid) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    Known& guest = known_[uuid];
+    guest.begun = true;
+    return guest.end;
+}
+
+void Guests::adopt(const std::string& uuid, const Identity& identity) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    known_[uuid] = {identity, true, std::nullopt};
+}
+
+void Guests::forget(const std::string& uuid) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    known_.erase(uuid);
+}
+
+std::optional<sdk::VmStatus> Guests::end_of(const std::string& uuid) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = known_.find(uuid);
+    return found == known_.end() ? std::nullopt : found->second.end;
+}
+
+void Guests::end(const std::string& uuid, qvd_vm_state state, const std::string& sentence) {
+    sdk::VmStatus status;
+    bool begun = false;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = known_.find(uuid);
+        if (found == known_.end() || found->second.end) return;
+        const Identity& identity = found->second.identity;
+        status.state = state;
+        status.vm_id = identity.vm_id;
+        status.uuid = uuid;
+        status.incarnation = identity.incarnation;
+        status.since = std::chrono::milliseconds(now_ms());
+        status.sentence = sentence;
+        found->second.end = status;
+        begun = found->second.begun;
+    }
+    if (begun) events_.report(status);
+}
+
+void Guests::on_event(const std::string& uuid, int event, int detail) {
+    if (event == VIR_DOMAIN_EVENT_SUSPENDED && detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = known_.find(uuid);
+        if (found != known_.end())
+            core_.error("VM " + std::to_string(found->second.identity.vm_id) +
+                        " is paused: one of its disks cannot be written (is a disk full?); once "
+                        "that is mended, unpause it");
+    }
+    if (event != VIR_DOMAIN_EVENT_STOPPED) return;
+    switch (detail) {
+        case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+            return end(uuid, QVD_VM_CRASHED, "its kernel panicked");
+        case VIR_DOMAIN_EVENT_STOPPED_FAILED:
+            return end(uuid, QVD_VM_CRASHED,
+                       "its QEMU ended by itself; libvirt's log of the domain tells why");
+        case VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
+            return end(uuid, QVD_VM_STOPPED, "it was ended through libvirt, not by the node");
+        case VIR_DOMAIN_EVENT_STOPPED_SAVED:
+            return end(uuid, QVD_VM_STOPPED, "it was saved through libvirt, not by the node");
+        default:
+            return end(uuid, QVD_VM_STOPPED, "");
+    }
+}
+
+void Guests::on_connected(const std::set<std::string>& uuids) {
+    std::vector<std::string> gone;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (std::exchange(lost_, false))
+            core_.info("libvirt at " + settings_.uri + " is there again");
+        for (const auto& [uuid, guest] : known_)
+            if (guest.begun && uuids.find(uuid) == uuids.end()) gone.push_back(uuid);
+    }
+    for (const std::string& uuid : gone)
+        end(uuid, QVD_VM_CRASHED, "it ended while the node was not connected to libvirt");
+}
+
+void Guests::on_lost(const std::string& sentence) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    lost_ = true;
+    core_.warning("no connection to libvirt at " + settings_.uri + ": " + sentence +
+                  "; its virtual machines keep running");
+}
+
+}  // namespace qvd::kvm

@@ -1,0 +1,152 @@
+#include "line.hpp"
+
+#include <libvirt/virterror.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+namespace qvd::kvm {
+
+namespace {
+
+using Line = Connection::Line;
+using SharedLine = std::shared_ptr<Line>;
+using std::chrono::milliseconds;
+
+// A libvirtd that says nothing for 15 s is given up; so are the orders that wait for it.
+constexpr int keep_alive_seconds = 5;
+constexpr unsigned keep_alive_count = 2;
+constexpr milliseconds first_pause{200};
+constexpr milliseconds longest_pause{5'000};
+constexpr milliseconds shortest_pause{50};  // although somebody waits
+
+void forget(void* line) {
+    delete static_cast<SharedLine*>(line);
+}
+
+int heard(virConnectPtr /*connection*/, virDomainPtr domain, int event, int detail, void* line) {
+    char uuid[VIR_UUID_STRING_BUFLEN] = {};
+    if (virDomainGetUUIDString(domain, uuid) != 0) return 0;
+    const SharedLine kept = *static_cast<SharedLine*>(line);
+    kept->told([&](Hearer& hearer) { hearer.on_event(uuid, event, detail); });
+    return 0;
+}
+
+void broke(virConnectPtr connection, int /*reason*/, void* line) {
+    const SharedLine kept = *static_cast<SharedLine*>(line);
+    const std::lock_guard<std::mutex> lock(kept->mutex);
+    if (kept->connection == connection) kept->broken = true;
+    kept->changed.notify_all();
+}
+
+struct Opened {
+    virConnectPtr connection = nullptr;
+    int events = -1;  // the callback's number
+    std::set<std::string> running;
+    std::string trouble;
+};
+
+std::string last_words() {
+    const virErrorPtr error = virGetLastError();
+    return error != nullptr && error->message != nullptr ? error->message : "it does not say why";
+}
+
+void close(const Opened& opened) {
+    if (opened.connection == nullptr) return;
+    if (opened.events >= 0) virConnectDomainEventDeregisterAny(opened.connection, opened.events);
+    virConnectUnregisterCloseCallback(opened.connection, &broke);
+    virConnectClose(opened.connection);
+}
+
+// The uuids of what runs.
+bool list(virConnectPtr connection, std::set<std::string>& uuids) {
+    virDomainPtr* domains = nullptr;
+    const int count =
+        virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    for (int i = 0; i < count; ++i) {
+        const Domain domain(domains[i]);
+        char uuid[VIR_UUID_STRING_BUFLEN] = {};
+        if (virDomainGetUUIDString(domain.get(), uuid) == 0) uuids.insert(uuid);
+    }
+    std::free(domains);  // NOLINT(cppcoreguidelines-no-malloc): libvirt's
+    return count >= 0;
+}
+
+// Whoever watches hears everything from here on, and of everything before.
+bool listen(const SharedLine& line, Opened& opened) {
+    auto* const closing = new SharedLine(line);
+    if (virConnectRegisterCloseCallback(opened.connection, &broke, closing, &forget) != 0)
+        forget(closing);
+    auto* const events = new SharedLine(line);
+    opened.events = virConnectDomainEventRegisterAny(
+        opened.connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+        VIR_DOMAIN_EVENT_CALLBACK(&heard),  // NOLINT: libvirt's own cast
+        events, &forget);
+    if (opened.events < 0) forget(events);
+    return opened.events >= 0 && list(opened.connection, opened.running);
+}
+
+Opened open(const SharedLine& line) {
+    Opened opened;
+    opened.connection = virConnectOpen(line->uri.c_str());
+    if (opened.connection == nullptr) {
+        opened.trouble = last_words();
+        return opened;
+    }
+    // A libvirt within this process has no line to keep alive, and says so.
+    virConnectSetKeepAlive(opened.connection, keep_alive_seconds, keep_alive_count);
+    if (listen(line, opened)) return opened;
+    opened.trouble = last_words();
+    close(opened);
+    opened.connection = nullptr;
+    return opened;
+}
+
+}  // namespace
+
+void keep_open(const SharedLine& line) {
+    Opened opened;
+    bool lost_told = false;
+    milliseconds pause = first_pause;
+    std::unique_lock<std::mutex> lock(line->mutex);
+    while (!line->closing) {
+        line->wanted = false;
+        const std::uint64_t attempt = ++line->attempts_begun;
+        lock.unlock();
+        opened = open(line);
+        if (opened.connection != nullptr)
+            line->told([&](Hearer& hearer) { hearer.on_connected(opened.running); });
+        else if (!std::exchange(lost_told, true))
+            line->told([&](Hearer& hearer) { hearer.on_lost(opened.trouble); });
+        lock.lock();
+        if (opened.connection == nullptr) {
+            line->attempts_failed = attempt;
+            line->trouble = opened.trouble;
+            line->changed.notify_all();
+            line->changed.wait_for(lock, shortest_pause, [&] { return line->closing; });
+            line->changed.wait_for(lock, pause, [&] { return line->closing || line->wanted; });
+            pause = std::min(pause * 2, longest_pause);
+            continue;
+        }
+        lost_told = false;
+        pause = first_pause;
+        line->connection = opened.connection;
+        line->broken = virConnectIsAlive(opened.connection) != 1;
+        line->changed.notify_all();
+        line->changed.wait(lock, [&] { return line->closing || line->broken; });
+        const bool lost = !line->closing;
+        line->connection = nullptr;
+        lock.unlock();
+        if (lost) {
+            lost_told = true;
+            line->told([&](Hearer& hearer) { hearer.on_lost("the connection broke"); });
+        }
+        close(opened);
+        lock.lock();
+    }
+    line->closed = true;
+    line->changed.notify_all();
+}
+
+}  // namespace qvd::kvm

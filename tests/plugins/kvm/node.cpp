@@ -1,0 +1,236 @@
+#include "node.hpp"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <thread>
+
+namespace qvd::test {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int skipped = 77;
+constexpr const char* libvirt_socket = "/run/libvirt/libvirt-sock";
+
+[[noreturn]] void skip(const std::string& reason) {
+    std::printf("skipped: %s\n", reason.c_str());
+    std::fflush(stdout);
+    ::_exit(skipped);
+}
+
+int exit_code(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// The first process of the new namespace takes up orphans at once, as libvirtd expects of an init;
+// when the test ends, the kernel ends whatever is left in there.
+[[noreturn]] void be_init(pid_t test) {
+    for (int status = 0;;)
+        if (::wait(&status) == test) ::_exit(exit_code(status));
+}
+
+void move_to_own_namespaces() {
+    if (::unshare(CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS) != 0)
+        skip("this machine allows no namespaces of our own");
+    const pid_t init = ::fork();
+    if (init > 0) {
+        int status = 0;
+        ::waitpid(init, &status, 0);
+        ::_exit(exit_code(status));
+    }
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    if (::mount("proc", "/proc", "proc", 0, nullptr) != 0) skip("this machine mounts no proc");
+    const pid_t test = ::fork();
+    if (test > 0) be_init(test);
+}
+
+void own_folder(const char* path) {
+    fs::create_directories(path);
+    if (::mount("tmpfs", path, "tmpfs", 0, "mode=755") != 0)
+        skip("this machine cannot mount a tmpfs");
+}
+
+// Everybody's guests here are root's: there is no user of libvirt's that may read a test's folder.
+constexpr const char* qemu_conf =
+    "user = \"root\"\ngroup = \"root\"\nsecurity_driver = \"none\"\nstdio_handler = \"file\"\n"
+    "cgroup_controllers = [ ]\nnamespaces = [ ]\nremember_owner = 0\n";
+constexpr const char* libvirtd_conf =
+    "auth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n"
+    "log_outputs = \"4:file:/var/log/libvirt/libvirtd.log\"\n";
+
+// Before main(): once for the whole process, while it has one thread.
+struct Node {
+    Node() {
+        if (::geteuid() != 0) skip("virtual machines need root");
+        for (const char* program :
+             {"/usr/sbin/libvirtd", "/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img"})
+            if (!exists(program)) skip(std::string("there is no ") + program);
+        const std::string make = "python3 " QVD_TEST_MAKE_GUEST " " QVD_TEST_GUEST;
+        const int made = std::system(make.c_str());
+        if (WEXITSTATUS(made) == skipped) ::_exit(skipped);
+        if (made != 0) std::abort();
+        move_to_own_namespaces();
+        for (const char* folder : {"/etc/libvirt", "/run/libvirt", "/var/lib/libvirt",
+                                   "/var/cache/libvirt", "/var/log/libvirt", "/mnt"})
+            own_folder(folder);
+        write_file("/etc/libvirt/qemu.conf", qemu_conf);
+        write_file("/etc/libvirt/libvirtd.conf", libvirtd_conf);
+        if (std::system("ip link set lo up && ip link add qvdtest0 type bridge &&"
+                        " ip addr add 10.91.8.1/24 dev qvdtest0 && ip link set qvdtest0 up") != 0)
+            skip("this machine cannot make a bridge");
+    }
+};
+const Node node;
+
+bool answers(const char* path) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    std::strncpy(to.sun_path, path, sizeof to.sun_path - 1);
+    const bool connected = ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+    ::close(fd);
+    return connected;
+}
+
+}  // namespace
+
+// ---- libvirtd -----------------------------------------------------------------------------------
+
+void Libvirtd::start() {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        ::execl("/usr/sbin/libvirtd", "libvirtd", "-f", "/etc/libvirt/libvirtd.conf", "-p",
+                "/run/libvirt/libvirtd.pid", nullptr);
+        ::_exit(127);
+    }
+    pid_ = pid;
+    if (!eventually([] { return answers(libvirt_socket); }))
+        throw std::runtime_error("libvirtd does not begin: " +
+                                 read_file("/var/log/libvirt/libvirtd.log"));
+}
+
+void Libvirtd::kill() {
+    if (pid_ == 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+}
+
+void Libvirtd::hang() const {
+    ::kill(pid_, SIGSTOP);
+}
+
+void Libvirtd::go_on() const {
+    ::kill(pid_, SIGCONT);
+}
+
+pid_t qemu_of(const std::string& domain) {
+    const std::string pid = read_file("/run/libvirt/qemu/" + domain + ".pid");
+    return static_cast<pid_t>(std::strtol(pid.c_str(), nullptr, 10));
+}
+
+std::string guest_kernel() {
+    return QVD_TEST_GUEST "/vmlinux";
+}
+
+std::string guest_initrd() {
+    return QVD_TEST_GUEST "/initrd.gz";
+}
+
+std::string bridge_name() {
+    return "qvdtest0";
+}
+
+// ---- the guest's web server ---------------------------------------------------------------------
+
+namespace {
+
+std::string fetch_once(const std::string& address, const std::string& name) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(8080);
+    ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
+    ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    pollfd writable{fd, POLLOUT, 0};
+    std::string answer;
+    const std::string request = "GET /" + name + " HTTP/1.0\r\n\r\n";
+    if (::poll(&writable, 1, 300) == 1 && (writable.revents & POLLERR) == 0 &&
+        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
+        pollfd readable{fd, POLLIN, 0};
+        char bytes[4096];
+        for (ssize_t n = 0;
+             ::poll(&readable, 1, 2000) == 1 && (n = ::recv(fd, bytes, sizeof bytes, 0)) > 0;)
+            answer.append(bytes, static_cast<std::size_t>(n));
+    }
+    ::close(fd);
+    const std::size_t body = answer.find("\r\n\r\n");
+    return answer.compare(0, 7, "HTTP/1.") == 0 && answer.compare(8, 4, " 200") == 0
+               ? answer.substr(body + 4)
+               : std::string();
+}
+
+}  // namespace
+
+std::string fetch(const std::string& address, const std::string& name,
+                  std::chrono::milliseconds patience) {
+    std::string body;
+    eventually([&] { return !(body = fetch_once(address, name)).empty(); }, patience);
+    return body;
+}
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > until) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+}
+
+void write_file(const std::string& path, const std::string& content) {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path) << content;
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool exists(const std::string& path) {
+    struct stat found {};
+    return ::lstat(path.c_str(), &found) == 0;
+}
+
+std::string output_of(const std::string& command) {
+    std::string output;
+    FILE* const pipe = ::popen(command.c_str(), "r");
+    char bytes[4096];
+    for (std::size_t n = 0; (n = std::fread(bytes, 1, sizeof bytes, pipe)) > 0;)
+        output.append(bytes, n);
+    ::pclose(pipe);
+    return output;
+}
+
+}  // namespace qvd::test

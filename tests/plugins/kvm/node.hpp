@@ -1,0 +1,54 @@
+// A node of its own for these tests: namespaces of processes, mounts and network, a bridge, and
+// libvirtd with folders and configuration of its own. Whatever a test leaves behind goes with it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+namespace qvd::test {
+
+// libvirtd, which answers at qemu:///system of this process alone.
+class Libvirtd {
+public:
+    Libvirtd() { start(); }
+    Libvirtd(const Libvirtd&) = delete;
+    Libvirtd& operator=(const Libvirtd&) = delete;
+    ~Libvirtd() { kill(); }
+
+    void start();
+    // At once; its guests run on.
+    void kill();
+    // It keeps its connections and answers nothing.
+    void hang() const;
+    void go_on() const;
+
+private:
+    pid_t pid_ = 0;
+};
+
+// The tests' guest: see make_guest.py.
+std::string guest_kernel();
+std::string guest_initrd();
+std::string bridge_name();
+
+// Process numbers of QEMU, whose command line has this word.
+pid_t qemu_of(const std::string& domain);
+
+// What the guest's web server answers for /NAME; empty if nothing came in time.
+std::string fetch(const std::string& address, const std::string& name,
+                  std::chrono::milliseconds patience = std::chrono::seconds(40));
+
+// Asks until it is true; false after the patience.
+bool eventually(const std::function<bool()>& condition,
+                std::chrono::milliseconds patience = std::chrono::seconds(30));
+
+void write_file(const std::string& path, const std::string& content);
+std::string read_file(const std::string& path);
+bool exists(const std::string& path);
+// What a command writes to standard output.
+std::string output_of(const std::string& command);
+
+}  // namespace qvd::test

@@ -1,0 +1,158 @@
+#include "world.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <memory>
+
+using namespace qvd::test;
+
+namespace {
+
+std::chrono::milliseconds span_of(const std::function<void()>& what) {
+    const auto before = std::chrono::steady_clock::now();
+    what();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                 before);
+}
+
+}  // namespace
+
+TEST_CASE("without libvirtd every call says so at once, and works once it is there") {
+    const World world;
+    const std::string image = world.make_image();
+    Backend backend(world);
+    REQUIRE(backend.refused == "");
+    VmOrder vm(world, 1);
+    CallStandIn survey;
+    CHECK(span_of([&] {
+              CHECK(backend.table().survey(backend.self(), survey.raw()) == QVD_UNAVAILABLE);
+          }) < std::chrono::seconds(5));
+    CHECK(survey.sentence.find("there is no libvirt at qemu:///system: ") == 0);
+    CHECK(survey.sentence.find("does libvirtd run?") != std::string::npos);
+    CallStandIn start;
+    CHECK(backend.table().start(backend.self(), vm.raw(), start.raw()) == QVD_UNAVAILABLE);
+    CHECK(world.left_overs() == "");
+
+    const Libvirtd libvirtd;
+    CallStandIn again;
+    CHECK(backend.table().survey(backend.self(), again.raw()) == QVD_OK);
+    CHECK(again.vms.empty());
+}
+
+TEST_CASE("a libvirtd that hangs or is killed costs no guest, and no call more than its time") {
+    Stage stage;
+    VmOrder vm(stage.world, 2);
+    stage.must_start(vm);
+    CHECK(fetch(vm.address(), "index.html") == "hello\n");
+
+    stage.libvirtd.hang();
+    CallStandIn hung{std::chrono::milliseconds(700)};
+    CHECK(span_of([&] { CHECK(stage.call(&qvd_hypervisor::state, vm, hung) == QVD_UNAVAILABLE); }) <
+          std::chrono::seconds(4));
+    CHECK(hung.sentence == "libvirt at qemu:///system did not answer in time");
+    CallStandIn turn{std::chrono::milliseconds(300)};
+    CHECK(stage.call(&qvd_hypervisor::stop, vm, turn) == QVD_UNAVAILABLE);
+    CHECK(turn.sentence.find("has not finished an earlier order") != std::string::npos);
+    stage.libvirtd.go_on();
+    CHECK(stage.state(vm).state == QVD_VM_RUNNING);
+
+    stage.libvirtd.kill();
+    CallStandIn gone{std::chrono::seconds(5)};
+    CHECK(stage.call(&qvd_hypervisor::state, vm, gone) == QVD_UNAVAILABLE);
+    CHECK(fetch(vm.address(), "index.html") == "hello\n");
+    stage.libvirtd.start();
+    CHECK(stage.state(vm).state == QVD_VM_RUNNING);
+    CHECK(stage.survey().size() == 1);
+
+    stage.libvirtd.kill();
+    CHECK(vm.asks("halt") == "halting\n");
+    CHECK(
+        eventually([&] { return fetch(vm.address(), "", std::chrono::milliseconds(0)).empty(); }));
+    stage.libvirtd.start();
+    const Told told = stage.backend->core().report_of(2, std::chrono::seconds(30));
+    CHECK(told.vm_id == 2);
+    CHECK(told.state != QVD_VM_RUNNING);
+    stage.must(&qvd_hypervisor::destroy_vm, vm);
+    CHECK(stage.world.left_overs() == "");
+    CHECK(stage.backend->core().log().find("is there again") != std::string::npos);
+}
+
+TEST_CASE("a VM that cannot be is refused with a sentence, and nothing of it is left") {
+    Stage stage;
+    VmOrder vm(stage.world, 3);
+    const auto refused = [&](qvd_status status) {
+        CallStandIn call;
+        CHECK(stage.call(&qvd_hypervisor::start, vm, call) == status);
+        CHECK(stage.world.left_overs() == "");
+        return call.sentence;
+    };
+    vm.bridge = "nobridge0";
+    CHECK(refused(QVD_UNAVAILABLE) ==
+          "there is no bridge nobridge0 on this node (vm.network.bridge)");
+    vm.bridge = bridge_name();
+    vm.image = stage.world.path("images/none.qcow2");
+    CHECK(refused(QVD_NOT_FOUND).find("images/none.qcow2: No such file") != std::string::npos);
+    write_file(vm.image, "this is not an image");
+    CHECK(refused(QVD_INVALID).find("it is no qcow2 image") != std::string::npos);
+    vm.format = QVD_FORMAT_TAR;
+    CHECK(refused(QVD_UNSUPPORTED).find("qcow2 or raw disk image") != std::string::npos);
+    vm.format = QVD_FORMAT_QCOW2;
+    vm.image = stage.image;
+    vm.properties = {{"vm.kvm.kernel", "/nowhere/vmlinux"}};
+    CHECK(refused(QVD_NOT_FOUND).find("/nowhere/vmlinux") != std::string::npos);
+    vm.properties = {{"vm.kvm.accel", "warp"}};
+    CHECK(refused(QVD_INVALID) == "vm.kvm.accel is one of auto, kvm, tcg, not \"warp\"");
+    vm.properties = {{"vm.vnc.redirect", "1"}, {"vm.vnc.opts", "password"}};
+    CHECK(refused(QVD_INVALID).find("vm.vnc.opts: \"password\" is none of") == 0);
+    // What libvirt refuses itself: such a memory there is on no machine.
+    vm.properties = {{"vm.kvm.cpus", "1024"}};
+    CHECK(refused(QVD_UNSUPPORTED).find("cannot start the virtual machine: ") == 0);
+}
+
+TEST_CASE("a full disk pauses a guest, and unpausing it goes on where it was") {
+    Stage stage;
+    const std::string small = stage.world.path("small");
+    std::filesystem::create_directories(small);
+    REQUIRE(output_of("mount -t tmpfs -o size=640k none " + small + " 2>&1") == "");
+    VmOrder vm(stage.world, 4);
+    vm.home = small + "/4-data.qcow2";
+    stage.must_start(vm);
+    CHECK(fetch(vm.address(), "index.html") == "hello\n");
+    CHECK(vm.asks("fill_home") == "filling\n");
+    CHECK(eventually([&] { return stage.state(vm).state == QVD_VM_PAUSED; }));
+    CHECK(stage.state(vm).sentence.find("is a disk full?") != std::string::npos);
+    CHECK(stage.backend->core().log().find("VM 4 is paused") != std::string::npos);
+    REQUIRE(output_of("mount -o remount,size=60m " + small + " 2>&1") == "");
+    stage.must(&qvd_hypervisor::unpause, vm);
+    CHECK(vm.asks("filled") == "filled\n");
+    stage.must(&qvd_hypervisor::remove_vm, vm);
+    CHECK(output_of("umount " + small + " 2>&1") == "");
+}
+
+TEST_CASE("vm.kvm.accel = auto asks a guest once, and remembers what it proved") {
+    Stage stage;
+    stage.backend->drop();
+    stage.world.configuration["vm.kvm.accel"] = "auto";
+    stage.backend = std::make_unique<Backend>(stage.world);
+    VmOrder vm(stage.world, 5);
+    stage.must_start(vm);
+    CHECK(fetch(vm.address(), "index.html") == "hello\n");
+    stage.must(&qvd_hypervisor::destroy_vm, vm);
+    const std::string file = stage.world.path("state/accel");
+    const std::string proved = read_file(file);
+    MESSAGE(proved);
+    const bool accelerated = proved.find("accel=kvm\n") != std::string::npos;
+    CHECK((accelerated || proved.find("accel=tcg\nreason=") != std::string::npos));
+    CHECK(accelerated == (stage.backend->core().log().find("are emulated") == std::string::npos));
+
+    // Another instance believes the file: also one that says what no guest could have proved.
+    stage.backend->drop();
+    const std::string circumstances = proved.substr(0, proved.find("accel="));
+    write_file(file, circumstances + "accel=tcg\nreason=somebody said so\n");
+    stage.backend = std::make_unique<Backend>(stage.world);
+    stage.must_start(vm);
+    CHECK(stage.backend->core().log().find("somebody said so") != std::string::npos);
+    stage.must(&qvd_hypervisor::destroy_vm, vm);
+    CHECK(stage.world.left_overs() == "");
+}

@@ -1,0 +1,128 @@
+#!/bin/bash
+# A desktop in a virtual machine: the same session as in a container, on libvirt and QEMU.
+#   kvm_test.sh
+# QVD_BIN, QVD_PLUGINS: the built programs and plugins. QVD_TEST_DISK: a qcow2 disk that
+# qvd-image-build made of etc/images/debian-minimal.yaml. RIG_KEEP=1 keeps the folders.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+QVD_TEST_IMAGE=${QVD_TEST_DISK:-}
+. "$here/world.sh"
+
+[ -n "$QVD_TEST_IMAGE" ] || skip "QVD_TEST_DISK names no disk (qvd-image-build makes one)"
+[ -r "${QVD_PLUGINS:-}/qvd-kvm.so" ] || skip "the plugin kvm is not built"
+for program in libvirtd qemu-system-x86_64; do
+    command -v "$program" >/dev/null || skip "not installed: $program"
+done
+enter_world "$0" "$@"
+
+passed=0
+failures=()
+check() {
+    if "${@:2}"; then
+        passed=$((passed + 1))
+        printf 'ok      %4ss  %s\n' "$SECONDS" "$1"
+    else
+        failures+=("$1")
+        printf 'FAILED  %4ss  %s\n' "$SECONDS" "$1"
+        echo "  | $(tail -n 2 "$NODE_DIR/qa.err" 2>/dev/null)"
+        log_tail 30 | sed 's/^/  | /'
+        tail -n 10 "$NODE_DIR/run/vm/1/console.log" 2>/dev/null | sed 's/^/  console | /'
+        return 1
+    fi
+}
+not() { ! "$@"; }
+summary() {
+    echo "$passed passed, ${#failures[@]} failed, $SECONDS s"
+    exit $((${#failures[@]} > 0))
+}
+give_up() {
+    echo "nothing after this makes sense without it"
+    summary
+}
+finish() {
+    rig_stop
+    node_remove
+}
+trap finish EXIT
+
+# ---- libvirt, with folders and settings that nobody else sees --------------------------------
+
+libvirt_folders() {
+    local folder
+    for folder in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
+        mkdir -p "$folder" && mount -t tmpfs -o mode=755 none "$folder" || return 1
+    done
+    printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' 'stdio_handler = "file"' \
+        'cgroup_controllers = [ ]' 'namespaces = [ ]' 'remember_owner = 0' >/etc/libvirt/qemu.conf
+    printf '%s\n' 'auth_unix_ro = "none"' 'auth_unix_rw = "none"' >/etc/libvirt/libvirtd.conf
+}
+libvirt_start() {
+    libvirtd -f /etc/libvirt/libvirtd.conf -p /run/libvirt/own.pid >/var/log/libvirt/out 2>&1 </dev/null &
+    LIBVIRTD=$!
+    rig_until 20 test -S /run/libvirt/libvirt-sock
+}
+domains() { ls /run/libvirt/qemu/*.xml 2>/dev/null; }
+qemu_pid() { cat "/run/libvirt/qemu/t-1.pid" 2>/dev/null; }
+
+# ---- a node whose VMs are virtual machines ---------------------------------------------------
+
+node_of_machines() {
+    node_make && sed -i 's/^vm.hypervisor = .*/vm.hypervisor = kvm/' "$NODE_DIR/node.conf" &&
+        printf '%s\n' 'vm.kvm.accel = tcg' 'vm.kvm.cpus = 1' 'internal.vm.kvm.name.prefix = t-' \
+            "path.kvm.state = $NODE_DIR/kvm" >>"$NODE_DIR/node.conf"
+}
+
+alice=alice:wonder-1
+colour='#1c2b3a'
+shows() {
+    rig_client "$1" "$QVD_BIN/qvdclient" -h localhost -p "$NODE_PORT" -u alice -o --json
+    session_client=$RIG_CLIENT_PID
+    rig_wait_pixels "$colour" 30000 240 && return
+    tail -n 10 "$RIG_DIR/$1.out" "$RIG_DIR/$1.err"
+    return 1
+}
+takes() {
+    rig_type "c ${1#\#}"
+    rig_wait_pixels "$1" 30000 90 && colour=$1
+}
+
+libvirt_folders || skip "this machine cannot mount a tmpfs"
+node_of_machines || skip "no folder for a node can be made"
+check "libvirtd begins" libvirt_start || give_up
+node_start
+check "a node of virtual machines starts" within 40 node_is unconfigured || give_up
+check "with a certificate it runs" qa config ssl cert="$NODE_DIR/cert.pem" key="$NODE_DIR/key.pem"
+check "the node runs" within 20 node_is running || give_up
+check "an OSF with homes is added" qa osf add name=desk memory=512 user_storage_size=256
+check "a disk is added" qa di add osf=desk path="$QVD_TEST_IMAGE" || give_up
+check "alice is added" qa user add login=alice password="${alice#*:}"
+check "her VM is added" qa vm add name=one user=alice osf=desk
+check "it starts" qa vm start --force
+began=$SECONDS
+check "it runs, and its agent answers" within 60 vm_is 1 running || give_up
+echo "        $((SECONDS - began)) s from the order to the agent's answer"
+rig_start 900x640 || give_up
+mkdir -p "$RIG_DIR/home/.qvd/certs" && cp "$NODE_DIR/cert.pem" "$RIG_DIR/home/.qvd/certs/"
+RIG_ENV=(QVDPASSWORD="${alice#*:}")
+began=$SECONDS
+check "alice sees her desktop" shows first || give_up
+echo "        $((SECONDS - began)) s from the login to the desktop"
+check "its terminal can be clicked" rig_click_pixel "$colour"
+rig_type 'c() { printf "\033]11;#$1\007"; }'
+check "what she types shows" takes '#20c080'
+
+machine=$(qemu_pid)
+hkd=$(node_role hkd)
+kill -KILL "$hkd" "$LIBVIRTD"
+check "hkd and libvirtd killed: the session lives on" takes '#c08020'
+check "libvirtd comes back" libvirt_start
+check "another hkd comes" within 20 node_role_is_new hkd "$hkd"
+check "the machine is the same" test "$(qemu_pid)" = "$machine"
+check "and running" within 30 vm_is 1 running
+check "the session, too" takes '#8020c0'
+check "the machine can be stopped" qa vm stop --force
+check "it shuts down" within 60 vm_is 1 stopped
+check "and leaves no domain, link or token" test -z "$(domains)$(ip -o link show | grep qsys1)$(find "$NODE_DIR/run/vm" -name '*token*')"
+check "its home disk stays" test -s "$NODE_DIR/storage/homes/1-data.qcow2"
+check "its overlay does not" test -z "$(ls "$NODE_DIR/storage/overlays")"
+summary
