@@ -97,8 +97,7 @@ constexpr std::array table{
              "internal.vm.network.dhcp-hostsfile"},
     Upstream{later,
              "internal.hkd.max_heavy internal.hkd.cluster.node.timeout internal.hkd.lxc.timeout.* "
-             "vm.lxc.unionfs.bind.ro internal.vm.port.ssh path.storage.check "
-             "path.storage.btrfs.root path.ssl.ca.system path.ssl.ca.system.path "
+             "internal.vm.port.ssh path.storage.check path.ssl.ca.system path.ssl.ca.system.path "
              "path.ssl.ca.system.file path.usb.database wat.* admin.ssh.opt.*"},
 };
 

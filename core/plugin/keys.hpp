@@ -24,7 +24,7 @@ inline constexpr config::Key<config::List> hypervisors{
     "hkd.hypervisor.plugins",  "", "", "the backends to load; empty: those in use", 0, {},
     &config::form::plugin_name};
 inline constexpr config::Key<config::Word> unionfs_type{
-    "vm.lxc.unionfs.type", "overlayfs", "overlayfs|btrfs",
+    "vm.lxc.unionfs.type", "overlayfs", "overlayfs|unionfs-fuse|fuse-overlayfs|bind|btrfs",
     "how a container's file system is put together; btrfs makes lxc mean lxc-btrfs"};
 
 inline constexpr config::Key<std::int64_t> vm_kvm_cpus{

@@ -35,6 +35,13 @@ bool ended(int pidfd) {
     return ::poll(&one, 1, 0) > 0;
 }
 
+UnpackedImage image_of(const sdk::Vm& vm) {
+    const auto disk = disk_of(vm, QVD_DISK_OS);
+    if (!disk || disk->unpacked_path().empty())
+        throw sdk::Failure(QVD_INVALID, "the VM has no unpacked image to start from");
+    return Images::find(std::string(disk->unpacked_path()));
+}
+
 bool is_quiet(const std::string& reason) {
     return reason == "stopped" || reason == "killed";
 }
@@ -93,9 +100,9 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     release(vm.id(), device);
     forget(vm.id());
     try {
-        const std::string rootfs = store_.mount(vm);
-        furnish(vm, rootfs);
-        return launch(vm, rootfs, call);
+        const Root root = store_.mount(vm, image_of(vm));
+        furnish(vm, root);
+        return launch(vm, root, call);
     } catch (...) {
         watcher_.forget(vm.id());
         try {
@@ -107,8 +114,8 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     }
 }
 
-sdk::VmStatus Containers::launch(const sdk::Vm& vm, const std::string& rootfs, sdk::Call& call) {
-    const std::string order = make_order(vm, settings_, rootfs).text();
+sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call& call) {
+    const std::string order = make_order(vm, settings_, root).text();
     sdk::ProcessOrder keeper;
     keeper.label = "vm-" + std::to_string(vm.id()) + "-" + std::to_string(vm.incarnation());
     keeper.arguments = {settings_.programs + "/qvd-lxc-keeper"};
@@ -148,6 +155,10 @@ sdk::VmStatus Containers::launch(const sdk::Vm& vm, const std::string& rootfs, s
 void Containers::stop(std::uint64_t vm_id) {
     const auto answer = ask(vm_id, "stop");
     if (answer && answer->get("answer") != "ok") ask(vm_id, "kill");  // it has no init to ask yet
+}
+
+void Containers::fail(std::uint64_t vm_id, const std::string& sentence) {
+    ask(vm_id, "fail " + sentence);
 }
 
 void Containers::destroy(const sdk::Vm& vm, sdk::Call& call) {
@@ -224,7 +235,8 @@ void Containers::release(std::uint64_t vm_id, const std::string& device) {
                                                     " cannot be unmounted: something uses it");
         std::this_thread::sleep_for(look_again);
     }
-    for (const char* suffix : {".sock", ".console.sock", ".token", ".token.new", ".state.new"})
+    for (const char* suffix : {".sock", ".console.sock", ".token", ".token.new", ".state.new",
+                               ".hostname", ".hosts", ".resolv.conf"})
         ::unlink(settings_.file_of(vm_id, suffix).c_str());
 }
 
@@ -312,7 +324,8 @@ sdk::Usage Containers::usage(std::uint64_t vm_id) {
     sdk::Usage usage;
     usage.cpu_seconds = std::strtod(answer->get("cpu_seconds").c_str(), nullptr);
     usage.memory_bytes = static_cast<std::uint64_t>(answer->number("memory_bytes"));
-    return usage;  // disk_bytes stays 0: counting a tree of files costs more than it tells
+    usage.disk_bytes = store_.changed_bytes(vm_id);
+    return usage;
 }
 
 }  // namespace qvd::lxc

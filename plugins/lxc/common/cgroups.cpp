@@ -114,6 +114,10 @@ std::string monitor_cgroup(std::string_view container) {
     return std::string("lxc.monitor.").append(container);
 }
 
+std::string files_cgroup(std::string_view container) {
+    return std::string("qvd.files.").append(container);
+}
+
 CgroupUsage usage_of(const std::string& container, const CgroupLayout& layout) {
     CgroupUsage usage;
     for (const Hierarchy& mount : layout.hierarchies) {
@@ -158,11 +162,17 @@ bool remove_cgroup(const std::string& name, const CgroupLayout& layout) {
 }
 
 void join_cgroup(const std::string& name, const CgroupLayout& layout) {
+    move_to_cgroup(name, 0, layout);
+}
+
+bool move_to_cgroup(const std::string& name, int pid, const CgroupLayout& layout) {
+    bool moved = false;
     for (const Hierarchy& mount : layout.hierarchies) {
         if (!mount.version2 && !lists(mount.controllers, "name=systemd")) continue;
         ::mkdir((mount.path + "/" + name).c_str(), 0755);
-        write_to(mount.path + "/" + name + "/cgroup.procs", "0");
+        if (write_to(mount.path + "/" + name + "/cgroup.procs", std::to_string(pid))) moved = true;
     }
+    return moved;
 }
 
 void leave_cgroup(const std::string& name, const CgroupLayout& layout) {

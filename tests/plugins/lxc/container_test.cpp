@@ -87,7 +87,7 @@ TEST_CASE("a container finds its name, name servers, home and agent token, and n
     struct stat token {};
     REQUIRE(::stat(stage.world.path("run/vm/2.token").c_str(), &token) == 0);
     CHECK((token.st_mode & 0777) == 0400);
-    CHECK(read_file(stage.world.path("basefs/7-tiny/etc/qvd/agent.token")) == "");
+    CHECK(read_file(stage.world.images("7-tiny/etc/qvd/agent.token")) == "");
     stage.destroy(vm);
     CHECK(stage.world.left_overs() == "");
 }
@@ -131,7 +131,7 @@ TEST_CASE("what a VM changed stays if its disk is persistent, and is gone otherw
         stage.destroy(second);
     }
     CHECK(eventually([&] {  // what was discarded goes in the background
-        for (const auto& entry : fs::directory_iterator(stage.world.path("overlayfs")))
+        for (const auto& entry : fs::directory_iterator(stage.world.changes("")))
             if (entry.path().filename().string().find("deleteme-") == 0) return false;
         return true;
     }));
@@ -206,15 +206,14 @@ TEST_CASE("a deleted VM leaves neither changes nor home") {
     vm.home = stage.world.path("homefs/15-fs");
     stage.must_start(vm);
     stage.destroy(vm);
-    CHECK(exists(stage.world.path("overlayfs/7-15-overlayfs")));
+    CHECK(exists(stage.world.changes_of(15)));
     CallStandIn call;
     CHECK(stage.backend->table().remove_vm(stage.backend->self(), vm.raw(), call.raw()) == QVD_OK);
-    CHECK_FALSE(exists(stage.world.path("overlayfs/7-15-overlayfs")));
-    CHECK_FALSE(exists(stage.world.path("overlayfs/15-overlayfs-work")));
+    CHECK_FALSE(exists(stage.world.changes_of(15)));
+    CHECK_FALSE(exists(stage.world.changes("15-overlayfs-work")));
     CHECK_FALSE(exists(stage.world.path("homefs/15-fs")));
     CHECK(eventually([&] {
-        return fs::is_empty(stage.world.path("overlayfs")) &&
-               fs::is_empty(stage.world.path("homefs"));
+        return fs::is_empty(stage.world.changes("")) && fs::is_empty(stage.world.path("homefs"));
     }));
 }
 
