@@ -36,6 +36,11 @@ inline constexpr config::Key<std::string> upstream_salt{
 inline constexpr config::Key<bool> login_case_sensitive{"model.user.login.case-sensitive", "0", "",
                                                         "whether Bob and bob are two users"};
 
+// The plugin that the hypervisor `lxc` means, by vm.lxc.unionfs.type.
+inline std::string lxc_plugin(const std::string& type) {
+    return type == "btrfs" ? "lxc-btrfs" : "lxc-unionfs";
+}
+
 inline void declare(config::KeySet& keys) {
     keys.add(authenticators, balancer, hypervisor, hypervisors, unionfs_type, vm_kvm_cpus,
              upstream_salt, login_case_sensitive);
