@@ -53,6 +53,14 @@ std::vector<std::string> fuse_overlayfs_arguments(const std::string& program,
             layers.at};
 }
 
+std::vector<sdk::Process> FuseUnion::adopt(sdk::Processes& processes) {
+    std::vector<sdk::Process> ended;
+    for (const sdk::Process& process : processes.list(nullptr))
+        if (!container_of(process.label).empty() && !processes.adopt(nullptr, process))
+            ended.push_back(process);
+    return ended;
+}
+
 std::string FuseUnion::label_of(const std::string& container) {
     return std::string(label_prefix) + container + "-" + std::to_string(now_ms());
 }

@@ -30,6 +30,10 @@ public:
     [[nodiscard]] std::string obstacle(const std::string& folder) const override;
     void mount(const Layers& layers, const std::string& container) override;
 
+    // Takes over the daemons that an earlier core started: their end is told to this one. Returns
+    // those that have ended meanwhile.
+    static std::vector<sdk::Process> adopt(sdk::Processes& processes);
+
     // The daemon's name among the processes that the core holds, and back to the container's.
     static std::string label_of(const std::string& container);
     static std::string container_of(const std::string& label);

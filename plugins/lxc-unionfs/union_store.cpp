@@ -88,6 +88,7 @@ void UnionStore::collect() {
     for (const std::string& name : names_in(settings().overlayfs))
         if (name.compare(0, 7, ".probe-") == 0) remove_tree(settings().overlayfs + "/" + name);
     changes_.collect();
+    for (const sdk::Process& daemon : FuseUnion::adopt(processes_)) daemon_ended(daemon);
     for (const auto& one : unions_) {
         const std::string obstacle = one->obstacle(settings().overlayfs);
         if (obstacle.empty()) continue;

@@ -78,6 +78,14 @@ std::vector<sdk::Endpoint> LxcBackend::console(const sdk::Vm& vm, sdk::Call& /*c
     return containers_.console(vm.id());
 }
 
+void LxcBackend::pause(const sdk::Vm& vm, sdk::Call& /*call*/) {
+    containers_.pause(vm.id());
+}
+
+void LxcBackend::unpause(const sdk::Vm& vm, sdk::Call& /*call*/) {
+    containers_.unpause(vm.id());
+}
+
 sdk::Usage LxcBackend::usage(const sdk::Vm& vm, sdk::Call& /*call*/) {
     return containers_.usage(vm.id());
 }

@@ -20,7 +20,9 @@ class LxcBackend : public HypervisorBackend {
 public:
     static constexpr qvd_threading threading = QVD_CONCURRENT;
 
-    std::uint64_t capabilities() override { return QVD_CAN_CONSOLE | QVD_CAN_DEVICES; }
+    std::uint64_t capabilities() override {
+        return QVD_CAN_CONSOLE | QVD_CAN_DEVICES | QVD_CAN_PAUSE;
+    }
     void collect(sdk::Texts keep, sdk::Call& call) override;
     std::vector<sdk::VmStatus> survey(sdk::Call& call) override;
     sdk::PreparedImage prepare_image(const sdk::Image& image, sdk::Call& call) override;
@@ -31,6 +33,8 @@ public:
     sdk::VmStatus state(const sdk::Vm& vm, sdk::Call& call) override;
     void remove_vm(const sdk::Vm& vm, sdk::Call& call) override;
     std::vector<sdk::Endpoint> console(const sdk::Vm& vm, sdk::Call& call) override;
+    void pause(const sdk::Vm& vm, sdk::Call& call) override;
+    void unpause(const sdk::Vm& vm, sdk::Call& call) override;
     sdk::Usage usage(const sdk::Vm& vm, sdk::Call& call) override;
     sdk::Capacity capacity(sdk::Call& call) override;
 

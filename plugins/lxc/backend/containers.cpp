@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <thread>
 
 namespace qvd::lxc {
@@ -152,18 +154,53 @@ sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call&
     return status_from(*said, true);
 }
 
+void Containers::set_frozen(std::uint64_t vm_id, bool frozen) {
+    const auto lock = hold(vm_id);
+    if (!ask(vm_id, "state"))
+        throw sdk::Failure(QVD_NOT_FOUND, "VM " + std::to_string(vm_id) + " does not run here");
+    const std::string payload = payload_cgroup(settings_.container_of(vm_id));
+    if (!freeze_cgroup(payload, frozen))
+        throw sdk::Failure(QVD_UNAVAILABLE, std::string("cannot ") +
+                                                (frozen ? "freeze " : "thaw ") + payload + ": " +
+                                                std::strerror(errno));
+}
+
+void Containers::pause(std::uint64_t vm_id) {
+    set_frozen(vm_id, true);
+}
+
+void Containers::unpause(std::uint64_t vm_id) {
+    set_frozen(vm_id, false);
+}
+
+// What is frozen hears no signal, not even that to die.
+void Containers::thaw(std::uint64_t vm_id) {
+    const std::string payload = payload_cgroup(settings_.container_of(vm_id));
+    if (is_frozen(payload)) freeze_cgroup(payload, false);
+}
+
+sdk::VmStatus Containers::status_now(std::uint64_t vm_id, const Fields& said) {
+    sdk::VmStatus status = status_from(said, true);
+    if (status.state == QVD_VM_RUNNING && is_frozen(payload_cgroup(settings_.container_of(vm_id))))
+        status.state = QVD_VM_PAUSED;
+    return status;
+}
+
 void Containers::stop(std::uint64_t vm_id) {
+    thaw(vm_id);
     const auto answer = ask(vm_id, "stop");
     if (answer && answer->get("answer") != "ok") ask(vm_id, "kill");  // it has no init to ask yet
 }
 
 void Containers::fail(std::uint64_t vm_id, const std::string& sentence) {
+    thaw(vm_id);
     ask(vm_id, "fail " + sentence);
 }
 
 void Containers::destroy(const sdk::Vm& vm, sdk::Call& call) {
     const auto lock = hold(vm.id());
     watcher_.forget(vm.id());
+    thaw(vm.id());
     KeeperSocket keeper = KeeperSocket::open(settings_.file_of(vm.id(), ".sock"));
     if (keeper && keeper.ask("watch", answer_patience)) {
         auto said = keeper.ask("kill", call.remaining());
@@ -238,6 +275,7 @@ void Containers::release(std::uint64_t vm_id, const std::string& device) {
     for (const char* suffix : {".sock", ".console.sock", ".token", ".token.new", ".state.new",
                                ".hostname", ".hosts", ".resolv.conf"})
         ::unlink(settings_.file_of(vm_id, suffix).c_str());
+    remove_tree(settings_.run + "/" + settings_.container_of(vm_id));  // what liblxc's tools read
 }
 
 void Containers::forget(std::uint64_t vm_id) {
@@ -294,14 +332,14 @@ std::vector<sdk::VmStatus> Containers::survey() {
         if (running) watch(vm_id);
         const auto said = running ? running : left_behind(vm_id);
         if (!said) continue;
-        const sdk::VmStatus status = status_from(*said, running.has_value());
+        const sdk::VmStatus status = running ? status_now(vm_id, *said) : status_from(*said, false);
         if (status.state != QVD_VM_STOPPED) found.push_back(status);
     }
     return found;
 }
 
 sdk::VmStatus Containers::state(std::uint64_t vm_id) {
-    if (const auto running = ask(vm_id, "state")) return status_from(*running, true);
+    if (const auto running = ask(vm_id, "state")) return status_now(vm_id, *running);
     if (const auto state = left_behind(vm_id)) return status_from(*state, false);
     sdk::VmStatus nothing;
     nothing.vm_id = vm_id;

@@ -29,6 +29,9 @@ public:
     std::vector<sdk::VmStatus> survey();
     sdk::VmStatus start(const sdk::Vm& vm, sdk::Call& call);
     void stop(std::uint64_t vm_id);
+    // Off the processors, and back; of one that is so already nothing happens.
+    void pause(std::uint64_t vm_id);
+    void unpause(std::uint64_t vm_id);
     // Ends it as a crash of which `sentence` tells.
     void fail(std::uint64_t vm_id, const std::string& sentence);
     void destroy(const sdk::Vm& vm, sdk::Call& call);
@@ -49,6 +52,9 @@ private:
     // Takes away whatever a container had; throws QVD_UNAVAILABLE if something will not go.
     void release(std::uint64_t vm_id, const std::string& device);
     void release_cgroups(std::uint64_t vm_id);
+    void set_frozen(std::uint64_t vm_id, bool frozen);
+    void thaw(std::uint64_t vm_id);
+    sdk::VmStatus status_now(std::uint64_t vm_id, const Fields& said);
     void forget_quiet_end(std::uint64_t vm_id);
     std::set<std::uint64_t> traces();
     std::set<std::uint64_t> with_files();

@@ -81,13 +81,35 @@ void add_network(Fields& order, const sdk::Vm& vm) {
     }
 }
 
+// What the core says, else the VM's property, else the node's setting.
+std::int64_t limit_of(const sdk::Vm& vm, std::uint64_t said, const char* key,
+                      std::int64_t setting) {
+    if (said != 0) return static_cast<std::int64_t>(said);
+    const std::string_view own = vm.properties().get(key);
+    if (own.empty()) return setting;
+    const auto number = parse_number(own);
+    if (!number || *number < 0)
+        throw sdk::Failure(QVD_INVALID, std::string(key) + " of this VM or its OSF is \"" +
+                                            std::string(own) + "\", which is no number");
+    return *number;
+}
+
+std::string cpuset_of(const sdk::Vm& vm, const Settings& settings) {
+    if (!vm.cpuset().empty()) return std::string(vm.cpuset());
+    const std::string own(vm.properties().get("vm.lxc.cpuset", settings.cpuset));
+    if (is_cpuset(own)) return own;
+    throw sdk::Failure(QVD_INVALID, "vm.lxc.cpuset of this VM or its OSF is \"" + own +
+                                        "\", which is no list such as 0-3,8");
+}
+
 void add_limits(Fields& order, const sdk::Vm& vm, const Settings& settings) {
     order.add("memory_mib", static_cast<std::int64_t>(vm.memory_mib()));
-    order.add("swap_mib", static_cast<std::int64_t>(vm.swap_mib()));
-    order.add("cpu_weight", vm.cpu_shares() == 0 ? 100 : vm.cpu_shares());
+    order.add("swap_mib", limit_of(vm, vm.swap_mib(), "vm.lxc.swap", settings.swap_mib));
+    order.add("cpu_weight",
+              limit_of(vm, vm.cpu_shares(), "vm.lxc.cpu.shares", settings.cpu_shares));
     order.add("cpus", vm.cpus());
-    order.add("cpuset", vm.cpuset());
-    order.add("pids_max", settings.processes_max);
+    order.add("cpuset", cpuset_of(vm, settings));
+    order.add("pids_max", limit_of(vm, 0, "vm.lxc.processes.max", settings.processes_max));
 }
 
 void write_root_only(const std::string& path, std::string_view content, unsigned mode) {

@@ -57,6 +57,12 @@ bool move_to_cgroup(const std::string& name, int pid,
 // Back to the root; the cgroup is removed by whoever leaves it last.
 void leave_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
 
+// Takes whatever is in the cgroup off the processors, or puts it back; returns once that is so.
+// False with errno; nothing in it: false with ENOENT.
+bool freeze_cgroup(const std::string& name, bool frozen,
+                   const CgroupLayout& layout = CgroupLayout::read());
+bool is_frozen(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
+
 // Names of top-level cgroups that begin with `prefix`, in any hierarchy, each once.
 std::vector<std::string> cgroups_named(std::string_view prefix,
                                        const CgroupLayout& layout = CgroupLayout::read());

@@ -40,6 +40,9 @@ CoreStandIn::CoreStandIn(std::map<std::string, std::string> configuration)
     processes_.size = sizeof processes_;
     processes_.start = &start_process;
     processes_.signal = &signal_process;
+    processes_.list = [](const qvd_core*, const qvd_call*, const qvd_sink*) -> qvd_status {
+        return QVD_OK;  // it knows of none that another started
+    };
     events_.size = sizeof events_;
     events_.report = &report;
 }
