@@ -62,8 +62,8 @@ constexpr std::array table{
     Upstream{"a container is limited by the memory of its OSF and vm.lxc.processes.max, and one of "
              "its own by vm.lxc.conf.extra (lxc.prlimit.NAME)",
              "hkd.process.limit.*"},
-    Upstream{"containers share all processors by weight; vm.lxc.conf.extra can bind them "
-             "(lxc.cgroup2.cpuset.cpus)",
+    Upstream{"containers share all processors by weight (vm.lxc.cpu.shares); vm.lxc.cpuset binds "
+             "them to some",
              "vm.lxc.cpuset.size vm.lxc.cpuset.available"},
     Upstream{unused_before,
              "internal.vm.port.x internal.vm.reserved_cpu internal.hkd.vmhandler.killer.delay"},
@@ -93,8 +93,7 @@ constexpr std::array table{
              "internal.vm.network.dhcp-hostsfile"},
     Upstream{later,
              "internal.hkd.max_heavy internal.hkd.cluster.node.timeout internal.hkd.lxc.timeout.* "
-             "vm.lxc.unionfs.bind.ro internal.vm.port.ssh path.storage.check "
-             "path.storage.btrfs.root path.ssl.ca.system path.ssl.ca.system.path "
+             "internal.vm.port.ssh path.storage.check path.ssl.ca.system path.ssl.ca.system.path "
              "path.ssl.ca.system.file path.usb.database wat.* admin.ssh.opt.*"},
 };
 

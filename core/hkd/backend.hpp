@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,13 @@ constexpr bool is_alive(plugin::BackendState state) {
 template <class T>
 using Async = boost::asio::awaitable<Result<T>>;
 
+// What all hypervisors together found.
+struct Survey {
+    std::vector<FoundVm> found;
+    // Those that did not answer, and why: of their VMs nothing is known.
+    std::map<std::string, Error> silent;
+};
+
 // Belongs to the event loop. At most one call at a time for the same VM, and for the same image
 // (usage and console apart): whoever calls sees to that. Everything is safe to repeat.
 class Backend {
@@ -56,7 +64,7 @@ public:
     virtual Result<void> know(const std::string& hypervisor) = 0;
     // Removes what a crash left behind and none of these VMs needs.
     virtual Async<void> collect(std::vector<std::string> keep_uuids) = 0;
-    virtual Async<std::vector<FoundVm>> survey() = 0;
+    virtual Async<Survey> survey() = 0;
 
     virtual Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) = 0;
     // Returns once the VM is on its way; on failure parts of it may be left.

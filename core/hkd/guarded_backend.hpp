@@ -19,7 +19,7 @@ public:
     Async<void> collect(std::vector<std::string> keep_uuids) override {
         return inner_.collect(std::move(keep_uuids));
     }
-    Async<std::vector<FoundVm>> survey() override { return inner_.survey(); }
+    Async<Survey> survey() override { return inner_.survey(); }
     Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override {
         return inner_.prepare_image(std::move(image), deadline, std::move(progress));
     }

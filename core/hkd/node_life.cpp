@@ -6,6 +6,7 @@
 #include "hkd/keys.hpp"
 #include "hkd/spawn.hpp"
 #include "hkd/vm_plan.hpp"
+#include "plugin/keys.hpp"
 
 namespace qvd::hkd {
 
@@ -60,6 +61,7 @@ Async<void> NodeLife::come_up() {
     QVD_CO_CHECK(co_await raise_network());
     if (parts_.make_storage) QVD_CO_CHECK(parts_.make_storage(view_));
     QVD_CO_CHECK(parts_.load_plugins());
+    QVD_CO_CHECK(co_await load_those_in_use());
     QVD_CO_CHECK(co_await report_load());
     if (!workshop_) {
         workshop_ = std::make_unique<Workshop>(parts_.executor, parts_.store, parts_.backend,
@@ -135,6 +137,30 @@ Async<void> NodeLife::raise_network() {
         if (auto link = network::link_of(plan, plan.address)) links.push_back(std::move(*link));
     }
     co_return parts_.network->raise(view_, address_, embedded(), std::move(links));
+}
+
+// Those that properties name: who cannot be had is named now, and not at the first login to its
+// VMs; the other VMs are none the worse.
+Async<void> NodeLife::load_those_in_use() {
+    if (!view_.get(plugin::hypervisors).empty()) co_return Result<void>{};
+    QVD_CO_TRY(const std::vector<std::string> named,
+               co_await parts_.store.property_values(std::string(plugin::hypervisor.name)));
+    QVD_CO_TRY(const std::vector<std::string> unions,
+               co_await parts_.store.property_values(std::string(plugin::unionfs_type.name)));
+    std::set<std::string> wanted;
+    for (const std::string& name : named) {
+        if (name.empty()) continue;
+        wanted.insert(hypervisor_of({{plugin::hypervisor.name, name}}, view_));
+        for (const std::string& type : unions)
+            if (name == "lxc") wanted.insert(plugin::lxc_plugin(type));
+    }
+    for (const std::string& name : wanted) {
+        const Result<void> known = parts_.backend.know(name);
+        if (!known.ok() && not_loaded_.insert(name).second)
+            log::error("hypervisor.not_loaded", {{"plugin", name}},
+                       "its VMs cannot start here: " + known.error().sentence());
+    }
+    co_return Result<void>{};
 }
 
 asio::awaitable<void> NodeLife::say(NodeState state, std::string reason) {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 
 namespace qvd::hkd {
 
@@ -70,6 +71,7 @@ private:
     Async<void> claim();
     Async<void> come_up();
     Async<void> raise_network();
+    Async<void> load_those_in_use();
     Async<void> report_load();
     Awaitable<void> ask_hypervisor(NodeLoad& load);
     void lose(std::string_view event, std::string why);
@@ -105,6 +107,7 @@ private:
     bool evacuate_ = false;
     bool handed_over_ = false;
     std::optional<std::string> lost_;
+    std::set<std::string> not_loaded_;  // hypervisors whose trouble has been told
 };
 
 }  // namespace qvd::hkd

@@ -1,8 +1,11 @@
 #include "hkd/plugin_backend.hpp"
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "plugin/host.hpp"
 #include "plugin/keys.hpp"
+
+#include <algorithm>
 
 namespace qvd::hkd {
 
@@ -44,6 +47,17 @@ Result<plugin::Hypervisor*> PluginBackend::loaded(const std::string& name) {
     return known.get();
 }
 
+Result<plugin::Hypervisor*> PluginBackend::admitted(const std::string& name) {
+    const std::vector<std::string> listed = host_.view().get(plugin::hypervisors);
+    const bool is_listed = std::ranges::any_of(
+        listed, [&](const std::string& one) { return resolved(one) == resolved(name); });
+    if (!listed.empty() && !is_listed)
+        return Error{ErrorKind::invalid, "hypervisor.not_listed",
+                     "its vm.hypervisor is " + name + ", and this node runs only VMs of " +
+                         text::join(listed, ", ") + " (hkd.hypervisor.plugins)"};
+    return loaded(name);
+}
+
 Result<void> PluginBackend::load() {
     const config::View view = host_.view();
     std::vector<std::string> names = view.get(plugin::hypervisors);
@@ -72,9 +86,10 @@ Backend::Token PluginBackend::listen(std::function<void(const FoundVm&)> hear) {
 }
 
 Async<void> PluginBackend::collect(std::vector<std::string> keep_uuids) {
-    for (const auto& [name, one] : hypervisors_) {
+    for (const std::string& name : names()) {
         std::vector<std::string> keep = keep_uuids;
-        const Result<void> collected = co_await one->collect(std::move(keep), survey_limit);
+        const Result<void> collected =
+            co_await hypervisors_.at(name)->collect(std::move(keep), survey_limit);
         // What cannot be cleaned up now is in the way of one VM at most, not of the node.
         if (!collected.ok())
             log::warn("hypervisor.not_collected", {{"plugin", name}}, collected.error().sentence());
@@ -82,17 +97,22 @@ Async<void> PluginBackend::collect(std::vector<std::string> keep_uuids) {
     co_return Result<void>{};
 }
 
-Async<std::vector<FoundVm>> PluginBackend::survey() {
-    std::vector<FoundVm> all;
-    for (const auto& [name, one] : hypervisors_) {
-        QVD_CO_TRY(std::vector<plugin::VmStatus> seen, co_await one->survey(survey_limit));
-        for (plugin::VmStatus& status : seen) all.push_back(found(std::move(status), name));
+Async<Survey> PluginBackend::survey() {
+    Survey all;
+    // Another may become known while one is asked.
+    for (const std::string& name : names()) {
+        auto seen = co_await hypervisors_.at(name)->survey(survey_limit);
+        if (!seen.ok()) {
+            all.silent.emplace(name, seen.error());
+            continue;
+        }
+        for (plugin::VmStatus& status : *seen) all.found.push_back(found(std::move(status), name));
     }
     co_return all;
 }
 
 Async<void> PluginBackend::prepare_image(ImagePlan image, Deadline deadline, Progress progress) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(image.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, admitted(image.hypervisor));
     plugin::ImageSpec spec = static_cast<const plugin::ImageSpec&>(image);
     plugin::Progress tell = [progress = std::move(progress)](int percent,
                                                              const std::string& sentence) {
@@ -105,7 +125,7 @@ Async<void> PluginBackend::prepare_image(ImagePlan image, Deadline deadline, Pro
 }
 
 Async<void> PluginBackend::start(VmPlan vm, Deadline deadline) {
-    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
+    QVD_CO_TRY(plugin::Hypervisor* const one, admitted(vm.hypervisor));
     std::string trace = "vm-" + vm.vm.text() + "." + std::to_string(vm.incarnation);
     plugin::VmSpec spec = spec_of(vm);
     const auto started =

@@ -23,7 +23,7 @@ public:
     Token listen(std::function<void(const FoundVm&)> hear) override;
     Result<void> know(const std::string& hypervisor) override;
     Async<void> collect(std::vector<std::string> keep_uuids) override;
-    Async<std::vector<FoundVm>> survey() override;
+    Async<Survey> survey() override;
     Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override;
     Async<void> start(VmPlan vm, Deadline deadline) override;
     Async<void> stop(VmPlan vm, Deadline deadline) override;
@@ -36,6 +36,9 @@ public:
 private:
     // Loaded when first asked for.
     Result<plugin::Hypervisor*> loaded(const std::string& name);
+    // The same for a VM that is about to start: one that the node's configuration lets it have.
+    // Errors: hypervisor.not_listed, and those of the registry.
+    Result<plugin::Hypervisor*> admitted(const std::string& name);
     [[nodiscard]] std::string resolved(const std::string& name) const;
 
     plugin::Host& host_;

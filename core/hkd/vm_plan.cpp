@@ -34,8 +34,23 @@ bool persistent_overlay(const Properties& properties, const config::View& view) 
     return view.get(vm_overlay_persistent);
 }
 
-std::string unpacked_path(const Di& di, const config::View& view) {
-    return view.get(config::path_storage_basefs) + "/" + without_tar_ending(di.path);
+// Where containers have their images, and what they changed.
+struct Places {
+    std::string images;
+    std::string changes;
+    std::string_view changes_ending;
+};
+
+Places places_of(const std::string& hypervisor, const config::View& view) {
+    if (hypervisor != "lxc-btrfs")
+        return {view.get(config::path_storage_basefs), view.get(config::path_storage_overlayfs),
+                "-overlayfs"};
+    const std::string top = view.get(config::path_storage_btrfs_root) + "/btrfs";
+    return {top + "/images", top + "/vms", "-btrfs"};
+}
+
+std::string unpacked_path(const std::string& hypervisor, const Di& di, const config::View& view) {
+    return places_of(hypervisor, view).images + "/" + without_tar_ending(di.path);
 }
 
 plugin::DiskSpec os_disk(const VmPlan& plan, const Di& di, bool overlay, const config::View& view) {
@@ -48,8 +63,10 @@ plugin::DiskSpec os_disk(const VmPlan& plan, const Di& di, bool overlay, const c
     disk.persistent = overlay && persistent_overlay(plan.properties, view);
     const std::string ids = di.id.text() + "-" + plan.vm.text();
     if (is_container(plan.hypervisor)) {
-        disk.unpacked_path = unpacked_path(di, view);
-        disk.overlay_path = view.get(config::path_storage_overlayfs) + "/" + ids + "-overlayfs";
+        const Places places = places_of(plan.hypervisor, view);
+        disk.unpacked_path = unpacked_path(plan.hypervisor, di, view);
+        disk.overlay_path = places.changes + "/" + ids;
+        disk.overlay_path += places.changes_ending;
     } else if (overlay) {
         disk.overlay_path = view.get(config::path_storage_overlays) + "/" + ids + "-overlay.qcow2";
     }
@@ -132,9 +149,13 @@ plugin::ImageFormat format_of(std::string_view file_name) {
 }
 
 std::string hypervisor_of(const Properties& properties, const config::View& view) {
-    const auto own = properties.find(plugin::hypervisor.name);
-    return own != properties.end() && !own->second.empty() ? own->second
-                                                           : view.get(plugin::hypervisor);
+    const auto said = [&](const auto& key) {
+        const auto own = properties.find(key.name);
+        return own != properties.end() && !own->second.empty() ? own->second : view.get(key);
+    };
+    const std::string name = said(plugin::hypervisor);
+    if (name == "lxc") return plugin::lxc_plugin(said(plugin::unionfs_type));
+    return name;
 }
 
 Result<VmPlan> plan_start(const store::StartOrder& order, const config::View& view) {
@@ -162,14 +183,16 @@ ImagePlan plan_image(const store::StartOrder& order, const config::View& view) {
     image.osf = order.di.osf;
     image.format = format_of(order.di.path);
     image.path = view.get(config::path_storage_images) + "/" + order.di.path;
-    image.unpacked_path =
-        is_container(image.hypervisor) ? unpacked_path(order.di, view) : image.path;
+    image.unpacked_path = is_container(image.hypervisor)
+                              ? unpacked_path(image.hypervisor, order.di, view)
+                              : image.path;
     return image;
 }
 
 VmPlan plan_known(const store::VmRecord& record, Properties properties, const config::View& view) {
     VmPlan plan = identity_of(record);
-    plan.hypervisor = hypervisor_of(properties, view);
+    plan.hypervisor = record.runtime.hypervisor.empty() ? hypervisor_of(properties, view)
+                                                        : record.runtime.hypervisor;
     plan.properties = std::move(properties);
     plan.agent_port = static_cast<std::uint32_t>(view.get(vma_port));
     plan.runtime_path = runtime_folder(plan.vm, view);

@@ -10,7 +10,7 @@ namespace qvd::hkd {
 // Errors: network.*, and internal plan.* for what the database should never hold.
 Result<VmPlan> plan_start(const store::StartOrder& order, const config::View& view);
 ImagePlan plan_image(const store::StartOrder& order, const config::View& view);
-// The hypervisor that a VM of these properties is started with.
+// The plugin that a VM of these properties is started with.
 std::string hypervisor_of(const Properties& properties, const config::View& view);
 // Of a VM that runs already: enough to watch it, stop it and clean up behind it.
 VmPlan plan_known(const store::VmRecord& record, Properties properties, const config::View& view);

@@ -116,7 +116,7 @@ Async<void> VmHandler::announce() {
     const VmPlan* const plan = &plan_;
     const int nx_port = workshop_->limits->nx_port;
     std::function<Async<void>()> name_di = [store, plan]() -> Async<void> {
-        return store->set_running_di(plan->vm, plan->incarnation, plan->di);
+        return store->set_launch(plan->vm, plan->incarnation, plan->di, plan->hypervisor);
     };
     std::function<Async<void>()> name_ports = [store, plan, nx_port]() -> Async<void> {
         const std::string& address = plan->address;

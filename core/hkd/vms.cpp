@@ -46,7 +46,8 @@ Async<void> Vms::adopt(bool rebooted) {
     for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
     QVD_CO_TRY(PropertiesByVm properties, co_await properties_of(rows));
     QVD_CO_CHECK(co_await workshop_->backend.collect(std::move(uuids)));
-    QVD_CO_TRY(const std::vector<FoundVm> found, co_await workshop_->backend.survey());
+    QVD_CO_TRY(const Survey survey, co_await workshop_->backend.survey());
+    const std::vector<FoundVm>& found = survey.found;
 
     std::set<std::string> expected;
     for (const store::VmRecord& row : rows) {
@@ -55,6 +56,8 @@ Async<void> Vms::adopt(bool rebooted) {
         expected.insert(row.vm.uuid);
         if (handlers_.contains(row.vm.id)) continue;
         if (!next_stage(stage, VmEvent::adopted)) continue;  // paused, suspended
+        const VmPlan known = plan_known(row, properties[row.vm.id], view_);
+        if (survey.silent.contains(known.hypervisor)) continue;  // it may run: the next try tells
         co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
     }
     for (const FoundVm& one : found)
@@ -62,6 +65,9 @@ Async<void> Vms::adopt(bool rebooted) {
 
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
+    for (const auto& [name, why] : survey.silent)
+        co_return Error{why.kind(), why.code(),
+                        "the hypervisor " + name + " does not say what it runs: " + why.sentence()};
     co_return Result<void>{};
 }
 
@@ -71,7 +77,7 @@ Async<Vms::PropertiesByVm> Vms::properties_of(std::vector<store::VmRecord> rows)
     for (const store::VmRecord& row : rows) {
         if (is_over({row.runtime.state, row.runtime.phase})) continue;
         QVD_CO_TRY(Properties its, co_await workshop_->store.session_properties(row.vm.id));
-        const std::string hypervisor = hypervisor_of(its, view_);
+        const std::string hypervisor = plan_known(row, its, view_).hypervisor;
         // Without it nothing can be done about its VMs; the others are none the worse.
         if (const auto known = workshop_->backend.know(hypervisor); !known.ok())
             log::error("hypervisor.not_loaded", {{"vm", row.vm.id}, {"plugin", hypervisor}},
@@ -271,20 +277,23 @@ asio::awaitable<void> Vms::compare() {
     for (const auto& [id, handler] : handlers_)
         if (is_launched(handler->stage()))
             before[id] = {handler->plan().incarnation, handler->stage()};
-    const auto found = co_await workshop_->backend.survey();
-    if (!found.ok()) {
-        log::warn("hkd.no_survey", {}, found.error().sentence());
+    const auto survey = co_await workshop_->backend.survey();
+    if (!survey.ok()) {
+        log::warn("hkd.no_survey", {}, survey.error().sentence());
         co_return;
     }
+    for (const auto& [name, why] : survey->silent)
+        log::warn("hkd.no_survey", {{"plugin", name}}, why.sentence());
     for (const auto& [id, was] : before) {
         const auto handler = find(id);
         if (!handler || handler->plan().incarnation != was.first || handler->stage() != was.second)
             continue;
+        if (survey->silent.contains(handler->plan().hypervisor)) continue;
         const std::string& uuid = handler->plan().uuid;
-        const auto its = std::ranges::find_if(*found, [&uuid](const FoundVm& one) {
+        const auto its = std::ranges::find_if(survey->found, [&uuid](const FoundVm& one) {
             return one.uuid == uuid && is_alive(one.state);
         });
-        if (its != found->end()) {
+        if (its != survey->found.end()) {
             handler->seen(*its);
             continue;
         }

@@ -64,6 +64,7 @@ struct VmRuntime {
     std::optional<NodeId> node;        // runs it or is to run it
     std::optional<NodeId> last_node;   // where it ended last, however it did
     std::optional<DiId> current_di;
+    std::string hypervisor;  // the plugin that it was launched by; empty: not launched, or unknown
     std::optional<UserId> real_user;  // who connected last (pools)
     std::int64_t incarnation = 0;     // counts starts; a message about an older one is ignored
     int attempt = 0;                  // failed starts in a row

@@ -85,6 +85,10 @@ NodeCapacity node_capacity(const qvd_capacity& raw) {
     return {raw.cpus, raw.total_memory_mib, raw.free_memory_mib, raw.idle_cpu, raw.cpu_mhz};
 }
 
+SavedVm saved_vm(const qvd_saved& raw) {
+    return {text_of(raw.path), raw.size_bytes};
+}
+
 }  // namespace
 
 std::uint64_t Hypervisor::capabilities() const {
@@ -103,6 +107,29 @@ Hypervisor::Async<void> Hypervisor::vm_call(VmFunction function, VmSpec vm, Call
     const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.failed", name());
     co_return Result<void>{};
+}
+
+Hypervisor::Async<void> Hypervisor::vm_text_call(VmTextFunction function, VmSpec vm,
+                                                 std::string text, CallOptions options) {
+    if (!instance_->has(function)) co_return unsupported(name());
+    const auto lent = std::make_shared<const LentVm>(std::move(vm));
+    const auto lent_text = std::make_shared<const std::string>(std::move(text));
+    const auto asked = instance_->table<qvd_hypervisor>()->*function;
+    void* self = instance_->self();
+    Call::Function body = [asked, self, lent, lent_text](qvd_call* call) {
+        return asked(self, lent->raw(), raw(*lent_text), call);
+    };
+    const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
+    if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.failed", name());
+    co_return Result<void>{};
+}
+
+Hypervisor::Async<SavedVm> Hypervisor::saving_call(VmFunction function, VmSpec vm,
+                                                   CallOptions options) {
+    const auto found = collect_into(options, QVD_KIND_SAVED, QVD_LEAST(qvd_saved, path), &saved_vm);
+    QVD_CO_CHECK(co_await vm_call(function, std::move(vm), std::move(options)));
+    if (found->empty()) co_return no_answer(name());
+    co_return found->back();
 }
 
 Hypervisor::Async<void> Hypervisor::collect(std::vector<std::string> keep_uuids,
@@ -226,6 +253,47 @@ Hypervisor::Async<NodeCapacity> Hypervisor::capacity(Milliseconds limit) {
     Call::Function body = [table, self](qvd_call* call) { return table->capacity(self, call); };
     const Outcome outcome = co_await instance_->call(std::move(options), std::move(body));
     if (outcome.status != QVD_OK) co_return to_error(outcome, "backend.failed", name());
+    if (found->empty()) co_return no_answer(name());
+    co_return found->back();
+}
+
+Hypervisor::Async<void> Hypervisor::pause(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit, "pause");
+    co_return co_await vm_call(&qvd_hypervisor::pause, std::move(vm), std::move(options));
+}
+
+Hypervisor::Async<void> Hypervisor::unpause(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit, "unpause");
+    co_return co_await vm_call(&qvd_hypervisor::unpause, std::move(vm), std::move(options));
+}
+
+Hypervisor::Async<void> Hypervisor::reset(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit, "reset");
+    co_return co_await vm_call(&qvd_hypervisor::reset, std::move(vm), std::move(options));
+}
+
+Hypervisor::Async<SavedVm> Hypervisor::save(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit, "save");
+    co_return co_await saving_call(&qvd_hypervisor::save, std::move(vm), std::move(options));
+}
+
+Hypervisor::Async<void> Hypervisor::restore(VmSpec vm, std::string path, Milliseconds limit) {
+    CallOptions options = within(limit, "restore");
+    co_return co_await vm_text_call(&qvd_hypervisor::restore, std::move(vm), std::move(path),
+                                    std::move(options));
+}
+
+Hypervisor::Async<SavedVm> Hypervisor::checkpoint(VmSpec vm, Milliseconds limit) {
+    CallOptions options = within(limit, "checkpoint");
+    co_return co_await saving_call(&qvd_hypervisor::checkpoint, std::move(vm), std::move(options));
+}
+
+Hypervisor::Async<SavedVm> Hypervisor::snapshot(VmSpec vm, std::string snapshot_name,
+                                                Milliseconds limit) {
+    CallOptions options = within(limit, "snapshot");
+    const auto found = collect_into(options, QVD_KIND_SAVED, QVD_LEAST(qvd_saved, path), &saved_vm);
+    QVD_CO_CHECK(co_await vm_text_call(&qvd_hypervisor::snapshot, std::move(vm),
+                                       std::move(snapshot_name), std::move(options)));
     if (found->empty()) co_return no_answer(name());
     co_return found->back();
 }

@@ -35,11 +35,26 @@ public:
     Async<std::vector<ConsoleEndpoint>> console(VmSpec vm, Milliseconds limit);
     Async<VmUsageStatus> usage(VmSpec vm, Milliseconds limit);
     Async<NodeCapacity> capacity(Milliseconds limit);
+    // By capabilities().
+    Async<void> pause(VmSpec vm, Milliseconds limit);
+    Async<void> unpause(VmSpec vm, Milliseconds limit);
+    Async<void> reset(VmSpec vm, Milliseconds limit);
+    Async<SavedVm> save(VmSpec vm, Milliseconds limit);
+    Async<void> restore(VmSpec vm, std::string path, Milliseconds limit);
+    Async<SavedVm> checkpoint(VmSpec vm, Milliseconds limit);
+    Async<SavedVm> snapshot(VmSpec vm, std::string snapshot_name, Milliseconds limit);
 
 private:
     using VmFunction = qvd_status (*qvd_hypervisor::*)(void*, const qvd_vm*, qvd_call*);
 
+    // The same with one more text.
+    using VmTextFunction = qvd_status (*qvd_hypervisor::*)(void*, const qvd_vm*, qvd_str,
+                                                           qvd_call*);
+
     Async<void> vm_call(VmFunction function, VmSpec vm, CallOptions options);
+    Async<void> vm_text_call(VmTextFunction function, VmSpec vm, std::string text,
+                             CallOptions options);
+    Async<SavedVm> saving_call(VmFunction function, VmSpec vm, CallOptions options);
 
     std::shared_ptr<Instance> instance_;
 };

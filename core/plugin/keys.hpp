@@ -24,7 +24,7 @@ inline constexpr config::Key<config::List> hypervisors{
     "hkd.hypervisor.plugins",  "", "", "the backends to load; empty: those in use", 0, {},
     &config::form::plugin_name};
 inline constexpr config::Key<config::Word> unionfs_type{
-    "vm.lxc.unionfs.type", "overlayfs", "overlayfs|btrfs",
+    "vm.lxc.unionfs.type", "overlayfs", "overlayfs|unionfs-fuse|fuse-overlayfs|bind|btrfs",
     "how a container's file system is put together; btrfs makes lxc mean lxc-btrfs"};
 
 inline constexpr config::Key<std::int64_t> vm_kvm_cpus{
@@ -35,6 +35,11 @@ inline constexpr config::Key<std::string> upstream_salt{
     "the salt of passwords that the original stored; they are replaced at the next login"};
 inline constexpr config::Key<bool> login_case_sensitive{"model.user.login.case-sensitive", "0", "",
                                                         "whether Bob and bob are two users"};
+
+// The plugin that the hypervisor `lxc` means, by vm.lxc.unionfs.type.
+inline std::string lxc_plugin(const std::string& type) {
+    return type == "btrfs" ? "lxc-btrfs" : "lxc-unionfs";
+}
 
 inline void declare(config::KeySet& keys) {
     keys.add(authenticators, balancer, hypervisor, hypervisors, unionfs_type, vm_kvm_cpus,

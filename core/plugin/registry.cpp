@@ -29,8 +29,7 @@ Registry::Registry(Host& host, Catalogue catalogue)
 std::string Registry::resolve(std::string_view interface, const std::string& name,
                               const config::View& view) {
     if (interface == QVD_LOAD_BALANCER && name == "default") return "weighted";
-    if (interface == QVD_HYPERVISOR && name == "lxc")
-        return view.get(unionfs_type) == "btrfs" ? "lxc-btrfs" : "lxc-unionfs";
+    if (interface == QVD_HYPERVISOR && name == "lxc") return lxc_plugin(view.get(unionfs_type));
     return name;
 }
 

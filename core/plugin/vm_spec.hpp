@@ -125,4 +125,10 @@ struct NodeCapacity {
     double cpu_mhz = 0;
 };
 
+// What save(), checkpoint() and snapshot() made.
+struct SavedVm {
+    std::string path;
+    std::uint64_t size_bytes = 0;
+};
+
 }  // namespace qvd::plugin

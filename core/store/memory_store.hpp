@@ -73,7 +73,8 @@ public:
     Async<Timestamp> now() override;
     Async<void> take_stop(VmId vm, NodeId node) override;
     Async<void> transition(VmTransition change) override;
-    Async<void> set_running_di(VmId vm, std::int64_t incarnation, DiId di) override;
+    Async<void> set_launch(VmId vm, std::int64_t incarnation, DiId di,
+                           std::string hypervisor) override;
     Async<void> set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
                               std::vector<Endpoint> endpoints) override;
     Async<void> clear_vm(VmTransition change) override;
@@ -102,6 +103,7 @@ public:
     Async<Properties> session_properties(VmId vm) override;
 
     Async<Properties> properties(Owner owner, std::int64_t id) override;
+    Async<std::vector<std::string>> property_values(std::string key) override;
     Async<void> set_properties(Owner owner, std::int64_t id,
                                std::map<std::string, std::optional<std::string>> values) override;
 

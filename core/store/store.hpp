@@ -269,10 +269,12 @@ public:
     // Clears the stop command and changes nothing else; ErrorKind::conflict "vm.no_command".
     virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
     // ErrorKind::conflict "vm.superseded" for another incarnation, "vm.state" if not in `from`; so
-    // are clear_vm(), and by incarnation set_running_di(), set_endpoints() and agent_seen().
+    // are clear_vm(), and by incarnation set_launch(), set_endpoints() and agent_seen().
     // To stopped and failed leads clear_vm() only ("vm.transition").
     virtual Async<void> transition(VmTransition change) = 0;
-    virtual Async<void> set_running_di(VmId vm, std::int64_t incarnation, DiId di) = 0;
+    // What it is about to be launched with, before it is: image, and plugin that runs it.
+    virtual Async<void> set_launch(VmId vm, std::int64_t incarnation, DiId di,
+                                   std::string hypervisor) = 0;
     virtual Async<void> set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
                                       std::vector<Endpoint> endpoints) = 0;
     // Nothing of it is left: state `to` (stopped or failed), node, address, endpoints, token,
@@ -332,6 +334,8 @@ public:
 
     // ---- properties ----
     virtual Async<Properties> properties(Owner owner, std::int64_t id) = 0;
+    // What osfs, dis, users and vms have for this key, each value once.
+    virtual Async<std::vector<std::string>> property_values(std::string key) = 0;
     // An empty optional deletes the key.
     virtual Async<void> set_properties(
         Owner owner, std::int64_t id, std::map<std::string, std::optional<std::string>> values) = 0;

@@ -1,5 +1,5 @@
 // The plugin lxc-unionfs: its manifest and its keys.
-#include "lxc_unionfs.hpp"
+#include "union_store.hpp"
 
 #include <qvd/plugin.hpp>
 
@@ -8,7 +8,16 @@ namespace {
 constexpr qvd_config_key keys[] = {
     QVD_LXC_KEYS,
     qvd::sdk::key("vm.lxc.unionfs.type", QVD_TEXT, "overlayfs",
-                  "how a container's file system is put together: overlayfs", "overlayfs|btrfs"),
+                  "how a container's file system is put together, also as a property of an OSF or "
+                  "a VM; btrfs makes lxc mean lxc-btrfs",
+                  "overlayfs|unionfs-fuse|fuse-overlayfs|bind|btrfs"),
+    qvd::sdk::key("vm.lxc.unionfs.bind.ro", QVD_BOOLEAN, "1",
+                  "with vm.lxc.unionfs.type = bind: the VMs of an image cannot write to it; "
+                  "otherwise each writes into the same files as all the others"),
+    qvd::sdk::key("command.unionfs-fuse", QVD_PATH, "/usr/bin/unionfs-fuse",
+                  "for vm.lxc.unionfs.type = unionfs-fuse"),
+    qvd::sdk::key("command.fuse-overlayfs", QVD_PATH, "/usr/bin/fuse-overlayfs",
+                  "for vm.lxc.unionfs.type = fuse-overlayfs"),
 };
 
 }  // namespace

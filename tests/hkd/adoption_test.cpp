@@ -42,7 +42,7 @@ TEST_CASE("a VM that the database does not place here is destroyed") {
     stray.uuid = "0000-stray";
     stray.vm = VmId{77};
     stray.incarnation = 3;
-    stray.hypervisor = "lxc";
+    stray.hypervisor = "lxc-unionfs";
     rig.world.processes[stray.uuid] = stray;
     const log::Capture log;
     rig.boot();
@@ -111,6 +111,14 @@ TEST_CASE("VMs of another hypervisor than the node's are found again, and end by
     rig.boot();
     rig.order_start(vm);
     REQUIRE(rig.pass_until([&] { return rig.stage(vm) == "running"; }));
+    CHECK(rig.row(vm).hypervisor == "kvm");
+    SUBCASE("as they were told") {
+    }
+    SUBCASE("when the property has been changed meanwhile") {
+        REQUIRE(rig.ask(rig.store().set_properties(store::Owner::vm, vm.value(),
+                                                   {{"vm.hypervisor", "lxc"}}))
+                    .ok());
+    }
     rig.crash();
     rig.boot();
     rig.pass(Milliseconds{2'000});
@@ -121,4 +129,39 @@ TEST_CASE("VMs of another hypervisor than the node's are found again, and end by
     REQUIRE(rig.pass_until([&] { return rig.stage(vm) == "stopped"; }));
     CHECK(rig.world.violations.empty());
     CHECK(nothing_left(rig));
+}
+
+TEST_CASE("while a hypervisor does not say what it runs, none of its VMs is given up") {
+    Rig rig(2);
+    const VmId lost = rig.vms().front();
+    const VmId other = rig.vms().back();
+    REQUIRE(rig.ask(rig.store().set_properties(store::Owner::vm, lost.value(),
+                                               {{"vm.hypervisor", "kvm"}}))
+                .ok());
+    rig.boot();
+    rig.order_start(lost);
+    rig.order_start(other);
+    REQUIRE(rig.pass_until(
+        [&] { return rig.stage(lost) == "running" && rig.stage(other) == "running"; }));
+    SUBCASE("at the node's start") {
+        rig.crash();
+        rig.world.silent = {"kvm"};
+        rig.boot();
+        rig.pass(Milliseconds{5'000});
+        CHECK(rig.stage(lost) == "running");
+        // The others' VMs are looked after all the same.
+        rig.world.end(rig.uuid(other), BackendState::crashed, "the guest panicked");
+        REQUIRE(rig.pass_until([&] { return rig.stage(other) == "failed"; }));
+    }
+    SUBCASE("later") {
+        rig.world.silent = {"kvm"};
+        rig.pass(Milliseconds{200'000});
+        CHECK(rig.stage(lost) == "running");
+    }
+    rig.world.silent.clear();
+    rig.pass(Milliseconds{30'000});
+    CHECK(rig.stage(lost) == "running");
+    rig.order_stop(lost);
+    REQUIRE(rig.pass_until([&] { return rig.stage(lost) == "stopped"; }));
+    CHECK(rig.world.violations.empty());
 }

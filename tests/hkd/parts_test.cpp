@@ -95,6 +95,24 @@ TEST_CASE("a container's paths are those of the documented layout") {
           root + "/basefs/5-desktop");
 }
 
+TEST_CASE("the plugin of a VM is what its OSF says, and stays so while it runs") {
+    const auto view = test::test_view();
+    const std::string root = "/var/lib/qvd/storage";
+    auto order = some_order("5-desktop.tar.gz");
+    order.properties["vm.hypervisor"] = "lxc";
+    order.properties["vm.lxc.unionfs.type"] = "btrfs";
+    const auto plan = plan_start(order, view).value();
+    CHECK(plan.hypervisor == "lxc-btrfs");
+    CHECK(plan.disks[0].unpacked_path == root + "/btrfs/images/5-desktop");
+    CHECK(plan.disks[0].overlay_path == root + "/btrfs/vms/5-7-btrfs");
+    CHECK(plan_image(order, view).unpacked_path == root + "/btrfs/images/5-desktop");
+
+    order.record.runtime.hypervisor = "lxc-btrfs";
+    CHECK(plan_known(order.record, {{"vm.hypervisor", "kvm"}}, view).hypervisor == "lxc-btrfs");
+    order.record.runtime.hypervisor.clear();
+    CHECK(plan_known(order.record, {{"vm.hypervisor", "lxc"}}, view).hypervisor == "lxc-unionfs");
+}
+
 TEST_CASE("a machine's paths are those of the documented layout") {
     auto order = some_order("5-win.qcow2");
     order.properties["vm.hypervisor"] = "kvm";

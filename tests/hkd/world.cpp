@@ -146,11 +146,14 @@ Async<void> FakeBackend::collect(std::vector<std::string> keep_uuids) {
     co_return Result<void>{};
 }
 
-Async<std::vector<FoundVm>> FakeBackend::survey() {
+Async<Survey> FakeBackend::survey() {
     co_await schedule_.sleep(Milliseconds{3});
-    std::vector<FoundVm> all;
+    Survey all;
+    for (const std::string& name : world_.silent)
+        all.silent.emplace(name, Error{ErrorKind::unavailable, "fake.silent", "it is away"});
     for (const auto& [uuid, process] : world_.processes) {
-        if (!known_.contains(process.hypervisor)) continue;
+        if (!known_.contains(process.hypervisor) || world_.silent.contains(process.hypervisor))
+            continue;
         FoundVm found;
         found.hypervisor = process.hypervisor;
         found.uuid = uuid;
@@ -158,7 +161,7 @@ Async<std::vector<FoundVm>> FakeBackend::survey() {
         found.incarnation = process.incarnation;
         found.state = plugin::BackendState::running;
         found.pid = 4711;
-        all.push_back(std::move(found));
+        all.found.push_back(std::move(found));
     }
     co_return all;
 }

@@ -51,6 +51,7 @@ public:
     int image_calls = 0;
     int most_booting = 0;  // at once, launched and without an answer
     bool broker_down = false;
+    std::set<std::string> silent;  // hypervisors that do not answer a survey
     Milliseconds usage_takes{0};
     std::optional<plugin::NodeCapacity> capacity;  // what the hypervisor says; none: it has no word
     Milliseconds capacity_takes{0};
@@ -93,7 +94,7 @@ public:
     Token listen(std::function<void(const FoundVm&)> hear) override;
     Result<void> know(const std::string& hypervisor) override;
     Async<void> collect(std::vector<std::string> keep_uuids) override;
-    Async<std::vector<FoundVm>> survey() override;
+    Async<Survey> survey() override;
     Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override;
     Async<void> start(VmPlan vm, Deadline deadline) override;
     Async<void> stop(VmPlan vm, Deadline deadline) override;
@@ -108,8 +109,8 @@ private:
 
     World& world_;
     Schedule& schedule_;
-    std::set<std::string> busy_;          // VMs with a call under way
-    std::set<std::string> known_{"lxc"};  // hypervisors
+    std::set<std::string> busy_;                  // VMs with a call under way
+    std::set<std::string> known_{"lxc-unionfs"};  // hypervisors
 };
 
 class FakeAgents final : public AgentCalls {

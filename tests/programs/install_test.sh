@@ -33,7 +33,8 @@ has 755 /usr/bin/qa /usr/bin/qvdclient /usr/bin/qvd-plugin-check /usr/sbin/qvd-n
 has 755 /usr/lib/qvd/bin/qvd-lxc-keeper /usr/lib/qvd/bin/qvd-lxc-container \
     /usr/lib/qvd/bin/qvd-unpack /usr/lib/qvd/bin/qvd-image-init
 has 644 /usr/lib/qvd/plugins/qvd-weighted.so /usr/lib/qvd/plugins/qvd-random.so \
-    /usr/lib/qvd/plugins/qvd-default.so /usr/lib/qvd/plugins/qvd-lxc-unionfs.so
+    /usr/lib/qvd/plugins/qvd-default.so /usr/lib/qvd/plugins/qvd-lxc-btrfs.so
+    /usr/lib/qvd/plugins/qvd-lxc-unionfs.so
 has 600 /etc/qvd/node.conf
 has 644 /etc/qvd/vma.conf /etc/qvd/client.conf /etc/logrotate.d/qvd
 has 644 /usr/share/qvd/config/node.conf /usr/share/qvd/images/debian-minimal.yaml
@@ -90,7 +91,7 @@ vm.network.netmask = 24
 CONF
     "$root/dest/usr/sbin/qvd-node" -c "$root/node.conf" --check-config >"$root/out" 2>&1 ||
         wrong "the installed node finds its configuration wrong: $(cat "$root/out")"
-    for plugin in weighted random default lxc-unionfs; do
+    for plugin in weighted random default lxc-btrfs lxc-unionfs; do
         grep -q "$plugin" "$root/out" || wrong "the installed node does not find the plugin $plugin"
     done
 fi

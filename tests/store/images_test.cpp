@@ -146,7 +146,7 @@ TEST_CASE("an image that a VM runs stays") {
     const auto farm = bench.farm();
     const StartOrder order = bench.start(farm.vm, farm.node);
     const std::int64_t incarnation = order.record.runtime.incarnation;
-    bench.must(bench.store().set_running_di(farm.vm, incarnation, order.di.id));
+    bench.must(bench.store().set_launch(farm.vm, incarnation, order.di.id, "lxc-unionfs"));
     CHECK(bench.refusal(bench.store().delete_di(farm.di.id)) == "di.in_use");
     CHECK(bench.must(bench.store().dis()).front().vms_running == 1);
     CHECK(bench.vm(farm.vm).current_di->id == farm.di.id);

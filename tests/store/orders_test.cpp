@@ -237,7 +237,7 @@ TEST_CASE("of a cleared VM nothing is left but its state and reason") {
     const auto farm = bench.farm();
     auto& store = bench.store();
     const StartOrder order = bench.start(farm.vm, farm.node);
-    bench.must(store.set_running_di(farm.vm, 1, order.di.id));
+    bench.must(store.set_launch(farm.vm, 1, order.di.id, "lxc-unionfs"));
     bench.must(store.set_endpoints(farm.vm, 1, "10.3.1.250",
                                    {{"agent", "tcp", "10.3.1.250", 3030},
                                     {"nx", "tcp", "", 4100},
@@ -282,16 +282,18 @@ TEST_CASE("messages about an older incarnation change nothing") {
     auto& store = bench.store();
     bench.start(farm.vm, farm.node);
     bench.must(store.clear_vm(to(farm.vm, 1, VmState::running, VmState::stopped)));
-    CHECK(bench.refusal(store.set_running_di(farm.vm, 1, farm.di.id)) == "vm.state");
+    CHECK(bench.refusal(store.set_launch(farm.vm, 1, farm.di.id, "lxc-unionfs")) == "vm.state");
     bench.start(farm.vm, farm.node);
-    CHECK(bench.refusal(store.set_running_di(farm.vm, 1, farm.di.id)) == "vm.superseded");
+    CHECK(bench.refusal(store.set_launch(farm.vm, 1, farm.di.id, "lxc-unionfs")) ==
+          "vm.superseded");
     CHECK(bench.refusal(store.set_endpoints(farm.vm, 1, "", {})) == "vm.superseded");
     CHECK(bench.refusal(store.agent_seen(farm.vm, 1)) == "vm.superseded");
     CHECK(bench.refusal(store.clear_vm(to(farm.vm, 1, VmState::running, VmState::stopped))) ==
           "vm.superseded");
     bench.must(store.report_usage(farm.node, {{farm.vm, 1, 12.5, 1, 1}}));
     CHECK(bench.vm(farm.vm).cpu_seconds == 0);
-    CHECK(bench.refusal(store.set_running_di(farm.vm, 2, DiId{99999})) == "di.not_found");
+    CHECK(bench.refusal(store.set_launch(farm.vm, 2, DiId{99999}, "lxc-unionfs")) ==
+          "di.not_found");
     CHECK(bench.refusal(store.set_endpoints(farm.vm, 2, "", {{"fax", "tcp", "", 1}})) ==
           "vm.endpoint");
 }

@@ -147,7 +147,7 @@ TEST_CASE("each role can do all that its program does") {
     CHECK(bench.must(hkd->pending_commands(farm.node)).size() == 1);
     const StartOrder order = bench.must(hkd->take_start(vm, farm.node));
     const std::int64_t incarnation = order.record.runtime.incarnation;
-    bench.must(hkd->set_running_di(vm, incarnation, order.di.id));
+    bench.must(hkd->set_launch(vm, incarnation, order.di.id, "lxc-unionfs"));
     bench.must(hkd->set_endpoints(vm, incarnation, "10.5.0.9", {{"agent", "tcp", "", 3030}}));
     bench.must(hkd->transition(
         {vm, incarnation, {VmState::starting}, VmState::running, 0, "", false, false}));

@@ -4,14 +4,17 @@
 #include "child.hpp"
 #include "fake_core.hpp"
 #include "plugin/library.hpp"
+#include "trial_plan.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace qvd::check {
 
 struct Subject {
     std::string path;
-    Settings given;  // values of keys, from the command line
+    Settings given;                  // values of keys, from the command line
+    std::optional<TrialPlan> trial;  // what VMs to try a hypervisor with
 };
 
 using PluginLibrary = std::shared_ptr<const plugin::Library>;
@@ -24,6 +27,9 @@ void check_life(const Subject& subject, const plugin::Library& library, Messenge
 void check_core(const Subject& subject, const plugin::Library& library, Messenger& messenger);
 // Nothing for a plugin that is no balancer.
 void check_balancer(const Subject& subject, const plugin::Library& library, Messenger& messenger);
+
+// Nothing for a plugin that is no hypervisor, or without subject.trial. In children of its own.
+Received check_hypervisor(const Subject& subject, std::chrono::seconds limit);
 
 // The values of the declared keys: given, or by default.
 Settings settings_of(const plugin::Manifest& manifest, const Settings& given);

@@ -18,7 +18,7 @@ constexpr int wrong_command_line = 2;
 
 struct Wishes {
     Subject subject;
-    Level last = Level::balancer;
+    Level last = Level::hypervisor;
     std::chrono::seconds limit{10};
     bool as_json = false;
     bool dump = false;
@@ -31,11 +31,13 @@ void print_help(const options::options_description& described) {
                  "to do.\nThe plugin's code runs in child processes with time limits.\n\n"
               << described << "\nLevels, each after those before it:\n";
     for (const Level level : all_levels)
-        std::cout << "  " << name_of(level) << std::string(10 - name_of(level).size(), ' ')
+        std::cout << "  " << name_of(level) << std::string(12 - name_of(level).size(), ' ')
                   << meaning_of(level) << "\n";
     std::cout << "\nExit status: 0 keeps the rules; 2 wrong command line; 3 file, 4 load, "
-                 "5 manifest,\n6 life, 7 core, 8 balancer: the level that failed; 77 some levels "
-                 "could not be run here;\n1 the check itself failed.\n";
+                 "5 manifest,\n6 life, 7 core, 8 balancer, 9 hypervisor: the level that failed; 77 "
+                 "some levels could not be\nrun here; 1 the check itself failed.\n\n"
+                 "FILE of --trial has lines KEY = VALUE:\n"
+              << trial_help();
 }
 
 void parse_settings(const std::vector<std::string>& given, Settings& settings) {
@@ -51,19 +53,22 @@ Level parse_level(const std::string& name) {
     for (const Level level : all_levels)
         if (name == name_of(level)) return level;
     throw options::error("there is no level \"" + name +
-                         "\": file, load, manifest, life, core, balancer");
+                         "\": file, load, manifest, life, core, balancer, hypervisor");
 }
 
 // Nothing if help was asked for; throws options::error.
 bool parse(int count, char** words, Wishes& wishes) {
     options::options_description shown("Options");
     std::string level;
+    std::string trial;
     std::vector<std::string> settings;
     long long limit = wishes.limit.count();
     shown.add_options()("help,h", "this text")(
         "level,l", options::value(&level)->value_name("LEVEL"), "the last level to run")(
         "set,s", options::value(&settings)->value_name("KEY=VALUE")->composing(),
         "the value of a key of the plugin's, instead of its default")(
+        "trial", options::value(&trial)->value_name("FILE"),
+        "with what to try the VMs of a hypervisor: image, bridge, folder; see below")(
         "timeout,t", options::value(&limit)->value_name("SECONDS"),
         "how long one step may take (10)")("json", "the report as JSON")(
         "dump", "also print what the plugin says of itself")(
@@ -85,6 +90,13 @@ bool parse(int count, char** words, Wishes& wishes) {
     wishes.limit = std::chrono::seconds(limit);
     if (!level.empty()) wishes.last = parse_level(level);
     parse_settings(settings, wishes.subject.given);
+    if (!trial.empty()) {
+        auto plan = TrialPlan::read(trial);
+        if (!plan.ok()) throw options::error(plan.error().sentence());
+        for (const auto& [key, value] : plan->settings)
+            wishes.subject.given.try_emplace(key, value);
+        wishes.subject.trial = std::move(plan).value();
+    }
     wishes.as_json = map.count("json") != 0;
     wishes.dump = map.count("dump") != 0;
     wishes.keys = map.count("keys") != 0;
@@ -123,6 +135,8 @@ Received run_level(const Wishes& wishes, Level level) {
             return run_loaded(wishes, level, &check_core);
         case Level::balancer:
             return run_loaded(wishes, level, &check_balancer);
+        case Level::hypervisor:
+            return check_hypervisor(wishes.subject, wishes.limit);
     }
     return {};
 }
@@ -138,7 +152,7 @@ Checked run_levels(const Wishes& wishes) {
         if (level > wishes.last) break;
         Received received = run_level(wishes, level);
         checked.description += received.output;
-        if (!received.applicable) break;
+        if (!received.applicable) continue;
         checked.report.run.push_back(level);
         checked.report.add(std::move(received.findings));
         if (checked.report.has(Finding::Severity::error) ||

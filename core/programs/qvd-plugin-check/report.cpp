@@ -22,6 +22,7 @@ constexpr std::array words{
     Words{"life", "is created and destroyed a hundred times, and leaves nothing behind"},
     Words{"core", "gets along with a core that has fewer services, and with a later one"},
     Words{"balancer", "chooses one of the nodes, whatever they look like, in time"},
+    Words{"hypervisor", "runs VMs of the trial (--trial) through all that a node asks of it"},
 };
 
 }  // namespace

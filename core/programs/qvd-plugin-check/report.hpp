@@ -9,9 +9,9 @@
 namespace qvd::check {
 
 // In the order in which they are run; each needs those before it.
-enum class Level { file, load, manifest, life, core, balancer };
-inline constexpr std::array all_levels{Level::file, Level::load, Level::manifest,
-                                       Level::life, Level::core, Level::balancer};
+enum class Level { file, load, manifest, life, core, balancer, hypervisor };
+inline constexpr std::array all_levels{Level::file, Level::load,     Level::manifest,  Level::life,
+                                       Level::core, Level::balancer, Level::hypervisor};
 
 std::string_view name_of(Level level);
 // What is checked, for the help and the log.
@@ -32,7 +32,7 @@ struct Report {
 
     void add(std::vector<Finding> more);
     [[nodiscard]] bool has(Finding::Severity severity) const;
-    // 0 keeps the rules; 3 to 8: the level that failed (file, load, ...); 77: skipped.
+    // 0 keeps the rules; 3 to 9: the level that failed (file, load, ...); 77: skipped.
     [[nodiscard]] int exit_code() const;
 };
 

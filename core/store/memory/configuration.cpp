@@ -110,6 +110,21 @@ Async<Properties> MemoryStore::properties(Owner owner, std::int64_t id) {
     co_return **found;
 }
 
+Async<std::vector<std::string>> MemoryStore::property_values(std::string key) {
+    QVD_CO_CHECK(co_await ready());
+    std::set<std::string> values;
+    const auto gather = [&](const auto& rows) {
+        for (const auto& [id, row] : rows)
+            if (const auto own = row.properties.find(key); own != row.properties.end())
+                values.insert(own->second);
+    };
+    gather(tables_->osfs);
+    gather(tables_->dis);
+    gather(tables_->users);
+    gather(tables_->vms);
+    co_return std::vector<std::string>(values.begin(), values.end());
+}
+
 Async<void> MemoryStore::set_properties(Owner owner, std::int64_t id,
                                         std::map<std::string, std::optional<std::string>> values) {
     QVD_CO_CHECK(co_await ready());

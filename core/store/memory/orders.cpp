@@ -206,11 +206,13 @@ Async<void> MemoryStore::transition(VmTransition change) {
     co_return Result<void>{};
 }
 
-Async<void> MemoryStore::set_running_di(VmId vm, std::int64_t incarnation, DiId di) {
+Async<void> MemoryStore::set_launch(VmId vm, std::int64_t incarnation, DiId di,
+                                    std::string hypervisor) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, alive(*tables_, vm, incarnation));
     if (!tables_->dis.contains(di)) co_return answers::violated("vm_runtimes_di_fkey");
     row->runtime.current_di = di;
+    row->runtime.hypervisor = std::move(hypervisor);
     co_return Result<void>{};
 }
 
@@ -239,6 +241,7 @@ Async<void> MemoryStore::clear_vm(VmTransition change) {
     }
     runtime.address.clear();
     runtime.current_di.reset();
+    runtime.hypervisor.clear();
     runtime.agent_seen.reset();
     runtime.expires_soft.reset();
     runtime.expires_hard.reset();

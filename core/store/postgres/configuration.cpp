@@ -143,6 +143,18 @@ Async<Properties> PostgresStore::properties(Owner owner, std::int64_t id) {
     co_return all;
 }
 
+Async<std::vector<std::string>> PostgresStore::property_values(std::string key) {
+    QVD_CO_TRY(const Rows rows,
+               co_await ask("SELECT value FROM osf_properties WHERE key = $1 UNION "
+                            "SELECT value FROM di_properties WHERE key = $1 UNION "
+                            "SELECT value FROM user_properties WHERE key = $1 UNION "
+                            "SELECT value FROM vm_properties WHERE key = $1 ORDER BY value",
+                            key));
+    std::vector<std::string> values;
+    for (int i = 0; i < rows.size(); ++i) values.push_back(rows[i].text("value"));
+    co_return values;
+}
+
 Async<void> PostgresStore::set_properties(
     Owner owner, std::int64_t id, std::map<std::string, std::optional<std::string>> values) {
     std::vector<std::string> keys;

@@ -143,7 +143,7 @@ WITH cleared AS (
         command = nullif(r.command, 'stop'),
         node_id = CASE WHEN r.command = 'start' THEN r.node_id END,
         last_node_id = r.node_id,
-        address = NULL, current_di_id = NULL, agent_token = NULL, agent_seen = NULL,
+        address = NULL, current_di_id = NULL, hypervisor = NULL, agent_token = NULL, agent_seen = NULL,
         expires_soft = NULL, expires_hard = NULL
     WHERE r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
     RETURNING r.vm_id, r.command
@@ -306,11 +306,13 @@ Async<void> PostgresStore::clear_vm(VmTransition change) {
     co_return Result<void>{};
 }
 
-Async<void> PostgresStore::set_running_di(VmId vm, std::int64_t incarnation, DiId di) {
-    QVD_CO_TRY(const Rows rows, co_await ask("UPDATE vm_runtimes SET current_di_id = $3 WHERE "
-                                             "vm_id = $1 AND incarnation = $2 AND state NOT IN "
-                                             "('stopped', 'failed')",
-                                             vm, incarnation, di));
+Async<void> PostgresStore::set_launch(VmId vm, std::int64_t incarnation, DiId di,
+                                      std::string hypervisor) {
+    QVD_CO_TRY(const Rows rows,
+               co_await ask("UPDATE vm_runtimes SET current_di_id = $3, hypervisor = $4 WHERE "
+                            "vm_id = $1 AND incarnation = $2 AND state NOT IN "
+                            "('stopped', 'failed')",
+                            vm, incarnation, di, hypervisor));
     if (rows.changed() == 0) co_return co_await explain(vm, incarnation);
     co_return Result<void>{};
 }

@@ -14,6 +14,7 @@ void read_runtime(const Row& row, VmRuntime& runtime) {
     runtime.node = row.maybe_id<NodeId>("node_id");
     runtime.last_node = row.maybe_id<NodeId>("last_node_id");
     runtime.current_di = row.maybe_id<DiId>("current_di_id");
+    if (!row.is_null("hypervisor")) runtime.hypervisor = row.text("hypervisor");
     runtime.real_user = row.maybe_id<UserId>("real_user_id");
     runtime.incarnation = row.integer("incarnation");
     runtime.attempt = row.small("attempt");

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <thread>
 
 namespace qvd::lxc {
@@ -33,6 +35,13 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
 bool ended(int pidfd) {
     pollfd one{pidfd, POLLIN, 0};
     return ::poll(&one, 1, 0) > 0;
+}
+
+UnpackedImage image_of(const sdk::Vm& vm) {
+    const auto disk = disk_of(vm, QVD_DISK_OS);
+    if (!disk || disk->unpacked_path().empty())
+        throw sdk::Failure(QVD_INVALID, "the VM has no unpacked image to start from");
+    return Images::find(std::string(disk->unpacked_path()));
 }
 
 bool is_quiet(const std::string& reason) {
@@ -94,9 +103,9 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     release(vm.id(), device);
     forget(vm.id());
     try {
-        const std::string rootfs = store_.mount(vm);
-        furnish(vm, rootfs);
-        return launch(vm, rootfs, call);
+        const Root root = store_.mount(vm, image_of(vm));
+        furnish(vm, root);
+        return launch(vm, root, call);
     } catch (...) {
         watcher_.forget(vm.id());
         try {
@@ -108,8 +117,8 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     }
 }
 
-sdk::VmStatus Containers::launch(const sdk::Vm& vm, const std::string& rootfs, sdk::Call& call) {
-    const std::string order = make_order(vm, settings_, rootfs).text();
+sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call& call) {
+    const std::string order = make_order(vm, settings_, root).text();
     sdk::ProcessOrder keeper;
     keeper.label = "vm-" + std::to_string(vm.id()) + "-" + std::to_string(vm.incarnation());
     keeper.arguments = {settings_.programs + "/qvd-lxc-keeper"};
@@ -146,14 +155,53 @@ sdk::VmStatus Containers::launch(const sdk::Vm& vm, const std::string& rootfs, s
     return status_from(*said, true);
 }
 
+void Containers::set_frozen(std::uint64_t vm_id, bool frozen) {
+    const auto lock = hold(vm_id);
+    if (!ask(vm_id, "state"))
+        throw sdk::Failure(QVD_NOT_FOUND, "VM " + std::to_string(vm_id) + " does not run here");
+    const std::string payload = payload_cgroup(settings_.container_of(vm_id));
+    if (!freeze_cgroup(payload, frozen))
+        throw sdk::Failure(QVD_UNAVAILABLE, std::string("cannot ") +
+                                                (frozen ? "freeze " : "thaw ") + payload + ": " +
+                                                std::strerror(errno));
+}
+
+void Containers::pause(std::uint64_t vm_id) {
+    set_frozen(vm_id, true);
+}
+
+void Containers::unpause(std::uint64_t vm_id) {
+    set_frozen(vm_id, false);
+}
+
+// What is frozen hears no signal, not even that to die.
+void Containers::thaw(std::uint64_t vm_id) {
+    const std::string payload = payload_cgroup(settings_.container_of(vm_id));
+    if (is_frozen(payload)) freeze_cgroup(payload, false);
+}
+
+sdk::VmStatus Containers::status_now(std::uint64_t vm_id, const Fields& said) {
+    sdk::VmStatus status = status_from(said, true);
+    if (status.state == QVD_VM_RUNNING && is_frozen(payload_cgroup(settings_.container_of(vm_id))))
+        status.state = QVD_VM_PAUSED;
+    return status;
+}
+
 void Containers::stop(std::uint64_t vm_id) {
+    thaw(vm_id);
     const auto answer = ask(vm_id, "stop");
     if (answer && answer->get("answer") != "ok") ask(vm_id, "kill");  // it has no init to ask yet
+}
+
+void Containers::fail(std::uint64_t vm_id, const std::string& sentence) {
+    thaw(vm_id);
+    ask(vm_id, "fail " + sentence);
 }
 
 void Containers::destroy(const sdk::Vm& vm, sdk::Call& call) {
     const auto lock = hold(vm.id());
     watcher_.forget(vm.id());
+    thaw(vm.id());
     KeeperSocket keeper = KeeperSocket::open(settings_.file_of(vm.id(), ".sock"));
     if (keeper && keeper.ask("watch", answer_patience)) {
         auto said = keeper.ask("kill", call.remaining());
@@ -259,8 +307,10 @@ void Containers::release(std::uint64_t vm_id, const std::string& device) {
                                                     " cannot be unmounted: something uses it");
         std::this_thread::sleep_for(look_again);
     }
-    for (const char* suffix : {".sock", ".console.sock", ".token", ".token.new", ".state.new"})
+    for (const char* suffix : {".sock", ".console.sock", ".token", ".token.new", ".state.new",
+                               ".hostname", ".hosts", ".resolv.conf"})
         ::unlink(settings_.file_of(vm_id, suffix).c_str());
+    remove_tree(settings_.run + "/" + settings_.container_of(vm_id));  // what liblxc's tools read
 }
 
 void Containers::forget(std::uint64_t vm_id) {
@@ -316,14 +366,14 @@ std::vector<sdk::VmStatus> Containers::survey() {
         if (running) watch(vm_id);
         const auto said = running ? running : left_behind(vm_id);
         if (!said) continue;
-        const sdk::VmStatus status = status_from(*said, running.has_value());
+        const sdk::VmStatus status = running ? status_now(vm_id, *said) : status_from(*said, false);
         if (status.state != QVD_VM_STOPPED) found.push_back(status);
     }
     return found;
 }
 
 sdk::VmStatus Containers::state(std::uint64_t vm_id) {
-    if (const auto running = ask(vm_id, "state")) return status_from(*running, true);
+    if (const auto running = ask(vm_id, "state")) return status_now(vm_id, *running);
     if (const auto state = left_behind(vm_id)) return status_from(*state, false);
     sdk::VmStatus nothing;
     nothing.vm_id = vm_id;
@@ -346,7 +396,8 @@ sdk::Usage Containers::usage(std::uint64_t vm_id) {
     sdk::Usage usage;
     usage.cpu_seconds = std::strtod(answer->get("cpu_seconds").c_str(), nullptr);
     usage.memory_bytes = static_cast<std::uint64_t>(answer->number("memory_bytes"));
-    return usage;  // disk_bytes stays 0: counting a tree of files costs more than it tells
+    usage.disk_bytes = store_.changed_bytes(vm_id);
+    return usage;
 }
 
 }  // namespace qvd::lxc

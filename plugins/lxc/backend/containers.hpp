@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend/order.hpp"
+#include "backend/root_store.hpp"
 #include "backend/settings.hpp"
 #include "backend/watcher.hpp"
 
@@ -20,22 +21,6 @@
 
 namespace qvd::lxc {
 
-// Where the files of containers come from. Called with the VM's lock held.
-class RootStore {
-public:
-    RootStore() = default;
-    RootStore(const RootStore&) = delete;
-    RootStore& operator=(const RootStore&) = delete;
-    virtual ~RootStore() = default;
-
-    // Makes the VM's files ready for a start and says where they are; throws sdk::Failure.
-    virtual std::string mount(const sdk::Vm& vm) = 0;
-    // Undoes it, also after a crash; false while something holds on to it. Nothing to undo: true.
-    virtual bool unmount(std::uint64_t vm_id) = 0;
-    // VMs that something is mounted for, whether or not they run.
-    virtual std::vector<std::uint64_t> mounted() = 0;
-};
-
 class Containers {
 public:
     Containers(const sdk::Core& core, const Settings& settings, RootStore& store);
@@ -44,6 +29,11 @@ public:
     std::vector<sdk::VmStatus> survey();
     sdk::VmStatus start(const sdk::Vm& vm, sdk::Call& call);
     void stop(std::uint64_t vm_id);
+    // Off the processors, and back; of one that is so already nothing happens.
+    void pause(std::uint64_t vm_id);
+    void unpause(std::uint64_t vm_id);
+    // Ends it as a crash of which `sentence` tells.
+    void fail(std::uint64_t vm_id, const std::string& sentence);
     void destroy(const sdk::Vm& vm, sdk::Call& call);
     sdk::VmStatus state(std::uint64_t vm_id);
     std::vector<sdk::Endpoint> console(std::uint64_t vm_id);
@@ -56,7 +46,7 @@ public:
 private:
     std::optional<Fields> ask(std::uint64_t vm_id, std::string_view request);
     std::optional<Fields> left_behind(std::uint64_t vm_id);
-    sdk::VmStatus launch(const sdk::Vm& vm, const std::string& rootfs, sdk::Call& call);
+    sdk::VmStatus launch(const sdk::Vm& vm, const Root& root, sdk::Call& call);
     void watch(std::uint64_t vm_id);
     void on_end(std::uint64_t vm_id, const Fields& last);
     // Takes away whatever a container had; throws QVD_UNAVAILABLE if something will not go.
@@ -68,6 +58,9 @@ private:
     // Throws QVD_CONFLICT if the names that the VM needs are somebody else's.
     void claim_names(std::uint64_t vm_id, const std::string& device);
     void remove_empty_cgroups(std::uint64_t vm_id);
+    void set_frozen(std::uint64_t vm_id, bool frozen);
+    void thaw(std::uint64_t vm_id);
+    sdk::VmStatus status_now(std::uint64_t vm_id, const Fields& said);
     void forget_quiet_end(std::uint64_t vm_id);
     std::set<std::uint64_t> traces();
     std::set<std::uint64_t> with_files();

@@ -22,6 +22,7 @@ struct CloseDirectory {
 };
 using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
+constexpr std::string_view discarded = "deleteme-";
 constexpr int how_to_open = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 // The names are read before anything is removed: a folder that changes is not read reliably.
@@ -78,8 +79,28 @@ bool remove_tree(const std::string& path, const std::atomic<bool>* stop) {
            empty_folder(folder.get(), found.st_dev, stop) && ::rmdir(path.c_str()) == 0;
 }
 
-Sweeper::Sweeper(std::function<void(const std::string&)> complain)
-    : complain_(std::move(complain)), thread_([this] { run(); }) {
+bool ends_with(const std::string& text, std::string_view ending) {
+    return text.size() >= ending.size() &&
+           text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+void Trees::make(const std::string& path) const {
+    if (::mkdir(path.c_str(), 0755) != 0)
+        throw sdk::Failure(QVD_UNAVAILABLE,
+                           "cannot make the folder " + path + ": " + std::strerror(errno));
+}
+
+// The kernel has no such seal for a folder.
+bool Trees::seal(const std::string& /*path*/) const {
+    return true;
+}
+
+bool Trees::remove(const std::string& path, const std::atomic<bool>* stop) const {
+    return remove_tree(path, stop);
+}
+
+Sweeper::Sweeper(const Trees& trees, std::function<void(const std::string&)> complain)
+    : trees_(trees), complain_(std::move(complain)), thread_([this] { run(); }) {
 }
 
 Sweeper::~Sweeper() {
@@ -102,11 +123,16 @@ void Sweeper::sweep(const std::string& path) {
 bool Sweeper::discard(const std::string& path) {
     static std::atomic<unsigned> count{0};
     const std::size_t slash = path.rfind('/') + 1;
-    const std::string fresh = path.substr(0, slash) + "deleteme-" + path.substr(slash) + "-" +
-                              std::to_string(now_ms()) + "-" + std::to_string(++count);
+    const std::string fresh = path.substr(0, slash) + std::string(discarded) + path.substr(slash) +
+                              "-" + std::to_string(now_ms()) + "-" + std::to_string(++count);
     if (::rename(path.c_str(), fresh.c_str()) != 0) return errno == ENOENT;
     sweep(fresh);
     return true;
+}
+
+void Sweeper::sweep_discarded(const std::string& folder) {
+    for (const std::string& name : names_in(folder))
+        if (name.compare(0, discarded.size(), discarded) == 0) sweep(folder + "/" + name);
 }
 
 void Sweeper::run() {
@@ -117,7 +143,7 @@ void Sweeper::run() {
         const std::string path = paths_.front();
         paths_.pop_front();
         lock.unlock();
-        if (!remove_tree(path, &stopping_) && !stopping_)
+        if (!trees_.remove(path, &stopping_) && !stopping_)
             complain_("cannot remove all of " + path + ": " + std::strerror(errno));
         lock.lock();
     }

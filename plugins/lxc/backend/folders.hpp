@@ -1,12 +1,15 @@
 // Folders: making, removing, and removing in the background.
 #pragma once
 
+#include "backend/trees.hpp"
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -20,10 +23,13 @@ std::vector<std::string> names_in(const std::string& path);
 // `stop` becomes true. True once it is gone.
 bool remove_tree(const std::string& path, const std::atomic<bool>* stop = nullptr);
 
-// Removes folders one after the other, on a thread of its own.
+bool ends_with(const std::string& text, std::string_view ending);
+
+// Removes trees one after the other, on a thread of its own.
 class Sweeper {
 public:
-    explicit Sweeper(std::function<void(const std::string& sentence)> complain);
+    // `trees` outlives it.
+    Sweeper(const Trees& trees, std::function<void(const std::string& sentence)> complain);
     // Stops between two files; what is left is found by the next collect().
     ~Sweeper();
     Sweeper(const Sweeper&) = delete;
@@ -32,10 +38,13 @@ public:
     void sweep(const std::string& path);
     // Renames `path` within its folder to "deleteme-..." and sweeps that. False with errno.
     bool discard(const std::string& path);
+    // Sweeps whatever an earlier process discarded in this folder.
+    void sweep_discarded(const std::string& folder);
 
 private:
     void run();
 
+    const Trees& trees_;
     std::function<void(const std::string&)> complain_;
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;  // guards paths_

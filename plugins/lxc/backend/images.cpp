@@ -1,6 +1,5 @@
 #include "backend/images.hpp"
 
-#include "backend/mounts.hpp"
 #include "backend/unpacker.hpp"
 #include "common/files.hpp"
 
@@ -88,17 +87,23 @@ UnpackedImage Images::find(const std::string& target) {
     return image;
 }
 
+std::string Images::target_of(const sdk::Image& image) const {
+    if (!image.unpacked_path().empty()) return std::string(image.unpacked_path());
+    const std::string path(image.path());
+    return folder_ + "/" + path.substr(path.rfind('/') + 1);
+}
+
 UnpackedImage Images::prepare(const std::string& archive, const std::string& target,
                               sdk::Call& call) {
-    make_folders(settings_.basefs, 0755);
     const Names names(target);
     if (names.name.empty() || names.name.front() == '.' || names.folder.empty())
         throw sdk::Failure(QVD_INVALID, "\"" + target + "\" cannot name an unpacked image");
+    make_folders(names.folder, 0755);
     if (is_folder(target) && read_file(names.marker())) return find(target);
     const UniqueFd lock = lock_image(names, call);
     if (is_folder(target) && read_file(names.marker())) return find(target);
     if (is_folder(target)) {
-        if (in_use_by_union(target))
+        if (in_use(target))
             throw sdk::Failure(QVD_UNAVAILABLE,
                                target + " is in use and its mark " + names.marker() + " is gone");
         sweeper_.discard(target);
@@ -110,7 +115,7 @@ UnpackedImage Images::unpack(const std::string& archive, const std::string& targ
                              sdk::Call& call) {
     const Names names(target);
     const std::string part = names.part();
-    make_folders(part, 0755);
+    trees_.make(part);
     const std::string what = "unpacking " + names.name;
     const UnpackWatch watch{[&](int percent) { call.progress(percent, what); },
                             [&call] { return call.remaining(); }};
@@ -126,18 +131,27 @@ UnpackedImage Images::unpack(const std::string& archive, const std::string& targ
     if (result.get("layout") == "extended")
         core_.warning("the image " + names.name +
                       " has the extended layout: its rootfs is used, its lxc/ and hooks/ are not");
-    if (!flush_to_disk(part) || !replace_file(names.marker(), result.text()) ||
-        ::rename(part.c_str(), target.c_str()) != 0 || !flush_to_disk(names.folder)) {
-        const std::string why = std::strerror(errno);
-        remove_tree(part);
-        throw sdk::Failure(QVD_UNAVAILABLE, "cannot finish " + target + ": " + why);
+    const std::string obstacle = finish(result, part, target);
+    if (!obstacle.empty()) {
+        sweeper_.discard(part);
+        throw sdk::Failure(QVD_UNAVAILABLE, "cannot finish " + target + ": " + obstacle);
     }
     return find(target);
 }
 
+// Why the image could not take its place; empty if it has.
+std::string Images::finish(const Fields& result, const std::string& part,
+                           const std::string& target) const {
+    const Names names(target);
+    const bool finished =
+        flush_to_disk(part) && trees_.seal(part) && replace_file(names.marker(), result.text()) &&
+        ::rename(part.c_str(), target.c_str()) == 0 && flush_to_disk(names.folder);
+    return finished ? std::string() : std::strerror(errno);
+}
+
 void Images::remove(const std::string& target) {
     const Names names(target);
-    if (in_use_by_union(target))
+    if (in_use(target))
         throw sdk::Failure(QVD_CONFLICT, "a VM on this node uses the image " + names.name);
     ::unlink(names.marker().c_str());
     sweeper_.discard(target);  // the lock file stays: somebody may be waiting for it
@@ -145,17 +159,17 @@ void Images::remove(const std::string& target) {
 
 void Images::collect() {
     constexpr std::string_view begins = "untar-";
-    for (const std::string& name : names_in(settings_.basefs)) {
-        if (name.compare(0, 9, "deleteme-") == 0) sweeper_.sweep(settings_.basefs + "/" + name);
+    sweeper_.sweep_discarded(folder_);
+    for (const std::string& name : names_in(folder_)) {
         if (name.compare(0, begins.size(), begins) != 0) continue;
         // untar-NAME-PID-TIME; whoever unpacks NAME holds its lock.
         const std::size_t time = name.rfind('-');
         const std::size_t pid = name.rfind('-', time - 1);
         if (pid == std::string::npos || pid <= begins.size()) continue;
         const std::string image = name.substr(begins.size(), pid - begins.size());
-        const UniqueFd lock = open_lock(settings_.basefs + "/lock." + image);
+        const UniqueFd lock = open_lock(folder_ + "/lock." + image);
         if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0)
-            remove_tree(settings_.basefs + "/" + name);
+            trees_.remove(folder_ + "/" + name, nullptr);
     }
 }
 

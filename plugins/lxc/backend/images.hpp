@@ -5,6 +5,8 @@
 
 #include "backend/folders.hpp"
 #include "backend/settings.hpp"
+#include "backend/trees.hpp"
+#include "common/fields.hpp"
 
 #include <qvd/hypervisor_backend.hpp>
 
@@ -20,8 +22,20 @@ struct UnpackedImage {
 
 class Images {
 public:
-    Images(const Settings& settings, const sdk::Core& core, Sweeper& sweeper)
-        : settings_(settings), core_(core), sweeper_(sweeper) {}
+    // Everything given outlives it. `folder`: where images are put that nobody names a place for.
+    Images(std::string folder, const Settings& settings, const sdk::Core& core, const Trees& trees,
+           Sweeper& sweeper)
+        : folder_(std::move(folder)),
+          settings_(settings),
+          core_(core),
+          trees_(trees),
+          sweeper_(sweeper) {}
+    Images(const Images&) = delete;
+    Images& operator=(const Images&) = delete;
+    virtual ~Images() = default;
+
+    // Where this image's copy belongs.
+    [[nodiscard]] std::string target_of(const sdk::Image& image) const;
 
     // Unpacks the archive to `target`, or waits for who is doing so; at once if it is there.
     // Several threads and nodes may do it at the same time. Throws sdk::Failure.
@@ -32,11 +46,19 @@ public:
     // Removes what unpacking left behind and nobody is at any more.
     void collect();
 
+protected:
+    // Whether a VM on this node has its files there now.
+    [[nodiscard]] virtual bool in_use(const std::string& /*target*/) const { return false; }
+
 private:
     UnpackedImage unpack(const std::string& archive, const std::string& target, sdk::Call& call);
+    [[nodiscard]] std::string finish(const Fields& result, const std::string& part,
+                                     const std::string& target) const;
 
+    std::string folder_;
     const Settings& settings_;
     sdk::Core core_;
+    const Trees& trees_;
     Sweeper& sweeper_;
 };
 

@@ -59,11 +59,41 @@ bool in_use_by_union(const std::string& directory) {
     return false;
 }
 
-bool mount_overlay(const Union& layers, const std::string& at) {
+bool mount_overlay(const OverlayLayers& layers, const std::string& at) {
     const std::string options = "lowerdir=" + layers.lower + ",upperdir=" + layers.upper +
                                 ",workdir=" + layers.work +
                                 ",redirect_dir=nofollow,metacopy=off,index=off";
     return ::mount("qvd", at.c_str(), "overlay", MS_NODEV, options.c_str()) == 0;
+}
+
+bool mount_bind(const std::string& source, const std::string& at, bool read_only) {
+    if (::mount(source.c_str(), at.c_str(), nullptr, MS_BIND, nullptr) != 0) return false;
+    const unsigned long flags =
+        MS_REMOUNT | MS_BIND | MS_NODEV | (read_only ? unsigned{MS_RDONLY} : 0U);
+    if (::mount(nullptr, at.c_str(), nullptr, flags, nullptr) == 0) return true;
+    const int why = errno;
+    ::umount2(at.c_str(), UMOUNT_NOFOLLOW);
+    errno = why;
+    return false;
+}
+
+bool kernel_has(const std::string& file_system) {
+    std::istringstream words(read_file("/proc/filesystems").value_or(std::string()));
+    for (std::string word; words >> word;)
+        if (word == file_system) return true;
+    return false;
+}
+
+std::string file_system_of(const std::string& path) {
+    std::string type;
+    std::size_t longest = 0;
+    for (const Mounted& mount : all_mounts()) {
+        const std::string top = mount.path == "/" ? "" : mount.path;
+        if (!is_below(path, top) || top.size() < longest) continue;
+        longest = top.size();
+        type = mount.type;
+    }
+    return type;
 }
 
 bool unmount_all(const std::string& path) {
@@ -75,7 +105,7 @@ bool unmount_all(const std::string& path) {
 
 std::string union_obstacle(const std::string& directory) {
     const std::string probe = directory + "/.probe-" + std::to_string(::getpid());
-    const Union layers{probe + "/lower", probe + "/upper", probe + "/work"};
+    const OverlayLayers layers{probe + "/lower", probe + "/upper", probe + "/work"};
     const std::string at = probe + "/union";
     remove_tree(probe);
     for (const std::string& made : {probe, layers.lower, layers.upper, layers.work, at})

@@ -46,25 +46,25 @@ std::string inside(std::string_view target) {
     return path.empty() ? "home" : path;
 }
 
-void write_names(const sdk::Vm& vm, const RootTree& root) {
-    const std::string name = host_name(vm);
-    root.write("etc", "hostname", name + "\n", 0644);
-    // An image's own table stays; ours is made anew, for the VM may have been renamed.
-    if (root.exists("etc/hosts") && !root.begins_with("etc/hosts", hosts_mark)) return;
-    root.write("etc", "hosts",
-               std::string(hosts_mark) + "\n127.0.0.1\tlocalhost\n127.0.1.1\t" + name +
-                   "\n::1\tlocalhost ip6-localhost ip6-loopback\n",
-               0644);
+// An image's own table stays; ours is made anew, for the VM may have been renamed.
+bool has_own_hosts(const RootTree& root) {
+    return root.exists("etc/hosts") && !root.begins_with("etc/hosts", hosts_mark) &&
+           !root.is_empty("etc/hosts");
 }
 
-void write_name_servers(const sdk::Vm& vm, const RootTree& root) {
+std::string hosts_of(const sdk::Vm& vm) {
+    return std::string(hosts_mark) + "\n127.0.0.1\tlocalhost\n127.0.1.1\t" + host_name(vm) +
+           "\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+}
+
+std::string name_servers_of(const sdk::Vm& vm) {
     std::string text;
     for (const sdk::Nic nic : vm.nics()) {
         if (!nic.domain().empty()) text.append("search ").append(nic.domain()).append("\n");
         for (const std::string_view server : nic.dns())
             text.append("nameserver ").append(server).append("\n");
     }
-    if (text.find("nameserver") != std::string::npos) root.write("etc", "resolv.conf", text, 0644);
+    return text.find("nameserver") == std::string::npos ? std::string() : text;
 }
 
 void add_network(Fields& order, const sdk::Vm& vm) {
@@ -81,13 +81,35 @@ void add_network(Fields& order, const sdk::Vm& vm) {
     }
 }
 
+// What the core says, else the VM's property, else the node's setting.
+std::int64_t limit_of(const sdk::Vm& vm, std::uint64_t said, const char* key,
+                      std::int64_t setting) {
+    if (said != 0) return static_cast<std::int64_t>(said);
+    const std::string_view own = vm.properties().get(key);
+    if (own.empty()) return setting;
+    const auto number = parse_number(own);
+    if (!number || *number < 0)
+        throw sdk::Failure(QVD_INVALID, std::string(key) + " of this VM or its OSF is \"" +
+                                            std::string(own) + "\", which is no number");
+    return *number;
+}
+
+std::string cpuset_of(const sdk::Vm& vm, const Settings& settings) {
+    if (!vm.cpuset().empty()) return std::string(vm.cpuset());
+    const std::string own(vm.properties().get("vm.lxc.cpuset", settings.cpuset));
+    if (is_cpuset(own)) return own;
+    throw sdk::Failure(QVD_INVALID, "vm.lxc.cpuset of this VM or its OSF is \"" + own +
+                                        "\", which is no list such as 0-3,8");
+}
+
 void add_limits(Fields& order, const sdk::Vm& vm, const Settings& settings) {
     order.add("memory_mib", static_cast<std::int64_t>(vm.memory_mib()));
-    order.add("swap_mib", static_cast<std::int64_t>(vm.swap_mib()));
-    order.add("cpu_weight", vm.cpu_shares() == 0 ? 100 : vm.cpu_shares());
+    order.add("swap_mib", limit_of(vm, vm.swap_mib(), "vm.lxc.swap", settings.swap_mib));
+    order.add("cpu_weight",
+              limit_of(vm, vm.cpu_shares(), "vm.lxc.cpu.shares", settings.cpu_shares));
     order.add("cpus", vm.cpus());
-    order.add("cpuset", vm.cpuset());
-    order.add("pids_max", settings.processes_max);
+    order.add("cpuset", cpuset_of(vm, settings));
+    order.add("pids_max", limit_of(vm, 0, "vm.lxc.processes.max", settings.processes_max));
 }
 
 void write_root_only(const std::string& path, std::string_view content, unsigned mode) {
@@ -115,6 +137,25 @@ void add_files(Fields& order, const sdk::Vm& vm, const Settings& settings) {
     }
     for (const std::string& device : settings.devices) order.add("device", device);
     for (const sdk::Device device : vm.devices()) order.add("device", device.address());
+}
+
+// What another VM would see, too, or what cannot be written there, is mounted over it.
+void add_shared_root(Fields& order, const sdk::Vm& vm, const Settings& settings,
+                     const Root& place) {
+    if (place.read_only)
+        for (const char* folder : {"run mode=755", "tmp mode=1777", "var/tmp mode=1777"})
+            order.add("tmpfs", folder);
+    if (!place.shared) return;
+    const RootTree root(place.path);
+    const auto mount_over = [&](const char* suffix, const std::string& text) {
+        if (text.empty()) return;
+        const std::string source = settings.file_of(vm.id(), suffix);
+        write_root_only(source, text, 0644);
+        order.add("file", source + " etc/" + (suffix + 1));
+    };
+    mount_over(".hostname", host_name(vm) + "\n");
+    if (!has_own_hosts(root)) mount_over(".hosts", hosts_of(vm));
+    mount_over(".resolv.conf", name_servers_of(vm));
 }
 
 bool has_systemd(const Settings& settings, const RootTree& root) {
@@ -174,15 +215,27 @@ void check_vm(const sdk::Vm& vm, const Settings& settings) {
         throw sdk::Failure(QVD_INVALID, "cannot read vm.lxc.seccomp.profile " + settings.seccomp);
 }
 
-void furnish(const sdk::Vm& vm, const std::string& rootfs) {
+void furnish_image(const std::string& rootfs) {
     const RootTree root(rootfs);
-    write_names(vm, root);
-    write_name_servers(vm, root);
+    if (!root.exists("etc/hosts")) root.write("etc", "hosts", "", 0644);
+    for (const char* name : {"hostname", "resolv.conf"})
+        if (!root.is_file(std::string("etc/") + name)) root.write("etc", name, "", 0644);
+    if (!root.is_file("etc/qvd/agent.token")) root.write("etc/qvd", "agent.token", "", 0400);
+    root.make("home");
+}
+
+void furnish(const sdk::Vm& vm, const Root& place) {
+    if (place.shared) return;  // furnish_image() did what there is to do
+    const RootTree root(place.path);
+    root.write("etc", "hostname", host_name(vm) + "\n", 0644);
+    if (!has_own_hosts(root)) root.write("etc", "hosts", hosts_of(vm), 0644);
+    const std::string servers = name_servers_of(vm);
+    if (!servers.empty()) root.write("etc", "resolv.conf", servers, 0644);
     if (!vm.agent_secret().empty()) root.write("etc/qvd", "agent.token", "", 0400);
     if (const auto home = disk_of(vm, QVD_DISK_HOME)) root.make(inside(home->target()));
 }
 
-Fields make_order(const sdk::Vm& vm, const Settings& settings, const std::string& rootfs) {
+Fields make_order(const sdk::Vm& vm, const Settings& settings, const Root& root) {
     Fields order;
     order.add("vm", static_cast<std::int64_t>(vm.id()));
     order.add("uuid", vm.uuid());
@@ -190,16 +243,17 @@ Fields make_order(const sdk::Vm& vm, const Settings& settings, const std::string
     order.add("container", settings.container_of(vm.id()));
     order.add("run", settings.run);
     order.add("runner", settings.programs + "/qvd-lxc-container");
-    order.add("rootfs", rootfs);
+    order.add("rootfs", root.path);
     order.add("name", host_name(vm));
     order.add("init", settings.init);
-    order.add("halt_signal", halt_signal(settings, RootTree(rootfs)));
-    order.add("sys_admin", needs_sys_admin(settings, RootTree(rootfs)) ? 1 : 0);
+    order.add("halt_signal", halt_signal(settings, RootTree(root.path)));
+    order.add("sys_admin", needs_sys_admin(settings, RootTree(root.path)) ? 1 : 0);
     order.add("apparmor", settings.apparmor);
     order.add("console_bytes", settings.console_bytes);
     add_limits(order, vm, settings);
     add_network(order, vm);
     add_files(order, vm, settings);
+    add_shared_root(order, vm, settings, root);
     for (const std::string& line : settings.extra) order.add("extra", line);
     return order;
 }

@@ -1,6 +1,7 @@
 // A keeper's order, made from what the core says of a VM.
 #pragma once
 
+#include "backend/root_store.hpp"
 #include "backend/root_tree.hpp"
 #include "backend/settings.hpp"
 #include "common/fields.hpp"
@@ -15,13 +16,17 @@ namespace qvd::lxc {
 // card, a bridge that is not there); nothing has been done then.
 void check_vm(const sdk::Vm& vm, const Settings& settings);
 
-// Writes into the files below `rootfs` what the VM finds there at its start: name, name servers,
-// and the places that home and agent token are mounted on.
-void furnish(const sdk::Vm& vm, const std::string& rootfs);
+// Writes into the VM's files what it finds there at its start: name, name servers, and the places
+// that home and agent token are mounted on. Of a shared root nothing but those places, in the image
+// itself; the rest is mounted there.
+void furnish(const sdk::Vm& vm, const Root& root);
+// The places for mounts that every VM of this image needs, where they are missing. Of an image that
+// VMs share, before they do.
+void furnish_image(const std::string& rootfs);
 
 // The order of keeper/main.cpp and container/configuration.hpp. Makes a missing home folder, and
 // writes the token and the list of refused system calls beside the keeper's socket.
-Fields make_order(const sdk::Vm& vm, const Settings& settings, const std::string& rootfs);
+Fields make_order(const sdk::Vm& vm, const Settings& settings, const Root& root);
 
 // The first disk of this role, or nothing.
 std::optional<sdk::Disk> disk_of(const sdk::Vm& vm, qvd_disk_role role);

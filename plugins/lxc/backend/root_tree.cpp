@@ -42,6 +42,18 @@ std::string RootTree::resolve(const std::string& path) const {
     return found ? read_link("/proc/self/fd/" + std::to_string(found.get())) : std::string();
 }
 
+bool RootTree::is_file(const std::string& path) const {
+    const UniqueFd found = open_inside(root_.get(), path, O_PATH | O_NOFOLLOW, no_links);
+    struct stat what {};
+    return found && ::fstat(found.get(), &what) == 0 && S_ISREG(what.st_mode);
+}
+
+bool RootTree::is_empty(const std::string& path) const {
+    const UniqueFd found = open_inside(root_.get(), path, O_PATH, links_inside);
+    struct stat what {};
+    return found && ::fstat(found.get(), &what) == 0 && what.st_size == 0;
+}
+
 bool RootTree::begins_with(const std::string& path, std::string_view text) const {
     const UniqueFd file =
         open_inside(root_.get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY, links_inside);

@@ -17,6 +17,9 @@ public:
     // Where the path leads, links followed inside; empty if there is nothing.
     [[nodiscard]] std::string resolve(const std::string& path) const;
     [[nodiscard]] bool exists(const std::string& path) const { return !resolve(path).empty(); }
+    // A regular file, no link on the way; of any size, or of none.
+    [[nodiscard]] bool is_file(const std::string& path) const;
+    [[nodiscard]] bool is_empty(const std::string& path) const;
     // Begins with this text; false also if it does not exist.
     [[nodiscard]] bool begins_with(const std::string& path, std::string_view text) const;
 

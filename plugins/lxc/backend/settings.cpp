@@ -81,6 +81,9 @@ Settings::Settings(const sdk::Core& core)
       devices(words_of(text_of(core, "vm.lxc.devices"), " \t,")),
       extra(words_of(text_of(core, "internal.vm.lxc.conf.extra"), ";\n")),
       processes_max(number_of(core, "vm.lxc.processes.max")),
+      cpu_shares(number_of(core, "vm.lxc.cpu.shares")),
+      swap_mib(number_of(core, "vm.lxc.swap")),
+      cpuset(text_of(core, "vm.lxc.cpuset")),
       console_bytes(number_of(core, "vm.lxc.console.size") * 1024),
       unpack_max_mib(number_of(core, "vm.lxc.unpack.max.mib")),
       unpack_max_entries(number_of(core, "vm.lxc.unpack.max.entries")) {
@@ -90,12 +93,19 @@ Settings::Settings(const sdk::Core& core)
         if (line.find('=') == std::string::npos)
             throw sdk::Failure(QVD_INVALID, "vm.lxc.conf.extra: \"" + line +
                                                 "\" is not of the form \"lxc.KEY = VALUE\"");
+    if (!is_cpuset(cpuset))
+        throw sdk::Failure(QVD_INVALID,
+                           "vm.lxc.cpuset is a list such as 0-3,8, not \"" + cpuset + "\"");
     if (sys_admin != "auto" && sys_admin != "1" && sys_admin != "0")
         throw sdk::Failure(QVD_INVALID,
                            "vm.lxc.sys_admin is auto, 1 or 0, not \"" + sys_admin + "\"");
     if (halt_signal != "auto" && signal_number(halt_signal) == 0)
         throw sdk::Failure(QVD_INVALID, "vm.lxc.signal.halt: there is no signal \"" + halt_signal +
                                             "\" (try auto, SIGPWR, SIGTERM or SIGRTMIN+3)");
+}
+
+bool is_cpuset(const std::string& text) {
+    return text.find_first_not_of("0123456789,-") == std::string::npos;
 }
 
 int signal_number(const std::string& name) {

@@ -29,6 +29,9 @@ struct Settings {
     std::vector<std::string> devices;
     std::vector<std::string> extra;  // "key = value" for liblxc
     std::int64_t processes_max = 0;
+    std::int64_t cpu_shares = 0;
+    std::int64_t swap_mib = 0;
+    std::string cpuset;  // "0-3,8"; empty: all
     std::int64_t console_bytes = 0;
     std::int64_t unpack_max_mib = 0;
     std::int64_t unpack_max_entries = 0;
@@ -44,6 +47,9 @@ struct Settings {
         return rootfs + "/" + std::to_string(vm_id) + "-fs";
     }
 };
+
+// "0-3,8"; also empty.
+bool is_cpuset(const std::string& text);
 
 // The number of a signal by its name ("SIGPWR", "SIGRTMIN+3"); 0 if there is none.
 int signal_number(const std::string& name);
@@ -75,6 +81,17 @@ int signal_number(const std::string& name);
                         "SIGPWR for any other"),                                                  \
         ::qvd::sdk::key("vm.lxc.processes.max", QVD_INTEGER, "8192",                              \
                         "processes and threads of one container; 0: no limit", "0..4194304"),     \
+        ::qvd::sdk::key("vm.lxc.cpu.shares", QVD_INTEGER, "100",                                  \
+                        "weight of a container when processors are scarce, also as a property "   \
+                        "of an OSF or a VM",                                                      \
+                        "1..10000"),                                                              \
+        ::qvd::sdk::key("vm.lxc.cpuset", QVD_TEXT, "",                                            \
+                        "processors that containers may use, such as 0-3,8, also as a property; " \
+                        "empty: all"),                                                            \
+        ::qvd::sdk::key("vm.lxc.swap", QVD_INTEGER, "0",                                          \
+                        "MiB of swap that a container may use beyond its OSF's memory, also as "  \
+                        "a property",                                                             \
+                        "0..16777216"),                                                           \
         ::qvd::sdk::key("vm.lxc.devices", QVD_TEXT, "/dev/fuse",                                  \
                         "devices of the node that every container may use, separated by blanks"), \
         ::qvd::sdk::key("vm.lxc.console.size", QVD_INTEGER, "64",                                 \

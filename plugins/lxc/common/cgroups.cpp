@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <sstream>
@@ -122,6 +123,10 @@ std::string monitor_cgroup(std::string_view container) {
     return std::string("lxc.monitor.").append(container);
 }
 
+std::string files_cgroup(std::string_view container) {
+    return std::string("qvd.files.").append(container);
+}
+
 CgroupUsage usage_of(const std::string& container, const CgroupLayout& layout) {
     CgroupUsage usage;
     for (const Hierarchy& mount : layout.hierarchies) {
@@ -172,11 +177,17 @@ bool remove_cgroup(const std::string& name, const CgroupLayout& layout) {
 }
 
 void join_cgroup(const std::string& name, const CgroupLayout& layout) {
+    move_to_cgroup(name, 0, layout);
+}
+
+bool move_to_cgroup(const std::string& name, int pid, const CgroupLayout& layout) {
+    bool moved = false;
     for (const Hierarchy& mount : layout.hierarchies) {
         if (!mount.version2 && !lists(mount.controllers, "name=systemd")) continue;
         ::mkdir((mount.path + "/" + name).c_str(), 0755);
-        write_to(mount.path + "/" + name + "/cgroup.procs", "0");
+        if (write_to(mount.path + "/" + name + "/cgroup.procs", std::to_string(pid))) moved = true;
     }
+    return moved;
 }
 
 void leave_cgroup(const std::string& name, const CgroupLayout& layout) {
@@ -185,6 +196,50 @@ void leave_cgroup(const std::string& name, const CgroupLayout& layout) {
         write_to(mount.path + "/cgroup.procs", "0");
         ::rmdir((mount.path + "/" + name).c_str());
     }
+}
+
+namespace {
+
+// Where a cgroup of this name is frozen: version 1 has a controller for it, version 2 always can.
+std::string freezer_of(const std::string& name, const CgroupLayout& layout, bool& version2) {
+    version2 = !layout.is_version1("freezer");
+    for (const Hierarchy& mount : layout.hierarchies)
+        if (version2 ? mount.version2 : lists(mount.controllers, "freezer"))
+            return mount.path + "/" + name;
+    return {};
+}
+
+bool is_frozen_at(const std::string& at, bool version2) {
+    if (version2) return number_in(at + "/cgroup.events", "frozen") == 1;
+    return read_file(at + "/freezer.state").value_or(std::string()) == "FROZEN\n";
+}
+
+}  // namespace
+
+bool freeze_cgroup(const std::string& name, bool frozen, const CgroupLayout& layout) {
+    constexpr int tries = 500;
+    constexpr timespec between{0, 10'000'000};
+    bool version2 = false;
+    const std::string at = freezer_of(name, layout, version2);
+    if (at.empty() || !exists(at)) {
+        errno = ENOENT;
+        return false;
+    }
+    const char* const word = version2 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
+    for (int i = 0; i < tries; ++i) {
+        // Version 1 may have to be told again while processes are being made.
+        if (!write_to(at + (version2 ? "/cgroup.freeze" : "/freezer.state"), word)) return false;
+        if (is_frozen_at(at, version2) == frozen) return true;
+        ::nanosleep(&between, nullptr);
+    }
+    errno = ETIMEDOUT;
+    return false;
+}
+
+bool is_frozen(const std::string& name, const CgroupLayout& layout) {
+    bool version2 = false;
+    const std::string at = freezer_of(name, layout, version2);
+    return !at.empty() && exists(at) && is_frozen_at(at, version2);
 }
 
 std::vector<std::string> cgroups_named(std::string_view prefix, const CgroupLayout& layout) {

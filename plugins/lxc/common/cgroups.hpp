@@ -31,6 +31,8 @@ struct CgroupLayout {
 // cgroup namespace) one below, in `inner`, so that its root cannot lift them.
 std::string payload_cgroup(std::string_view container);  // "lxc.payload.NAME"
 std::string monitor_cgroup(std::string_view container);  // "lxc.monitor.NAME"
+// Of daemons that keep its files together: "qvd.files.NAME".
+std::string files_cgroup(std::string_view container);
 inline constexpr std::string_view inner_cgroup = "init";
 
 struct CgroupUsage {
@@ -51,8 +53,17 @@ bool remove_cgroup(const std::string& name, const CgroupLayout& layout = CgroupL
 // Moves this process into a top-level cgroup of this name, made if missing, in every hierarchy that
 // tracks services (systemd's and version 2), so that the end of the core's own does not end it.
 void join_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
+// The same with another process; false if there is no such hierarchy, or it would not go.
+bool move_to_cgroup(const std::string& name, int pid,
+                    const CgroupLayout& layout = CgroupLayout::read());
 // Back to the root; the cgroup is removed by whoever leaves it last.
 void leave_cgroup(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
+
+// Takes whatever is in the cgroup off the processors, or puts it back; returns once that is so.
+// False with errno; nothing in it: false with ENOENT.
+bool freeze_cgroup(const std::string& name, bool frozen,
+                   const CgroupLayout& layout = CgroupLayout::read());
+bool is_frozen(const std::string& name, const CgroupLayout& layout = CgroupLayout::read());
 
 // Names of top-level cgroups that begin with `prefix`, in any hierarchy, each once.
 std::vector<std::string> cgroups_named(std::string_view prefix,

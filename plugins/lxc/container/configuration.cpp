@@ -177,6 +177,18 @@ void add_mounts(Items& items, const Fields& order) {
     if (const std::string token = order.get("token"); !token.empty())
         items.emplace_back("lxc.mount.entry",
                            in_fstab(token) + " etc/qvd/agent.token none bind,ro,create=file 0 0");
+    for (const std::string& file : order.all("file")) {  // "SOURCE TARGET"
+        const std::size_t blank = file.find(' ');
+        items.emplace_back("lxc.mount.entry", in_fstab(file.substr(0, blank)) + " " +
+                                                  in_fstab(file.substr(blank + 1)) +
+                                                  " none bind,ro 0 0");
+    }
+    for (const std::string& folder : order.all("tmpfs")) {  // "TARGET OPTIONS"
+        const std::size_t blank = folder.find(' ');
+        items.emplace_back("lxc.mount.entry", "tmpfs " + in_fstab(folder.substr(0, blank)) +
+                                                  " tmpfs rw,nosuid,nodev,optional," +
+                                                  folder.substr(blank + 1) + " 0 0");
+    }
     if (const std::string home = order.get("home"); !home.empty())
         items.emplace_back("lxc.mount.entry", in_fstab(home) + " " +
                                                   in_fstab(order.get("home_target", "home")) +

@@ -14,7 +14,8 @@ using Items = std::vector<std::pair<std::string, std::string>>;  // key of lxc.c
 
 // Keys of the order: name, rootfs, init, memory_mib, swap_mib, cpu_weight, cpus, cpuset, pids_max,
 // bridge, veth, mac, mtu, address (with prefix; repeated), gateway (repeated), token, home,
-// home_target, device (path; repeated), seccomp, terminal, started_hook, ended_hook, halt_signal,
+// home_target, device (path; repeated), file ("SOURCE TARGET", mounted read-only; repeated), tmpfs
+// ("TARGET OPTIONS"; repeated), seccomp, terminal, started_hook, ended_hook, halt_signal,
 // apparmor, ttys, sys_admin (1: keeps the capability), extra ("key = value"; repeated). A missing
 // one leaves out what belongs to it.
 Items configuration(const Fields& order, const CgroupLayout& layout = CgroupLayout::read());

@@ -55,6 +55,10 @@ int run(const Fields& order, const std::string& log_path) {
         report("sentence", "liblxc refuses the setting \"" + key + " = " + value + "\"");
         return 1;
     }
+    // For lxc-info, lxc-attach, lxc-console and their like: `-P RUN -n NAME`.
+    const std::string folder = order.get("run") + "/" + name;
+    ::mkdir(folder.c_str(), 0700);
+    if (!container->save_config(container, nullptr)) ::rmdir(folder.c_str());
     container->want_daemonize(container, false);
     const bool began = container->start(container, 0, nullptr);
     if (began) {

@@ -181,6 +181,9 @@ Fields Keeper::answer(std::string_view request, Client& client) {
     if (request == "stop") return halt() ? fields : refusal("the container has not begun yet");
     if (request == "kill") {
         kill();
+    } else if (request.substr(0, 5) == "fail ") {
+        failure_ = request.substr(5);
+        kill();
     } else if (request == "usage") {
         const CgroupUsage usage = usage_of(container_);
         fields.add("cpu_seconds", std::to_string(usage.cpu_seconds));
@@ -266,7 +269,10 @@ void Keeper::container_ended(int wait_status) {
 void Keeper::explain_end(const Fields& report, int wait_status) {
     const InitEnd end = init_end(report);
     exit_code_ = end.signal != 0 ? 128 + end.signal : end.code;
-    if (kill_asked_) {
+    if (!failure_.empty()) {
+        reason_ = "crashed";
+        sentence_ = failure_;
+    } else if (kill_asked_) {
         reason_ = "killed";
     } else if (init_pid_ == 0) {
         reason_ = "failed";

@@ -13,6 +13,7 @@
 //              without it: the keeper died, and its container with it
 //     stop     sends the halt signal to the container's init
 //     kill     KILL to init; after `kill_grace_ms` to everything in the container's cgroup
+//     fail TEXT   the same, as a crash of which the text tells
 //     usage    cpu_seconds, memory_bytes
 //     console  socket, log
 //     started PID   said by the container process's hook: init is about to begin
@@ -84,6 +85,7 @@ private:
     std::int64_t since_ms_ = 0;
     bool stop_asked_ = false;
     bool kill_asked_ = false;
+    std::string failure_;                 // that it was killed for
     std::int64_t kill_harder_at_ms_ = 0;  // 0: not needed
     std::int64_t killed_for_memory_ = 0;
 };

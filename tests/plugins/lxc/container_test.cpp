@@ -87,7 +87,7 @@ TEST_CASE("a container finds its name, name servers, home and agent token, and n
     struct stat token {};
     REQUIRE(::stat(stage.world.path("run/vm/2.token").c_str(), &token) == 0);
     CHECK((token.st_mode & 0777) == 0400);
-    CHECK(read_file(stage.world.path("basefs/7-tiny/etc/qvd/agent.token")) == "");
+    CHECK(read_file(stage.world.images("7-tiny/etc/qvd/agent.token")) == "");
     stage.destroy(vm);
     CHECK(stage.world.left_overs() == "");
 }
@@ -131,7 +131,7 @@ TEST_CASE("what a VM changed stays if its disk is persistent, and is gone otherw
         stage.destroy(second);
     }
     CHECK(eventually([&] {  // what was discarded goes in the background
-        for (const auto& entry : fs::directory_iterator(stage.world.path("overlayfs")))
+        for (const auto& entry : fs::directory_iterator(stage.world.changes("")))
             if (entry.path().filename().string().find("deleteme-") == 0) return false;
         return true;
     }));
@@ -154,6 +154,82 @@ TEST_CASE("a container that powers itself off has stopped; one that restarts its
     const Told told = stage.backend->core().report_of(12);
     CHECK(told.state == QVD_VM_STOPPED);
     CHECK(told.sentence == "it shut itself down");
+    CHECK(stage.world.left_overs() == "");
+}
+
+TEST_CASE("an OSF's properties limit its containers, and what is no limit starts none") {
+    Stage stage;
+    VmOrder vm(stage.world, 17);
+    vm.properties = {
+        {"vm.lxc.cpu.shares", "50"}, {"vm.lxc.cpuset", "0"}, {"vm.lxc.processes.max", "77"}};
+    stage.must_start(vm);
+    const std::string name =
+        "/lxc.payload." + stage.world.configuration["internal.vm.lxc.name.prefix"] + "17/";
+    const auto limit = [&](const char* controller, const char* first, const char* second) {
+        const std::string one = "/sys/fs/cgroup/" + std::string(controller) + name + first;
+        return read_file(exists(one) ? one : "/sys/fs/cgroup" + name + second);
+    };
+    CHECK(limit("pids", "pids.max", "pids.max") == "77\n");
+    CHECK(limit("cpuset", "cpuset.cpus", "cpuset.cpus") == "0\n");
+    const std::string shares = limit("cpu", "cpu.shares", "cpu.weight");
+    CHECK((shares == "512\n" || shares == "50\n"));
+    stage.destroy(vm);
+    for (const auto& [key, value] :
+         {std::pair("vm.lxc.cpuset", "all"), std::pair("vm.lxc.cpu.shares", "much")}) {
+        VmOrder bad(stage.world, 18);
+        bad.properties[key] = value;
+        CallStandIn call;
+        CHECK(stage.start(bad, call) == QVD_INVALID);
+        CHECK(call.sentence.find(std::string(key) + " of this VM or its OSF") == 0);
+    }
+    CHECK(stage.world.left_overs() == "");
+}
+
+TEST_CASE("LXC's own tools see a container, and nothing of it is left for them afterwards") {
+    Stage stage;
+    VmOrder vm(stage.world, 14);
+    stage.must_start(vm);
+    REQUIRE(fetch(vm.address(), "index.html") == "hello\n");
+    const std::string name = stage.world.configuration["internal.vm.lxc.name.prefix"] + "14";
+    const std::string where = " -P " + stage.world.path("run/vm") + " -n " + name;
+    if (exists("/usr/bin/lxc-info")) {
+        CHECK(std::system(("lxc-info" + where + " -s | grep -q RUNNING").c_str()) == 0);
+        CHECK(std::system(("lxc-attach" + where +
+                           " -- /bin/sh -c 'test -d /proc/1' || "
+                           "lxc-attach" +
+                           where + " -- /bin/hostname >/dev/null")
+                              .c_str()) == 0);
+    }
+    CHECK(exists(stage.world.path("run/vm/" + name + "/config")));
+    stage.destroy(vm);
+    CHECK_FALSE(exists(stage.world.path("run/vm/" + name)));
+}
+
+TEST_CASE("a paused container answers nobody, says so, goes on, and can be ended as it is") {
+    Stage stage;
+    VmOrder vm(stage.world, 16);
+    stage.must_start(vm);
+    REQUIRE(fetch(vm.address(), "index.html") == "hello\n");
+    const auto call = [&](auto function) {
+        CallStandIn made;
+        const qvd_status status = function(stage.backend->self(), vm.raw(), made.raw());
+        CHECK_MESSAGE(status == QVD_OK, made.sentence);
+    };
+    call(stage.backend->table().pause);
+    CHECK(stage.state(vm).state == QVD_VM_PAUSED);
+    CHECK(stage.survey().front().state == QVD_VM_PAUSED);
+    CHECK(fetch(vm.address(), "index.html", std::chrono::milliseconds(300)) == "");
+    call(stage.backend->table().unpause);
+    CHECK(stage.state(vm).state == QVD_VM_RUNNING);
+    CHECK(fetch(vm.address(), "index.html") == "hello\n");
+    call(stage.backend->table().pause);
+    call(stage.backend->table().stop);
+    CHECK(stage.backend->core().report_of(16).state == QVD_VM_STOPPED);
+    VmOrder next(stage.world, 16, 2);
+    stage.must_start(next);
+    CallStandIn pausing;
+    CHECK(stage.backend->table().pause(stage.backend->self(), next.raw(), pausing.raw()) == QVD_OK);
+    stage.destroy(next);
     CHECK(stage.world.left_overs() == "");
 }
 
@@ -206,15 +282,14 @@ TEST_CASE("a deleted VM leaves neither changes nor home") {
     vm.home = stage.world.path("homefs/15-fs");
     stage.must_start(vm);
     stage.destroy(vm);
-    CHECK(exists(stage.world.path("overlayfs/7-15-overlayfs")));
+    CHECK(exists(stage.world.changes_of(15)));
     CallStandIn call;
     CHECK(stage.backend->table().remove_vm(stage.backend->self(), vm.raw(), call.raw()) == QVD_OK);
-    CHECK_FALSE(exists(stage.world.path("overlayfs/7-15-overlayfs")));
-    CHECK_FALSE(exists(stage.world.path("overlayfs/15-overlayfs-work")));
+    CHECK_FALSE(exists(stage.world.changes_of(15)));
+    CHECK_FALSE(exists(stage.world.changes("15-overlayfs-work")));
     CHECK_FALSE(exists(stage.world.path("homefs/15-fs")));
     CHECK(eventually([&] {
-        return fs::is_empty(stage.world.path("overlayfs")) &&
-               fs::is_empty(stage.world.path("homefs"));
+        return fs::is_empty(stage.world.changes("")) && fs::is_empty(stage.world.path("homefs"));
     }));
 }
 

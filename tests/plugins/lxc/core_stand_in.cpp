@@ -39,12 +39,16 @@ CoreStandIn::CoreStandIn(std::map<std::string, std::string> configuration)
     raw_.core.service = &service;
     processes_.size = sizeof processes_;
     processes_.start = &start_process;
+    processes_.signal = &signal_process;
+    processes_.list = [](const qvd_core*, const qvd_call*, const qvd_sink*) -> qvd_status {
+        return QVD_OK;  // it knows of none that another started
+    };
     events_.size = sizeof events_;
     events_.report = &report;
 }
 
 CoreStandIn::~CoreStandIn() {
-    for (const pid_t child : children_) ::waitpid(child, nullptr, 0);
+    for (std::thread& one : waiting_) one.join();
 }
 
 CoreStandIn& CoreStandIn::owner_of(const qvd_core* core) {
@@ -77,18 +81,28 @@ qvd_status CoreStandIn::start_process(const qvd_core* core, const qvd_call* /*ca
     const int input = ::memfd_create("input", MFD_CLOEXEC);
     if (::write(input, order->input.data, order->input.length) < 0) return QVD_INTERNAL;
     ::lseek(input, 0, SEEK_SET);
-    std::string program = text(*static_cast<const qvd_str*>(qvd_array_at(&order->arguments, 0)));
-    char* arguments[] = {program.data(), nullptr};
+    std::vector<std::string> words;
+    for (std::size_t i = 0; i < order->arguments.count; ++i)
+        words.push_back(text(*static_cast<const qvd_str*>(qvd_array_at(&order->arguments, i))));
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
     char* environment[] = {nullptr};
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, input, 0);
+    const std::string output = text(order->output_path);
+    if (!output.empty()) {
+        posix_spawn_file_actions_addopen(&files, 1, output.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                         0600);
+        posix_spawn_file_actions_adddup2(&files, 1, 2);
+    }
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
     pid_t pid = 0;
     const int error =
-        ::posix_spawn(&pid, program.c_str(), &files, &attributes, arguments, environment);
+        ::posix_spawn(&pid, arguments[0], &files, &attributes, arguments.data(), environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     ::close(input);
@@ -96,15 +110,42 @@ qvd_status CoreStandIn::start_process(const qvd_core* core, const qvd_call* /*ca
         sink->fail(sink->data, qvd_text("there is no such program"));
         return QVD_NOT_FOUND;
     }
-    CoreStandIn& self = owner_of(core);
-    const std::lock_guard lock(self.mutex_);
-    self.children_.push_back(pid);
+    owner_of(core).await(pid, text(order->label), *order);
     qvd_process process{};
     process.size = sizeof process;
     process.label = order->label;
     process.pid = pid;
     sink->record(sink->data, QVD_KIND_PROCESS, &process);
     return QVD_OK;
+}
+
+void CoreStandIn::await(pid_t pid, const std::string& label, const qvd_process_order& order) {
+    const std::lock_guard lock(mutex_);
+    children_[label] = pid;
+    waiting_.emplace_back([this, pid, label, ended = order.ended, data = order.data] {
+        siginfo_t end{};
+        ::waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED | WNOWAIT);
+        {
+            const std::lock_guard ending(mutex_);
+            children_.erase(label);
+            ::waitpid(pid, nullptr, 0);
+        }
+        qvd_process process{};
+        process.size = sizeof process;
+        process.label = {label.data(), label.size()};
+        process.state = end.si_code == CLD_EXITED ? QVD_PROCESS_EXITED : QVD_PROCESS_KILLED;
+        process.exit_code = end.si_status;
+        process.pid = pid;
+        if (ended != nullptr && !dropped_) ended(data, &process);
+    });
+}
+
+qvd_status CoreStandIn::signal_process(const qvd_core* core, qvd_str label, std::int32_t number) {
+    CoreStandIn& self = owner_of(core);
+    const std::lock_guard lock(self.mutex_);
+    const auto child = self.children_.find(text(label));
+    if (child == self.children_.end()) return QVD_NOT_FOUND;
+    return ::kill(child->second, number) == 0 ? QVD_OK : QVD_NOT_FOUND;
 }
 
 void CoreStandIn::report(const qvd_core* core, const qvd_vm_status* status) {

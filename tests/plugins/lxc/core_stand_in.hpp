@@ -7,12 +7,14 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace qvd::test {
@@ -41,6 +43,8 @@ public:
     Told report_of(std::uint64_t vm_id, std::chrono::seconds patience = std::chrono::seconds(10));
     std::vector<Told> reports();
     std::string log();
+    // The plugin's instance is about to go: what ends from now on is nobody's business.
+    void drop() { dropped_ = true; }
 
 private:
     struct Raw {
@@ -53,18 +57,23 @@ private:
     static const void* service(const qvd_core* core, const char* id);
     static qvd_status start_process(const qvd_core* core, const qvd_call* call,
                                     const qvd_process_order* order, const qvd_sink* sink);
+    static qvd_status signal_process(const qvd_core* core, qvd_str label, std::int32_t number);
     static void report(const qvd_core* core, const qvd_vm_status* status);
+    // Waits for its end, on a thread of its own, and tells the plugin.
+    void await(pid_t pid, const std::string& label, const qvd_process_order& order);
 
     Raw raw_{};
     qvd_processes_service processes_{};
     qvd_vm_events_service events_{};
     std::map<std::string, std::string> configuration_;
+    std::atomic<bool> dropped_{false};
     std::mutex mutex_;  // guards what follows
     std::condition_variable changed_;
     std::vector<Told> reports_;
     std::size_t reports_read_ = 0;
     std::string log_;
-    std::vector<pid_t> children_;
+    std::map<std::string, pid_t> children_;  // that have not ended
+    std::vector<std::thread> waiting_;
 };
 
 // One call, which collects what it is handed.

@@ -79,11 +79,10 @@ Attempt try_archive(const std::string& bytes) {
     Backend backend(world);
     CallStandIn call;
     Attempt attempt;
-    attempt.status =
-        prepare(backend, world.path("images/evil.tar"), world.path("basefs/evil"), call);
+    attempt.status = prepare(backend, world.path("images/evil.tar"), world.images("evil"), call);
     attempt.sentence = call.sentence;
     // What came to nothing is swept away behind the call's back.
-    attempt.anything_left = !eventually([&] { return only_locks_in(world.path("basefs")); });
+    attempt.anything_left = !eventually([&] { return only_locks_in(world.images("")); });
     return attempt;
 }
 
@@ -174,7 +173,7 @@ TEST_CASE("an archive that is too big, has too many files, is damaged or no arch
         World world;
         Backend backend(world);
         CallStandIn call;
-        CHECK(prepare(backend, world.path("images/none.tar"), world.path("basefs/none"), call) ==
+        CHECK(prepare(backend, world.path("images/none.tar"), world.images("none"), call) ==
               QVD_NOT_FOUND);
         CHECK(call.sentence.find("No such file") != std::string::npos);
     }
@@ -190,18 +189,18 @@ TEST_CASE("owners, modes, file capabilities and foreign names survive unpacking"
     });
     Backend backend(world);
     CallStandIn call;
-    REQUIRE_MESSAGE(prepare(backend, archive, world.path("basefs/7-tiny"), call) == QVD_OK,
+    REQUIRE_MESSAGE(prepare(backend, archive, world.images("7-tiny"), call) == QVD_OK,
                     call.sentence);
-    CHECK(call.unpacked_path == world.path("basefs/7-tiny"));
+    CHECK(call.unpacked_path == world.images("7-tiny"));
     CHECK(call.image_bytes > 100000);
     struct stat found {};
-    REQUIRE(::stat(world.path("basefs/7-tiny/bin/set").c_str(), &found) == 0);
+    REQUIRE(::stat(world.images("7-tiny/bin/set").c_str(), &found) == 0);
     CHECK((found.st_mode & 07777) == 04755);
     CHECK(found.st_nlink == 2);
-    REQUIRE(::stat(world.path("basefs/7-tiny/etc/inittab").c_str(), &found) == 0);
+    REQUIRE(::stat(world.images("7-tiny/etc/inittab").c_str(), &found) == 0);
     CHECK(found.st_uid == 1234);
     CHECK(found.st_gid == 5678);
-    CHECK(exists(world.path("basefs/7-tiny/etc/F\xc5\x91tan\xc3\xbas\xc3\xadtv\xc3\xa1ny")));
+    CHECK(exists(world.images("7-tiny/etc/F\xc5\x91tan\xc3\xbas\xc3\xadtv\xc3\xa1ny")));
 }
 
 TEST_CASE("gzip, xz, zstd and bare archives are told by their content, whatever they are called") {
@@ -211,7 +210,7 @@ TEST_CASE("gzip, xz, zstd and bare archives are told by their content, whatever 
             "7-tiny.tar.bz2", [](const std::string&) {}, option);
         Backend backend(world);
         CallStandIn call;
-        CHECK_MESSAGE(prepare(backend, archive, world.path("basefs/7-tiny"), call) == QVD_OK,
+        CHECK_MESSAGE(prepare(backend, archive, world.images("7-tiny"), call) == QVD_OK,
                       call.sentence);
     }
 }
@@ -226,7 +225,7 @@ TEST_CASE("in the extended layout the folder rootfs is the container's system") 
     });
     Backend backend(world);
     CallStandIn call;
-    REQUIRE(prepare(backend, archive, world.path("basefs/7-tiny"), call) == QVD_OK);
+    REQUIRE(prepare(backend, archive, world.images("7-tiny"), call) == QVD_OK);
     CHECK(backend.core().log().find("extended layout") != std::string::npos);
     VmOrder vm(world, 20);
     CallStandIn starting;
@@ -249,8 +248,8 @@ TEST_CASE("of several who want one image at once one unpacks it and the others w
     for (int i = 0; i < people; ++i) calls.push_back(std::make_unique<CallStandIn>());
     for (int i = 0; i < people; ++i)
         threads.emplace_back([&, i] {
-            answers[static_cast<std::size_t>(i)] = prepare(
-                backend, archive, world.path("basefs/7-tiny"), *calls[static_cast<std::size_t>(i)]);
+            answers[static_cast<std::size_t>(i)] = prepare(backend, archive, world.images("7-tiny"),
+                                                           *calls[static_cast<std::size_t>(i)]);
         });
     for (std::thread& thread : threads) thread.join();
     int unpacked = 0;
@@ -277,20 +276,20 @@ TEST_CASE("an unpacker that is killed leaves nothing, and the next try works") {
         const int pid = unpacker();
         if (pid != 0) killed = ::kill(pid, SIGKILL) == 0;
     };
-    CHECK(prepare(backend, archive, world.path("basefs/7-tiny"), call) == QVD_UNAVAILABLE);
+    CHECK(prepare(backend, archive, world.images("7-tiny"), call) == QVD_UNAVAILABLE);
     CHECK(killed);
     CHECK(call.sentence.find("was killed") != std::string::npos);
     CHECK(eventually([&] { return world.left_overs().empty(); }));
-    CHECK_FALSE(exists(world.path("basefs/7-tiny")));
+    CHECK_FALSE(exists(world.images("7-tiny")));
     CallStandIn again;
     const auto before = std::chrono::steady_clock::now();
-    CHECK(prepare(backend, archive, world.path("basefs/7-tiny"), again) == QVD_OK);
+    CHECK(prepare(backend, archive, world.images("7-tiny"), again) == QVD_OK);
     MESSAGE("unpacking 26 MiB: " << std::chrono::duration_cast<std::chrono::milliseconds>(
                                         std::chrono::steady_clock::now() - before)
                                         .count()
                                  << " ms");
     CallStandIn third;
-    CHECK(prepare(backend, archive, world.path("basefs/7-tiny"), third) == QVD_OK);
+    CHECK(prepare(backend, archive, world.images("7-tiny"), third) == QVD_OK);
     CHECK(third.progress.empty());
 }
 
@@ -300,10 +299,10 @@ TEST_CASE("a call that is cancelled ends its unpacker") {
         "7-tiny.tar.gz", [](const std::string& root) { add_bytes(root, "big", 8); });
     Backend backend(world);
     CallStandIn call(std::chrono::milliseconds(0));
-    CHECK(prepare(backend, archive, world.path("basefs/7-tiny"), call) == QVD_TIMEOUT);
+    CHECK(prepare(backend, archive, world.images("7-tiny"), call) == QVD_TIMEOUT);
     CHECK(unpacker() == 0);
     CHECK(eventually([&] { return world.left_overs().empty(); }));
-    CHECK_FALSE(exists(world.path("basefs/7-tiny")));
+    CHECK_FALSE(exists(world.images("7-tiny")));
 }
 
 TEST_CASE("an image that is in use is not removed; one that is not goes, and can come again") {
@@ -311,14 +310,14 @@ TEST_CASE("an image that is in use is not removed; one that is not goes, and can
     const std::string archive = world.make_image();
     Backend backend(world);
     CallStandIn call;
-    REQUIRE(prepare(backend, archive, world.path("basefs/7-tiny"), call) == QVD_OK);
+    REQUIRE(prepare(backend, archive, world.images("7-tiny"), call) == QVD_OK);
     VmOrder vm(world, 21);
     CallStandIn starting;
     REQUIRE(backend.table().start(backend.self(), vm.raw(), starting.raw()) == QVD_OK);
     qvd_image image{};
     image.size = sizeof image;
     image.format = QVD_FORMAT_TAR;
-    const std::string target = world.path("basefs/7-tiny");
+    const std::string target = world.images("7-tiny");
     image.path = qvd_text(archive.c_str());
     image.unpacked_path = qvd_text(target.c_str());
     CallStandIn removing;

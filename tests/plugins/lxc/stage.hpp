@@ -18,7 +18,7 @@ struct Stage {
         archive = world.make_image("7-tiny.tar.gz", fill);
         backend = std::make_unique<Backend>(world);
         CallStandIn call;
-        REQUIRE_MESSAGE(prepare(*backend, archive, world.path("basefs/7-tiny"), call) == QVD_OK,
+        REQUIRE_MESSAGE(prepare(*backend, archive, world.images("7-tiny"), call) == QVD_OK,
                         call.sentence);
     }
     qvd_status start(VmOrder& vm, CallStandIn& call) {

@@ -60,6 +60,14 @@ struct Node {
         // Unpacking ends with a flush of the whole file system: not of everybody's on this machine.
         if (::mount("tmpfs", "/mnt", "tmpfs", 0, "mode=755") != 0)
             skip("this machine cannot mount a tmpfs");
+        if (kind() == "btrfs" &&
+            std::system("truncate -s 2G /mnt/disk && mkfs.btrfs -q /mnt/disk >/dev/null 2>&1 &&"
+                        " mkdir /mnt/btrfs && mount -o loop /mnt/disk /mnt/btrfs 2>/dev/null") != 0)
+            skip("this machine cannot mount a btrfs from a file");
+        for (const char* type : {"unionfs-fuse", "fuse-overlayfs"})
+            if (kind() == type &&
+                (!exists(std::string("/usr/bin/") + type) || !exists("/dev/fuse")))
+                skip("this machine has no " + kind());
         if (std::system("ip link set lo up && ip link add qvdtest0 type bridge &&"
                         " ip addr add 10.91.7.1/24 dev qvdtest0 && ip link set qvdtest0 up") != 0)
             skip("this machine cannot make a bridge");
@@ -108,6 +116,14 @@ std::string read_file(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
+const std::string& kind() {
+    static const std::string name = [] {
+        const char* const wanted = std::getenv("QVD_TEST_KIND");
+        return std::string(wanted == nullptr ? "overlayfs" : wanted);
+    }();
+    return name;
+}
+
 std::string bridge_name() {
     return "qvdtest0";
 }
@@ -124,8 +140,8 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
 // ---- World --------------------------------------------------------------------------------------
 
 World::World() {
-    char name[] = "/mnt/qvdlxcXXXXXX";
-    root_ = ::mkdtemp(name);
+    std::string name = std::string(kind() == "btrfs" ? "/mnt/btrfs" : "/mnt") + "/qvdlxcXXXXXX";
+    root_ = ::mkdtemp(name.data());
     const std::string unique = "t" + std::to_string(::getpid()) + "-";
     configuration = {{"path.storage.basefs", path("basefs")},
                      {"path.storage.overlayfs", path("overlayfs")},
@@ -139,6 +155,9 @@ World::World() {
                      {"vm.lxc.signal.halt", "auto"},
                      {"vm.lxc.processes.max", "500"},
                      {"vm.lxc.devices", "/dev/fuse"},
+                     {"vm.lxc.cpu.shares", "100"},
+                     {"vm.lxc.cpuset", ""},
+                     {"vm.lxc.swap", "0"},
                      {"vm.lxc.console.size", "64"},
                      {"vm.lxc.apparmor.profile", "auto"},
                      {"vm.lxc.seccomp.profile", "default"},
@@ -147,7 +166,12 @@ World::World() {
                      {"vm.lxc.unpack.max.entries", "1000"},
                      {"vm.lxc.conf.extra", ""},
                      {"internal.vm.lxc.conf.extra", ""},
-                     {"vm.lxc.unionfs.type", "overlayfs"}};
+                     {"vm.lxc.unionfs.type", kind()},
+                     {"vm.lxc.unionfs.bind.ro", "1"},
+                     {"command.unionfs-fuse", "/usr/bin/unionfs-fuse"},
+                     {"command.fuse-overlayfs", "/usr/bin/fuse-overlayfs"},
+                     {"path.storage.btrfs.root", root_},
+                     {"vm.lxc.btrfs.quota", "0"}};
 }
 
 World::~World() {
@@ -163,6 +187,25 @@ World::~World() {
         }
     }
     fs::remove_all(root_, ignored);
+    // What only btrfs can remove.
+    if (kind() == "btrfs" && exists(root_))
+        static_cast<void>(std::system(("for i in " + root_ +
+                                       "/btrfs/*/*; do btrfs property set $i ro false; btrfs "
+                                       "subvolume delete $i; done >/dev/null 2>&1; rm -rf " +
+                                       root_)
+                                          .c_str()));
+}
+
+std::string World::images(const std::string& below) const {
+    return path((kind() == "btrfs" ? "btrfs/images/" : "basefs/") + below);
+}
+
+std::string World::changes(const std::string& below) const {
+    return path((kind() == "btrfs" ? "btrfs/vms/" : "overlayfs/") + below);
+}
+
+std::string World::changes_of(std::uint64_t vm) const {
+    return changes("7-" + std::to_string(vm) + "-" + kind());
 }
 
 std::string World::make_image(const std::string& name,
@@ -201,7 +244,8 @@ std::string World::left_overs() const {
         std::error_code ignored;
         for (const auto& entry : fs::directory_iterator(path(folder), ignored)) {
             const std::string name = file_name(entry.path());
-            for (const char* part : {".sock", ".token", ".new", "untar-", "-fs", ".probe"})
+            for (const char* part :
+                 {".sock", ".token", ".new", ".files", "untar-", "-fs", ".probe"})
                 if (name.find(part) != std::string::npos) found += "file " + name + "\n";
         }
     }
@@ -210,8 +254,16 @@ std::string World::left_overs() const {
 
 // ---- Backend ------------------------------------------------------------------------------------
 
+namespace {
+
+const char* plugin_file() {
+    return kind() == "btrfs" ? QVD_TEST_BTRFS_PLUGIN : QVD_TEST_PLUGIN;
+}
+
+}  // namespace
+
 Backend::Backend(const World& world) : core_(world.configuration) {
-    void* library = ::dlopen(QVD_TEST_PLUGIN, RTLD_NOW | RTLD_LOCAL);
+    void* library = ::dlopen(plugin_file(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) throw std::runtime_error(::dlerror());
     const auto entry = reinterpret_cast<const qvd_plugin* (*)()>(::dlsym(library, "qvd_plugin_v1"));
     const qvd_plugin* plugin = entry();
@@ -226,7 +278,7 @@ Backend::Backend(const World& world) : core_(world.configuration) {
     CallStandIn collecting;
     const qvd_array nobody = QVD_NO_ARRAY;
     if (table_->collect(self_, &nobody, collecting.raw()) != QVD_OK)
-        throw std::runtime_error(collecting.sentence);
+        refused_to_collect = collecting.sentence;
 }
 
 Backend::~Backend() {
@@ -234,6 +286,7 @@ Backend::~Backend() {
 }
 
 void Backend::drop() {
+    core_.drop();
     if (self_ != nullptr) table_->destroy(self_);
     self_ = nullptr;
 }
@@ -241,7 +294,7 @@ void Backend::drop() {
 // ---- VmOrder ------------------------------------------------------------------------------------
 
 VmOrder::VmOrder(const World& world, std::uint64_t id, std::uint64_t incarnation)
-    : unpacked_path(world.path("basefs/7-tiny")),
+    : unpacked_path(world.images("7-tiny")),
       bridge(bridge_name()),
       id_(id),
       incarnation_(incarnation),
@@ -249,7 +302,8 @@ VmOrder::VmOrder(const World& world, std::uint64_t id, std::uint64_t incarnation
       name_("desk_" + std::to_string(id)),
       address_("10.91.7." + std::to_string(id + 1)),
       device_("qvd" + std::to_string(id)),
-      overlay_(world.path("overlayfs/7-" + std::to_string(id) + "-overlayfs")) {
+      overlay_(kind() == "btrfs" ? world.changes_of(id)
+                                 : world.changes("7-" + std::to_string(id) + "-overlayfs")) {
     char mac[32];
     std::snprintf(mac, sizeof mac, "54:52:00:5b:07:%02x", static_cast<unsigned>(id + 1));
     mac_ = mac;
@@ -294,6 +348,11 @@ const qvd_vm* VmOrder::raw() {
     vm_.agent_secret = {"s3cret-token", 12};
     vm_.disks = {disks_.data(), disks_.size(), sizeof(qvd_disk)};
     vm_.nics = QVD_ARRAY(nics_);
+    properties_.clear();
+    for (const auto& [key, value] : properties)
+        properties_.push_back(
+            {sizeof(qvd_property), 0, qvd_text(key.c_str()), qvd_text(value.c_str())});
+    vm_.properties = {properties_.data(), properties_.size(), sizeof(qvd_property)};
     vm_.devices = {devices.data(), devices.size(), sizeof(qvd_device)};
     return &vm_;
 }

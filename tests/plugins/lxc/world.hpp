@@ -22,6 +22,11 @@ public:
     ~World();
 
     std::string path(const std::string& below) const { return root_ + "/" + below; }
+    // Where unpacked images lie, and what VMs changed.
+    std::string images(const std::string& below) const;
+    std::string changes(const std::string& below) const;
+    // The tree of what this VM changed in image 7.
+    std::string changes_of(std::uint64_t vm) const;
     std::map<std::string, std::string> configuration;
 
     // Packs the files that `fill` puts into a folder on top of a working busybox system.
@@ -52,6 +57,8 @@ public:
     CoreStandIn& core() { return core_; }
     // Why create() refused; empty if it did not.
     std::string refused;
+    // What collect() complained of.
+    std::string refused_to_collect;
     // As if the core was killed: the instance goes, the containers stay.
     void drop();
 
@@ -74,6 +81,7 @@ public:
     std::string unpacked_path;
     std::string bridge;
     std::string home;
+    std::map<std::string, std::string> properties;
     std::vector<qvd_device> devices;
 
 private:
@@ -90,6 +98,7 @@ private:
     qvd_address addresses_[1] = {};
     qvd_str dns_[1] = {};
     qvd_nic nics_[1] = {};
+    std::vector<qvd_property> properties_;
 };
 
 // Unpacks an image; the status, with path or sentence in `call`.
@@ -107,6 +116,8 @@ bool eventually(const std::function<bool()>& condition,
 void write_file(const std::string& path, const std::string& content, unsigned mode = 0644);
 std::string read_file(const std::string& path);
 bool exists(const std::string& path);
+// What is tested: "overlayfs", "unionfs-fuse", "fuse-overlayfs" or "btrfs", by QVD_TEST_KIND.
+const std::string& kind();
 // The bridge of this process's network.
 std::string bridge_name();
 

@@ -27,7 +27,7 @@ GRANT INSERT (vm_id, user_id, client_address, node_id, worker), DELETE ON sessio
 GRANT UPDATE ON node_counters TO qvd_broker;
 
 -- hkd runs VMs: their state, and its node's. A host that is new registers itself.
-GRANT UPDATE (state, phase, reason, since, blocked, command, node_id, last_node_id, current_di_id, incarnation,
+GRANT UPDATE (state, phase, reason, since, blocked, command, node_id, last_node_id, current_di_id, hypervisor, incarnation,
     attempt, address, agent_token, agent_seen, expires_soft, expires_hard) ON vm_runtimes TO qvd_hkd;
 GRANT UPDATE (run_attempts, run_ok) ON vm_counters TO qvd_hkd;
 GRANT INSERT, UPDATE, DELETE ON vm_usage, endpoints TO qvd_hkd;

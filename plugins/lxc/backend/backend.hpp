@@ -1,24 +1,28 @@
-// VMs as LXC containers whose files are a union of an unpacked image and their own changes.
+// A HypervisorBackend whose VMs are LXC containers. What a plugin adds is the store that their
+// files come from.
 #pragma once
 
 #include "backend/containers.hpp"
 #include "backend/folders.hpp"
-#include "backend/images.hpp"
 #include "backend/load.hpp"
+#include "backend/root_store.hpp"
 #include "backend/settings.hpp"
-#include "overlay_store.hpp"
+#include "backend/trees.hpp"
 
 #include <qvd/hypervisor_backend.hpp>
 
+#include <functional>
+#include <memory>
+
 namespace qvd::lxc {
 
-class LxcUnionfs : public HypervisorBackend {
+class LxcBackend : public HypervisorBackend {
 public:
     static constexpr qvd_threading threading = QVD_CONCURRENT;
 
-    explicit LxcUnionfs(const sdk::Core& core);
-
-    std::uint64_t capabilities() override { return QVD_CAN_CONSOLE | QVD_CAN_DEVICES; }
+    std::uint64_t capabilities() override {
+        return QVD_CAN_CONSOLE | QVD_CAN_DEVICES | QVD_CAN_PAUSE;
+    }
     void collect(sdk::Texts keep, sdk::Call& call) override;
     std::vector<sdk::VmStatus> survey(sdk::Call& call) override;
     sdk::PreparedImage prepare_image(const sdk::Image& image, sdk::Call& call) override;
@@ -29,17 +33,29 @@ public:
     sdk::VmStatus state(const sdk::Vm& vm, sdk::Call& call) override;
     void remove_vm(const sdk::Vm& vm, sdk::Call& call) override;
     std::vector<sdk::Endpoint> console(const sdk::Vm& vm, sdk::Call& call) override;
+    void pause(const sdk::Vm& vm, sdk::Call& call) override;
+    void unpause(const sdk::Vm& vm, sdk::Call& call) override;
     sdk::Usage usage(const sdk::Vm& vm, sdk::Call& call) override;
     sdk::Capacity capacity(sdk::Call& call) override;
 
-private:
-    [[nodiscard]] std::string target_of(const sdk::Image& image) const;
+protected:
+    // What a store is made of; all of it outlives the store.
+    struct Parts {
+        const sdk::Core& core;
+        const Settings& settings;
+        const Trees& trees;
+        Sweeper& sweeper;
+    };
+    using MakeStore = std::function<std::unique_ptr<RootStore>(const Parts&)>;
+    // Throws sdk::Failure if the configuration is not one to work with on this machine.
+    LxcBackend(const sdk::Core& core, std::unique_ptr<Trees> trees, const MakeStore& make_store);
 
+private:
     sdk::Core core_;
     Settings settings_;
+    std::unique_ptr<Trees> trees_;
     Sweeper sweeper_;
-    Images images_;
-    OverlayStore store_;
+    std::unique_ptr<RootStore> store_;
     Containers containers_;
     Load load_;
 };

@@ -1,0 +1,32 @@
+#include "backend/root_store.hpp"
+
+#include "backend/folders.hpp"
+#include "backend/mounts.hpp"
+#include "common/fields.hpp"
+
+#include <unistd.h>
+
+#include <string_view>
+
+namespace qvd::lxc {
+
+bool RootStore::unmount(std::uint64_t vm_id) {
+    const std::string at = settings_.mount_point_of(vm_id);
+    if (!unmount_all(at)) return false;
+    ::rmdir(at.c_str());
+    return true;
+}
+
+std::vector<std::uint64_t> RootStore::mounted() {
+    constexpr std::string_view ending = "-fs";
+    std::vector<std::uint64_t> vms;
+    for (const std::string& name : names_in(settings_.rootfs)) {
+        if (!ends_with(name, ending)) continue;
+        const auto number =
+            parse_number(std::string_view(name).substr(0, name.size() - ending.size()));
+        if (number && *number > 0) vms.push_back(static_cast<std::uint64_t>(*number));
+    }
+    return vms;
+}
+
+}  // namespace qvd::lxc

@@ -1,0 +1,67 @@
+// Where the files of containers come from: the one thing in which the plugins for containers
+// differ.
+#pragma once
+
+#include "backend/images.hpp"
+#include "backend/settings.hpp"
+
+#include <qvd/hypervisor_backend.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace qvd::lxc {
+
+// The files of a VM, mounted.
+struct Root {
+    std::string path;
+    // Other VMs have the very same files: nothing of this one's own may be written there.
+    bool shared = false;
+    bool read_only = false;
+};
+
+// Called with the VM's lock held; for different VMs at once.
+class RootStore {
+public:
+    explicit RootStore(const Settings& settings) : settings_(settings) {}
+    RootStore(const RootStore&) = delete;
+    RootStore& operator=(const RootStore&) = delete;
+    virtual ~RootStore() = default;
+
+    // This node's copies of images.
+    virtual Images& images() = 0;
+    // At the node's start: goes on with what an earlier process was removing, and complains of what
+    // does not work here. No VM's lock is held.
+    virtual void collect() = 0;
+
+    // Makes the VM's files ready for a start, from the unpacked image; throws sdk::Failure.
+    virtual Root mount(const sdk::Vm& vm, const UnpackedImage& image) = 0;
+    // Undoes it, also after a crash; false while something holds on to it. Nothing to undo: true.
+    virtual bool unmount(std::uint64_t vm_id);
+    // VMs that something is mounted for, whether or not they run.
+    virtual std::vector<std::uint64_t> mounted();
+    // Whatever the VM changed in its files, of any image. It does not run.
+    virtual void remove_changes(std::uint64_t vm_id) = 0;
+    // What the VM's changes take on disk; 0: nobody has counted.
+    virtual std::uint64_t changed_bytes(std::uint64_t /*vm_id*/) { return 0; }
+
+    // Called, on any thread, when the files of a VM that runs are gone, with a sentence.
+    using Lost = std::function<void(std::uint64_t vm_id, const std::string& sentence)>;
+    // Before the first mount().
+    void when_lost(Lost lost) { lost_ = std::move(lost); }
+
+protected:
+    void lose(std::uint64_t vm_id, const std::string& sentence) const {
+        if (lost_) lost_(vm_id, sentence);
+    }
+    [[nodiscard]] const Settings& settings() const { return settings_; }
+
+private:
+    const Settings& settings_;
+    Lost lost_;
+};
+
+}  // namespace qvd::lxc
