@@ -116,7 +116,7 @@ private:
     void fill(Post& post);
     [[nodiscard]] bool may_start(const Post& post);
     void start(Post& post);
-    void give_lifeline(const Member& worker);
+    void give_lifeline(const Member& worker) const;
     void notice_ends();
     void link_all();
     static void link(Member& member, const Member& broker);

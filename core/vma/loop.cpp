@@ -38,7 +38,7 @@ Loop::Loop(std::initializer_list<int> signals) {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : signals) sigaddset(&set, number);
-    sigprocmask(SIG_BLOCK, &set, nullptr);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signal_fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signal_fd_) throw std::runtime_error("the kernel gives no signalfd");
     watch(signal_fd_.get(), POLLIN, [this](short) { take_signals(); });
