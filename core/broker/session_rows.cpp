@@ -37,15 +37,15 @@ std::pair<std::string, std::uint64_t> split_holder(const std::string& holder) {
 bool instance_runs(const std::string& instance) {
     const std::string wanted = "--instance=" + instance;
     std::error_code problem;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", problem)) {
+    const std::filesystem::directory_iterator processes("/proc", problem);
+    return std::any_of(begin(processes), end(processes), [&wanted](const auto& entry) {
         const std::string name = entry.path().filename();
-        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        if (name.find_first_not_of("0123456789") != std::string::npos) return false;
         const auto command = file::read(entry.path() / "cmdline", longest_command_line);
-        if (!command.ok()) continue;
+        if (!command.ok()) return false;
         const std::vector<std::string> words = text::split(*command, '\0');
-        if (std::ranges::find(words, wanted) != words.end()) return true;
-    }
-    return false;
+        return std::ranges::find(words, wanted) != words.end();
+    });
 }
 
 SessionRows::SessionRows(Context& context, Workers workers, Runs runs)

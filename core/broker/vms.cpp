@@ -14,7 +14,7 @@ Async<store::VmRecord> record_of(Context& context, VmId vm) {
     co_return *record;
 }
 
-Async<void> check_vm_node(Context& context, const store::VmRecord record) {
+Async<void> check_vm_node(Context& context, store::VmRecord record) {
     if (!record.runtime.node || record.node_name == context.node_name) co_return Result<void>{};
     QVD_CO_TRY(const auto node, co_await context.store.node(record.node_name));
     if (node && node->runtime.blocked)

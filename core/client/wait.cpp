@@ -14,8 +14,8 @@ Result<StopSignal> StopSignal::install() {
     sigset_t signals;
     sigemptyset(&signals);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
-    if (::sigprocmask(SIG_BLOCK, &signals, nullptr) != 0)
-        return errno_error("internal.signal", "cannot block signals");
+    errno = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    if (errno != 0) return errno_error("internal.signal", "cannot block signals");
     StopSignal stop;
     // Nobody reads it: the first signal keeps it readable for every later wait.
     stop.fd_.reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -87,6 +87,7 @@ private:
     void write_progress();
     [[nodiscard]] std::string take_progress();
     bool push();
+    bool say(const net::Reply& reply);
     void answer(const net::Reply& reply);
     void refuse(std::uint16_t status, const std::string& sentence);
     void next_request();

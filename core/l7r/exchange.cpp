@@ -79,8 +79,16 @@ void Connection::on_reply(net::Reply reply) {
     update();
 }
 
-// What is still to be said about the progress is left out: the answer says more.
 void Connection::answer(const net::Reply& reply) {
+    if (say(reply))
+        linger();
+    else
+        next_request();
+}
+
+// Whether it is the last answer. What is still to be said about the progress is left out: the
+// answer says more.
+bool Connection::say(const net::Reply& reply) {
     static_cast<void>(take_progress());
     connector_.stop();
     vm_.reset();
@@ -96,10 +104,7 @@ void Connection::answer(const net::Reply& reply) {
         out_.push_back(written.head + written.body);
     }
     forget_request();
-    if (last)
-        linger();
-    else
-        next_request();
+    return last;
 }
 
 // An answer of the worker's own. Two records and the end of the connection suit every client.
@@ -113,7 +118,8 @@ void Connection::refuse(std::uint16_t status, const std::string& sentence) {
     reply.status = status;
     reply.body = sentence + "\r\n";
     reply.upgrade_failed = true;
-    answer(reply);
+    say(reply);
+    linger();
 }
 
 void Connection::next_request() {

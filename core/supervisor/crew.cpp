@@ -30,7 +30,7 @@ UniqueFd duplicate(int fd) {
 }  // namespace
 
 Crew::Crew(const Clock& clock, Launcher& launcher, CrewSettings settings)
-    : clock_(clock), launcher_(launcher), settings_(settings) {
+    : clock_(clock), launcher_(launcher), settings_(std::move(settings)) {
     make_posts();
 }
 
@@ -179,7 +179,7 @@ void Crew::start(Post& post) {
     members_.push_back(std::move(member));
 }
 
-void Crew::give_lifeline(const Member& worker) {
+void Crew::give_lifeline(const Member& worker) const {
     if (settings_.lifelines.empty()) return;
     auto end = open_lifeline(settings_.lifelines, worker.instance);
     if (end.ok())

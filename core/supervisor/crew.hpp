@@ -116,7 +116,7 @@ private:
     void fill(Post& post);
     [[nodiscard]] bool may_start(const Post& post);
     void start(Post& post);
-    void give_lifeline(const Member& worker);
+    void give_lifeline(const Member& worker) const;
     static void give_log(const Member& member);
     void notice_ends();
     void link_all();

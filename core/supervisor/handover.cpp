@@ -178,8 +178,8 @@ Result<UniqueFd> leave_handover(const std::string& text) {
         if (written < 0) return errno_error("handover.memory", "cannot write a memory file");
         at += static_cast<std::size_t>(written);
     }
-    ::setenv(variable, std::to_string(fd.get()).c_str(),
-             1);  // NOLINT(concurrency-mt-unsafe): one thread
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+    ::setenv(variable, std::to_string(fd.get()).c_str(), 1);
     return fd;
 }
 

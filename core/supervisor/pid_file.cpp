@@ -23,9 +23,7 @@ bool is_same_file(int fd, const std::string& path) {
            opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
-}  // namespace
-
-Result<UniqueFd> lock_pid_file(const std::string& path) {
+Result<UniqueFd> open_locked(const std::string& path) {
     UniqueFd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)};
     if (!fd) return errno_error("node.pid_file", "cannot open " + path);
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -34,7 +32,16 @@ Result<UniqueFd> lock_pid_file(const std::string& path) {
         return Error{ErrorKind::conflict, "node.runs_already",
                      "qvd-node runs already, with pid " + pid + " (" + path + ")"};
     }
-    if (!is_same_file(fd.get(), path)) return lock_pid_file(path);
+    return fd;
+}
+
+}  // namespace
+
+Result<UniqueFd> lock_pid_file(const std::string& path) {
+    QVD_TRY(UniqueFd fd, open_locked(path));
+    while (!is_same_file(fd.get(), path)) {
+        QVD_TRY(fd, open_locked(path));
+    }
     const std::string line = std::to_string(::getpid()) + "\n";
     if (::ftruncate(fd.get(), 0) != 0 ||
         ::pwrite(fd.get(), line.data(), line.size(), 0) != static_cast<ssize_t>(line.size()))

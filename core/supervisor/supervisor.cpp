@@ -39,7 +39,7 @@ Result<UniqueFd> catch_signals() {
     for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGPIPE})
         ::sigaddset(&caught, number);
     // Blocked, not ignored: an ignored signal would be ignored by every child, too.
-    ::sigprocmask(SIG_SETMASK, &caught, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &caught, nullptr);
     UniqueFd fd{::signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK)};
     if (!fd) return errno_error("node.signals", "cannot catch signals");
     return fd;

@@ -46,7 +46,7 @@ std::string content_of(const UniqueFd& memory) {
     for (;;) {
         const ssize_t got =
             ::pread(memory.get(), buffer.data(), buffer.size(), static_cast<off_t>(text.size()));
-        if (got <= 0 || text.size() > 64U * 1024U) return text;
+        if (got <= 0 || text.size() > std::size_t{64} * 1024) return text;
         text.append(buffer.data(), static_cast<std::size_t>(got));
     }
 }

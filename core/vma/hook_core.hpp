@@ -61,8 +61,8 @@ private:
     };
     struct Timer {
         Clock::time_point at;
-        void (*fire)(void*);
-        void* data;
+        void (*fire)(void*) = nullptr;
+        void* data = nullptr;
     };
 
     static HookCore& self(const qvd_core* core);

@@ -57,7 +57,7 @@ public:
     // Waits until it is ready: before the agent serves anybody.
     Result<void> start() {
         QVD_CHECK(launch());
-        const Result<void> ready = await_ready();
+        Result<void> ready = await_ready();
         if (!ready.ok()) end();
         return ready;
     }
@@ -162,7 +162,7 @@ HookPlugins::~HookPlugins() = default;
 Result<void> HookPlugins::load() {
     for (const std::string& plugin : settings_.hook_plugins) {
         auto host = std::make_unique<Host>(*this, plugin);
-        const Result<void> started = host->start();
+        Result<void> started = host->start();
         if (!started.ok()) {
             hosts_.clear();
             return started;

@@ -301,8 +301,8 @@ Result<UniqueFd> open_listener(const std::string& address, std::uint16_t port) {
 std::uint16_t port_of(int socket) {
     sockaddr_storage bound{};
     socklen_t length = sizeof bound;
-    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &length) != 0)
-        return 0;  // NOLINT
+    auto* const any = reinterpret_cast<sockaddr*>(&bound);  // NOLINT: the way of the socket calls
+    if (::getsockname(socket, any, &length) != 0) return 0;
     // Family and port lie at the same place in both kinds of address.
     return ntohs(reinterpret_cast<const sockaddr_in*>(&bound)->sin_port);  // NOLINT
 }

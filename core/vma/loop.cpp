@@ -13,6 +13,7 @@ namespace qvd::vma {
 namespace {
 
 // A coroutine that nobody awaits: its frame goes away by itself at the end.
+// NOLINTBEGIN(readability-convert-member-functions-to-static): the language asks an object
 struct Detached {
     struct promise_type {  // NOLINT(readability-identifier-naming): the language asks for the name
         [[nodiscard]] Detached get_return_object() const noexcept { return {}; }
@@ -22,6 +23,7 @@ struct Detached {
         void unhandled_exception() const noexcept { std::terminate(); }
     };
 };
+// NOLINTEND(readability-convert-member-functions-to-static)
 
 Detached run_detached(Task<void> task) {
     try {
@@ -38,7 +40,7 @@ Loop::Loop(std::initializer_list<int> signals) {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : signals) sigaddset(&set, number);
-    sigprocmask(SIG_BLOCK, &set, nullptr);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signal_fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signal_fd_) throw std::runtime_error("the kernel gives no signalfd");
     watch(signal_fd_.get(), POLLIN, [this](short) { take_signals(); });
@@ -63,6 +65,7 @@ void Loop::on_signal(int number, Callback callback) {
     signals_[number] = std::move(callback);
 }
 
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static): it waits for what this loop has
 void Loop::start(Task<void> task) {
     run_detached(std::move(task));
 }

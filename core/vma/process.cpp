@@ -85,7 +85,7 @@ Error cannot_run(const Command& command, std::string_view why) {
 void reset_signals() {
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    pthread_sigmask(SIG_SETMASK, &none, nullptr);
     // Those that cannot be set fail, and that is all.
     for (int number = 1; number < SIGRTMIN; ++number)
         ::signal(number, SIG_DFL);  // NOLINT(cert-err33-c)

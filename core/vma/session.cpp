@@ -166,6 +166,7 @@ void Session::take_back_offer() {
         apply(Event::stop_ordered);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): from phase to phase, as far as x_life has lines
 bool Session::apply(Event event) {
     const auto next = next_phase(phase(), event);
     if (!next) return false;
@@ -194,6 +195,7 @@ void Session::tell_waiters() {
     }
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): as above
 void Session::entered(Phase from) {
     set_limit();
     save();

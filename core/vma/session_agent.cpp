@@ -106,6 +106,7 @@ void Session::settle_end() {
     apply(Event::agent_gone);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): while it watches, a second one ends at once
 Task<void> Session::watch_port() {
     if (watching_port_) co_return;
     watching_port_ = true;

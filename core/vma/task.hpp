@@ -13,11 +13,13 @@ namespace qvd::vma {
 template <class T>
 class Task;
 
+// What the language asks of a promise and an awaiter, it asks of an object.
+// NOLINTBEGIN(readability-convert-member-functions-to-static)
 namespace detail {
 
 // Hands control back to whoever awaited the task.
 struct FinalAwaiter {
-    [[nodiscard]] static bool await_ready() noexcept { return false; }
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> ended) const noexcept {
@@ -30,8 +32,8 @@ struct PromiseBase {
     std::coroutine_handle<> waiter;
     std::exception_ptr problem;
 
-    [[nodiscard]] static std::suspend_always initial_suspend() noexcept { return {}; }
-    [[nodiscard]] static FinalAwaiter final_suspend() noexcept { return {}; }
+    [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
+    [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }
     void unhandled_exception() noexcept { problem = std::current_exception(); }
 };
 
@@ -75,7 +77,7 @@ public:
         if (handle_) handle_.destroy();
     }
 
-    [[nodiscard]] static bool await_ready() noexcept { return false; }
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) noexcept {
         handle_.promise().waiter = waiter;
         return handle_;
@@ -85,6 +87,7 @@ public:
 private:
     std::coroutine_handle<promise_type> handle_;
 };
+// NOLINTEND(readability-convert-member-functions-to-static)
 
 namespace detail {
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <csignal>
 
@@ -83,11 +85,11 @@ bool lists_listener(std::string_view table, std::uint16_t port, uid_t uid) {
 }
 
 bool is_listening(std::uint16_t port, uid_t uid) {
-    for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+    constexpr std::array paths{"/proc/net/tcp", "/proc/net/tcp6"};
+    return std::ranges::any_of(paths, [&](const char* path) {
         const Result<std::string> table = file::read(path, std::size_t{16} << 20U);
-        if (table.ok() && lists_listener(*table, port, uid)) return true;
-    }
-    return false;
+        return table.ok() && lists_listener(*table, port, uid);
+    });
 }
 
 }  // namespace qvd::vma

@@ -131,7 +131,7 @@ struct AgentLine {
         ends,
     };
 
-    Kind kind;
+    Kind kind{};
     pid_t pid = 0;
 };
 

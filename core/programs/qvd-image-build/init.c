@@ -91,7 +91,7 @@ static pid_t start_agent(void) {
     if (pid != 0) return pid > 0 ? pid : 0;
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
     setsid();
     execl(agent, agent, (char*)NULL);
     say(strerror(errno));
@@ -140,7 +140,7 @@ _Noreturn static void end_machine(int restart) {
 _Noreturn static void run_as_first(void) {
     sigset_t signals;
     sigfillset(&signals);
-    sigprocmask(SIG_SETMASK, &signals, NULL);
+    pthread_sigmask(SIG_SETMASK, &signals, NULL);
     /* Whoever started us may have ignored it: then nobody would tell us of an ended child. */
     (void)signal(SIGCHLD, SIG_DFL);
     prepare();

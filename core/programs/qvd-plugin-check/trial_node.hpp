@@ -2,6 +2,7 @@
 // no database and no other plugin.
 #pragma once
 
+#include "base/event_loop.hpp"
 #include "levels.hpp"
 #include "plugin/host.hpp"
 #include "plugin/hypervisor.hpp"
@@ -10,7 +11,6 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include <functional>
 #include <memory>
@@ -55,7 +55,7 @@ public:
     bool wait_until(const std::function<bool()>& condition, std::chrono::seconds patience);
 
 private:
-    boost::asio::io_context loop_;
+    EventLoop loop_;
     std::unique_ptr<plugin::Host> host_;
     std::shared_ptr<const plugin::Library> library_;
     std::unique_ptr<plugin::Hypervisor> backend_;
