@@ -59,6 +59,12 @@ TEST_CASE("a guest finds an image afresh at each start, and its home as it left 
     CHECK(usage.usage.cpu_seconds > 0);
     CHECK(usage.usage.memory_bytes > 32U << 20U);
     CHECK(usage.usage.disk_bytes > 0);
+    CallStandIn capacity;
+    REQUIRE(stage.backend->table().capacity(stage.backend->self(), capacity.raw()) == QVD_OK);
+    CHECK(capacity.capacity.cpus > 0);
+    CHECK(capacity.capacity.free_memory_mib > 0);
+    CHECK(capacity.capacity.free_memory_mib < capacity.capacity.total_memory_mib);
+    CHECK(capacity.capacity.idle_cpu <= 1);
     CallStandIn console;
     REQUIRE(stage.call(&qvd_hypervisor::console, vm, console) == QVD_OK);
     REQUIRE(console.endpoints.size() == 1);
