@@ -13,8 +13,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds patience_at_the_end{20'000};  // longer than libvirt's keep-alive lasts
-constexpr milliseconds look_again{100};              // whether the call was cancelled
+constexpr milliseconds patience_at_the_end{2'000};  // of a process that wants to end
+constexpr milliseconds look_again{100};             // whether the call was cancelled
 constexpr std::size_t stuck_limit = 64;
 
 qvd_status status_of(const virError& error) {

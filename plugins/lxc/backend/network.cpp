@@ -7,11 +7,21 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
 
 namespace qvd::lxc {
+
+namespace {
+
+// A virtual machine's, which another plugin runs on the same node.
+bool is_tap(const std::string& name) {
+    return ::access(("/sys/class/net/" + name + "/tun_flags").c_str(), F_OK) == 0;
+}
+
+}  // namespace
 
 bool link_exists(const std::string& name) {
     return ::if_nametoindex(name.c_str()) != 0;
@@ -46,7 +56,7 @@ std::vector<std::uint64_t> vms_with_links(const std::string& prefix) {
         ::if_nameindex(), &::if_freenameindex);
     for (const struct if_nameindex* one = all.get(); one != nullptr && one->if_index != 0; ++one) {
         const std::string name = one->if_name;
-        if (name.compare(0, prefix.size(), prefix) != 0) continue;
+        if (name.compare(0, prefix.size(), prefix) != 0 || is_tap(name)) continue;
         if (const auto number = parse_number(std::string_view(name).substr(prefix.size())))
             if (*number > 0) vms.push_back(static_cast<std::uint64_t>(*number));
     }
