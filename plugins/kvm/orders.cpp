@@ -238,9 +238,9 @@ bool copy_disks(const Order& order, const std::string& uuid, const std::vector<D
         Xml disk("disk");
         disk.with("name", copy.name).with("backup", "yes").with("type", "file");
         disk.add(Xml("driver").with("type", "qcow2"));
-        disks.add(std::move(disk.add(Xml("target").with("file", copy.to))));
+        disks.add(disk.add(Xml("target").with("file", copy.to)));
     }
-    const std::string xml = Xml("domainbackup").with("mode", "push").add(std::move(disks)).text();
+    const std::string xml = Xml("domainbackup").with("mode", "push").add(disks).text();
     if (virDomainBackupBegin(domain.get(), xml.c_str(), nullptr, 0) != 0)
         fail_by_libvirt("copy the virtual machine's disks");
     for (;;) {
