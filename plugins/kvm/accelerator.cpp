@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <string_view>
 #include <thread>
@@ -21,7 +22,7 @@ constexpr milliseconds patience{2'000};            // a processor that runs it n
 constexpr milliseconds emulated_patience{10'000};  // of the guest that proves the probe itself
 constexpr milliseconds look_again{20};
 
-constexpr unsigned char probe_code[] = {
+constexpr std::array<unsigned char, 37> probe_code{
     0xfa,                                // cli
     0x31, 0xc0,                          // xor ax, ax
     0x8e, 0xd8,                          // mov ds, ax
@@ -64,7 +65,7 @@ std::string run(const Order& order, const Probe& probe, bool accelerated, millis
     const Domain domain(
         virDomainCreateXML(order.connection, xml.c_str(), VIR_DOMAIN_START_AUTODESTROY));
     if (!domain) {
-        const virErrorPtr error = virGetLastError();
+        const virError* const error = virGetLastError();
         std::string why = error != nullptr && error->message != nullptr ? error->message : "";
         while (!why.empty() && why.back() == '\n') why.pop_back();
         return "libvirt could not start one: " + why.substr(why.rfind('\n') + 1);
@@ -141,7 +142,7 @@ Verdict judge(const Order& order, const std::string& folder, const std::string& 
 }  // namespace
 
 std::string probe_disk() {
-    std::string disk(reinterpret_cast<const char*>(probe_code), sizeof probe_code);
+    std::string disk(probe_code.begin(), probe_code.end());
     constexpr std::size_t sector = 512;
     disk.resize(sector - 2, '\0');
     disk += "\x55\xaa";

@@ -13,8 +13,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds patience_at_the_end{20'000};  // longer than libvirt's keep-alive lasts
-constexpr milliseconds look_again{100};              // whether the call was cancelled
+constexpr milliseconds patience_at_the_end{2'000};  // of a process that wants to end
+constexpr milliseconds look_again{100};             // whether the call was cancelled
 constexpr std::size_t stuck_limit = 64;
 
 qvd_status status_of(const virError& error) {
@@ -65,14 +65,14 @@ virConnectPtr connected(Connection::Line& line, std::unique_lock<std::mutex>& lo
 }  // namespace
 
 void fail_by_libvirt(const std::string& what) {
-    const virErrorPtr error = virGetLastError();
+    const virError* const error = virGetLastError();
     if (error == nullptr || error->message == nullptr)
         throw sdk::Failure(QVD_UNAVAILABLE, "cannot " + what + ": libvirt does not say why");
     throw sdk::Failure(status_of(*error), "cannot " + what + ": " + error->message);
 }
 
 bool is_missing() {
-    const virErrorPtr error = virGetLastError();
+    const virError* const error = virGetLastError();
     return error != nullptr && error->code == VIR_ERR_NO_DOMAIN;
 }
 
@@ -108,7 +108,7 @@ void Connection::run(const sdk::Call& call, const std::string& turn,
     if (!turn.empty() && !wait(*line_, lock, call, [&] { return !line_->turns.contains(turn); }))
         throw sdk::Failure(QVD_UNAVAILABLE,
                            "libvirt has not finished an earlier order for this VM");
-    const virConnectPtr connection = connected(*line_, lock, call);
+    virConnect* const connection = connected(*line_, lock, call);
     if (line_->orders >= stuck_limit)
         throw sdk::Failure(QVD_UNAVAILABLE, "libvirt at " + line_->uri + " has not answered " +
                                                 std::to_string(stuck_limit) + " orders yet");

@@ -48,7 +48,7 @@ struct Opened {
 };
 
 std::string last_words() {
-    const virErrorPtr error = virGetLastError();
+    const virError* const error = virGetLastError();
     return error != nullptr && error->message != nullptr ? error->message : "it does not say why";
 }
 

@@ -12,7 +12,7 @@
 namespace qvd::kvm {
 
 struct Connection::Line {
-    Line(std::string to, Hearer& who) : uri(std::move(to)), hearer(&who) {}
+    Line(std::string to, Hearer& who) : uri(std::move(to)), hearer_(&who) {}
 
     const std::string uri;
 
@@ -32,17 +32,17 @@ struct Connection::Line {
     // Calls `tell(Hearer&)` unless nobody listens any more.
     template <class Tell>
     void told(Tell tell) {
-        const std::lock_guard<std::mutex> lock(hearing);
-        if (hearer != nullptr) tell(*hearer);
+        const std::lock_guard<std::mutex> lock(hearing_);
+        if (hearer_ != nullptr) tell(*hearer_);
     }
     void deafen() {
-        const std::lock_guard<std::mutex> lock(hearing);
-        hearer = nullptr;
+        const std::lock_guard<std::mutex> lock(hearing_);
+        hearer_ = nullptr;
     }
 
 private:
-    std::mutex hearing;  // guards hearer
-    Hearer* hearer;
+    std::mutex hearing_;  // guards hearer_
+    Hearer* hearer_;
 };
 
 // Opens the connection, opens it again when it breaks, and closes it when the line closes.

@@ -5,6 +5,7 @@
 #include <qvd/plugin.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace qvd::kvm {
@@ -24,7 +25,7 @@ Xml memory_of(const Machine& machine) {
 Xml boot_of(const Machine& machine) {
     Xml os("os");
     os.add(Xml("type").with("arch", "x86_64").with("machine", machine.type).says("hvm"));
-    if (machine.kernel.empty()) return std::move(os.add(Xml("boot").with("dev", "hd")));
+    if (machine.kernel.empty()) return os.add(Xml("boot").with("dev", "hd"));
     os.add("kernel", machine.kernel);
     if (!machine.initrd.empty()) os.add("initrd", machine.initrd);
     if (!machine.command_line.empty()) os.add("cmdline", machine.command_line);
@@ -43,7 +44,7 @@ Xml disk_of(const Machine& machine, const Drive& drive) {
     Xml driver("driver");
     driver.with("name", "qemu").with("type", drive.format);
     if (machine.virtio) driver.with("discard", "unmap");
-    disk.add(std::move(driver));
+    disk.add(driver);
     disk.add(Xml("source").with("file", drive.path));
     if (drive.backing.empty()) {
         disk.add(Xml("backingStore"));
@@ -53,7 +54,7 @@ Xml disk_of(const Machine& machine, const Drive& drive) {
         backing.add(Xml("format").with("type", drive.backing_format));
         backing.add(Xml("source").with("file", drive.backing));
         backing.add(Xml("backingStore"));
-        disk.add(std::move(backing));
+        disk.add(backing);
     }
     disk.add(
         Xml("target").with("dev", drive_name(machine, drive.index)).with("bus", disk_bus(machine)));
@@ -84,36 +85,48 @@ Xml serial_of(const Machine& machine) {
         serial.with("type", "file");
         source.with("path", machine.console_log);
     }
-    serial.add(std::move(source));
+    serial.add(source);
     if (socket && !machine.console_log.empty())
         serial.add(Xml("log").with("file", machine.console_log).with("append", "on"));
     serial.add(Xml("target").with("port", "0"));
     return serial;
 }
 
-// "share=ignore,power-control=on", of which libvirt knows each by another name.
+// What QEMU calls an option, and what libvirt does.
+struct VncOption {
+    std::string_view option;
+    std::string_view attribute;
+    std::string_view value;
+};
+constexpr std::array vnc_options{
+    VncOption{"share=allow-exclusive", "sharePolicy", "allow-exclusive"},
+    VncOption{"share=force-shared", "sharePolicy", "force-shared"},
+    VncOption{"share=ignore", "sharePolicy", "ignore"},
+    VncOption{"power-control=on", "powerControl", "yes"},
+    VncOption{"power-control=off", "powerControl", "no"}};
+
+void apply_vnc_option(Xml& graphics, const std::string& option) {
+    for (const VncOption& known : vnc_options)
+        if (option == known.option) {
+            graphics.with(known.attribute, known.value);
+            return;
+        }
+    constexpr std::string_view keymap = "keymap=";
+    if (option.size() <= keymap.size() || option.compare(0, keymap.size(), keymap) != 0)
+        throw sdk::Failure(QVD_INVALID,
+                           "vm.vnc.opts: \"" + option +
+                               "\" is none of share=allow-exclusive, share=force-shared, "
+                               "share=ignore, keymap=LAYOUT, power-control=on, power-control=off");
+    graphics.with("keymap", std::string_view(option).substr(keymap.size()));
+}
+
+// Comma-separated.
 void apply_vnc_options(Xml& graphics, const std::string& options) {
     for (std::size_t at = 0; at < options.size();) {
         const std::size_t end = std::min(options.find(',', at), options.size());
         const std::string option = options.substr(at, end - at);
+        if (!option.empty()) apply_vnc_option(graphics, option);
         at = end + 1;
-        const std::size_t equals = option.find('=');
-        const std::string key = option.substr(0, equals);
-        const std::string value =
-            equals == std::string::npos ? std::string() : option.substr(equals + 1);
-        if (key == "share" &&
-            (value == "allow-exclusive" || value == "force-shared" || value == "ignore"))
-            graphics.with("sharePolicy", value);
-        else if (key == "keymap" && !value.empty())
-            graphics.with("keymap", value);
-        else if (key == "power-control" && (value == "on" || value == "off"))
-            graphics.with("powerControl", value == "on" ? "yes" : "no");
-        else if (!option.empty())
-            throw sdk::Failure(QVD_INVALID,
-                               "vm.vnc.opts: \"" + option +
-                                   "\" is none of share=allow-exclusive, share=force-shared, "
-                                   "share=ignore, keymap=LAYOUT, power-control=on, "
-                                   "power-control=off");
     }
 }
 
@@ -128,7 +141,7 @@ Xml devices_of(const Machine& machine) {
         Xml graphics("graphics");
         graphics.with("type", "vnc").with("socket", machine.vnc_socket);
         apply_vnc_options(graphics, machine.vnc_options);
-        devices.add(std::move(graphics));
+        devices.add(graphics);
         devices.add(Xml("video").add(Xml("model").with("type", "vga")));
     }
     // A guest's kernel that panics says so by this one.
@@ -137,7 +150,7 @@ Xml devices_of(const Machine& machine) {
         Xml random("rng");
         random.with("model", "virtio");
         random.add(Xml("backend").with("model", "random").says("/dev/urandom"));
-        devices.add(std::move(random));
+        devices.add(random);
         // What the guest does not use goes back to the node.
         devices.add(Xml("memballoon").with("model", "virtio").with("freePageReporting", "on"));
     } else {
@@ -199,11 +212,11 @@ std::string domain_xml(const Machine& machine) {
     if (!machine.title.empty()) domain.add("title", machine.title);
     Xml vm = told_as(machine.identity, "qvd:vm");
     vm.with("xmlns:qvd", identity_namespace);
-    domain.add(Xml("metadata").add(std::move(vm)));
+    domain.add(Xml("metadata").add(vm));
     domain.add(memory_of(machine));
     Xml cpus("vcpu");
     if (!machine.cpuset.empty()) cpus.with("cpuset", machine.cpuset);
-    domain.add(std::move(cpus.says(std::to_string(machine.cpus))));
+    domain.add(cpus.says(std::to_string(machine.cpus)));
     if (machine.cpu_shares != 0)
         domain.add(
             Xml("cputune").add("shares", std::to_string(libvirt_shares(machine.cpu_shares))));
@@ -212,7 +225,7 @@ std::string domain_xml(const Machine& machine) {
         told.with("type", "fwcfg");
         for (const GuestFile& file : machine.files)
             told.add(Xml("entry").with("name", file.name).with("file", file.path));
-        domain.add(std::move(told));
+        domain.add(told);
     }
     domain.add(boot_of(machine));
     domain.add(Xml("features").add(Xml("acpi")).add(Xml("apic")));

@@ -185,7 +185,7 @@ bool shut_down(const Order& order, const std::string& uuid) {
 bool destroy(const Order& order, const std::string& uuid) {
     const Domain domain = look_up(order, uuid);
     if (!domain || virDomainDestroy(domain.get()) == 0) return true;
-    const virErrorPtr error = virGetLastError();
+    const virError* const error = virGetLastError();
     if (error != nullptr &&
         (error->code == VIR_ERR_NO_DOMAIN || error->code == VIR_ERR_OPERATION_INVALID))
         return true;  // it ended just now
@@ -238,9 +238,9 @@ bool copy_disks(const Order& order, const std::string& uuid, const std::vector<D
         Xml disk("disk");
         disk.with("name", copy.name).with("backup", "yes").with("type", "file");
         disk.add(Xml("driver").with("type", "qcow2"));
-        disks.add(std::move(disk.add(Xml("target").with("file", copy.to))));
+        disks.add(disk.add(Xml("target").with("file", copy.to)));
     }
-    const std::string xml = Xml("domainbackup").with("mode", "push").add(std::move(disks)).text();
+    const std::string xml = Xml("domainbackup").with("mode", "push").add(disks).text();
     if (virDomainBackupBegin(domain.get(), xml.c_str(), nullptr, 0) != 0)
         fail_by_libvirt("copy the virtual machine's disks");
     for (;;) {
@@ -288,16 +288,18 @@ sdk::Capacity capacity(const Order& order, Times& before) {
     sdk::Capacity capacity;
     capacity.cpus = node.cpus;
     capacity.cpu_mhz = static_cast<double>(node.mhz) * node.cpus;
-    capacity.total_memory_mib = static_cast<double>(node.memory) / kib_of_mib;
     int count = 0;
     virNodeGetMemoryStats(order.connection, VIR_NODE_MEMORY_STATS_ALL_CELLS, nullptr, &count, 0);
     std::vector<virNodeMemoryStats> memory(static_cast<std::size_t>(count));
     if (virNodeGetMemoryStats(order.connection, VIR_NODE_MEMORY_STATS_ALL_CELLS, memory.data(),
                               &count, 0) != 0)
         fail_by_libvirt("measure the node's memory");
-    for (const virNodeMemoryStats& part : memory)
-        if (std::strcmp(part.field, VIR_NODE_MEMORY_STATS_TOTAL) != 0)  // free, buffers, cached
-            capacity.free_memory_mib += static_cast<double>(part.value) / kib_of_mib;
+    // total, free, buffers, cached; virNodeGetInfo() counts some machines' memory too small
+    for (const virNodeMemoryStats& part : memory) {
+        const bool is_all = std::strcmp(part.field, VIR_NODE_MEMORY_STATS_TOTAL) == 0;
+        (is_all ? capacity.total_memory_mib : capacity.free_memory_mib) +=
+            static_cast<double>(part.value) / kib_of_mib;
+    }
     capacity.idle_cpu = idle_share(order.connection, before);
     return capacity;
 }

@@ -50,26 +50,14 @@ Xml& Xml::says(std::string_view text) {
     return *this;
 }
 
-Xml& Xml::add(Xml child) {
-    children_.push_back(std::move(child));
+Xml& Xml::add(const Xml& child) {
+    content_ += child.text();
     return *this;
 }
 
 std::string Xml::text() const {
-    std::string out;
-    write(out);
-    return out;
-}
-
-void Xml::write(std::string& to) const {
-    to += '<' + name_ + attributes_;
-    if (children_.empty() && content_.empty()) {
-        to += "/>";
-        return;
-    }
-    to += '>' + content_;
-    for (const Xml& child : children_) child.write(to);
-    to += "</" + name_ + '>';
+    const std::string begin = '<' + name_ + attributes_;
+    return content_.empty() ? begin + "/>" : begin + '>' + content_ + "</" + name_ + '>';
 }
 
 }  // namespace qvd::kvm

@@ -3,8 +3,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 namespace qvd::kvm {
 
@@ -16,19 +14,16 @@ public:
     // it.
     Xml& with(std::string_view attribute, std::string_view value);
     Xml& says(std::string_view text);
-    Xml& add(Xml child);
+    Xml& add(const Xml& child);
     // The same, for an element that is nothing but its text.
     Xml& add(std::string_view name, std::string_view text) { return add(Xml(name).says(text)); }
 
     [[nodiscard]] std::string text() const;
 
 private:
-    void write(std::string& to) const;
-
     std::string name_;
     std::string attributes_;
     std::string content_;
-    std::vector<Xml> children_;
 };
 
 }  // namespace qvd::kvm

@@ -88,11 +88,14 @@ takes() {
 
 libvirt_folders || skip "this machine cannot mount a tmpfs"
 node_of_machines || skip "no folder for a node can be made"
-check "libvirtd begins" libvirt_start || give_up
 node_start
 check "a node of virtual machines starts" within 40 node_is unconfigured || give_up
-check "with a certificate it runs" qa config ssl cert="$NODE_DIR/cert.pem" key="$NODE_DIR/key.pem"
-check "the node runs" within 20 node_is running || give_up
+check "its certificate is set" qa config ssl cert="$NODE_DIR/cert.pem" key="$NODE_DIR/key.pem"
+check "without libvirtd it says what is missing" within 20 log_has 'does libvirtd run' ||
+    give_up
+check "not even a little" not log_has event=node.running
+check "libvirtd begins" libvirt_start || give_up
+check "the node runs" within 30 log_has event=node.running || give_up
 check "an OSF with homes is added" qa osf add name=desk memory=512 user_storage_size=256
 check "a disk is added" qa di add osf=desk path="$QVD_TEST_IMAGE" || give_up
 check "alice is added" qa user add login=alice password="${alice#*:}"

@@ -3,8 +3,19 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <ctime>
 
 using namespace qvd::test;
+
+namespace {
+
+double own_cpu_seconds() {
+    timespec spent{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) / 1e9;
+}
+
+}  // namespace
 
 TEST_CASE("a guest starts, is told its name, network and token, and stops without a trace") {
     Stage stage;
@@ -51,7 +62,13 @@ TEST_CASE("a guest finds an image afresh at each start, and its home as it left 
     CHECK(output_of("qemu-img check -q " + vm.home + " 2>&1") == "");
 
     vm.incarnation = 2;
+    const double before = own_cpu_seconds();
     stage.must_start(vm);
+    const double used = own_cpu_seconds() - before;
+    MESSAGE("a start takes " << used * 1000 << " ms of this process's CPU time");
+#ifndef QVD_SANITIZED
+    CHECK(used < 0.020);
+#endif
     CHECK(vm.asks("read").find("changed") == std::string::npos);
     CHECK(vm.asks("read_home") == "mine            ");
     CallStandIn usage;
@@ -59,6 +76,12 @@ TEST_CASE("a guest finds an image afresh at each start, and its home as it left 
     CHECK(usage.usage.cpu_seconds > 0);
     CHECK(usage.usage.memory_bytes > 32U << 20U);
     CHECK(usage.usage.disk_bytes > 0);
+    CallStandIn capacity;
+    REQUIRE(stage.backend->table().capacity(stage.backend->self(), capacity.raw()) == QVD_OK);
+    CHECK(capacity.capacity.cpus > 0);
+    CHECK(capacity.capacity.free_memory_mib > 0);
+    CHECK(capacity.capacity.free_memory_mib < capacity.capacity.total_memory_mib);
+    CHECK(capacity.capacity.idle_cpu <= 1);
     CallStandIn console;
     REQUIRE(stage.call(&qvd_hypervisor::console, vm, console) == QVD_OK);
     REQUIRE(console.endpoints.size() == 1);

@@ -34,18 +34,26 @@ def output(*command, folder=None):
     return done.stdout
 
 
+def kernel_name():
+    said = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True,
+                          text=True, check=False).stdout
+    return re.search(r"Depends: (linux-image-\S+)", said)
+
+
 def kernel_package(folder):
     """The unpacked package of the distribution's kernel for virtual machines."""
     there = sorted(folder.glob("package/boot/vmlinuz-*"))
-    if not there:
-        depends = output("apt-cache", "depends", "linux-image-cloud-amd64")
-        names = re.findall(r"Depends: (linux-image-\S+)", depends)
-        if not names:
+    if there:
+        return there[0]
+    if not list(folder.glob("linux-image-*.deb")):
+        if not kernel_name():
+            output("apt-get", "-q", "update")
+        found = kernel_name()
+        if not found:
             skip("this distribution has no linux-image-cloud-amd64, whose kernel the guests run")
-        output("apt-get", "-q", "download", names[0], folder=folder)
-        output("dpkg", "-x", str(next(folder.glob("linux-image-*.deb"))), str(folder / "package"))
-        there = sorted(folder.glob("package/boot/vmlinuz-*"))
-    return there[0]
+        output("apt-get", "-q", "download", found.group(1), folder=folder)
+    output("dpkg", "-x", str(next(folder.glob("linux-image-*.deb"))), str(folder / "package"))
+    return sorted(folder.glob("package/boot/vmlinuz-*"))[0]
 
 
 def lz4_legacy(packed):

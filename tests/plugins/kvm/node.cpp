@@ -70,10 +70,22 @@ void own_folder(const char* path) {
         skip("this machine cannot mount a tmpfs");
 }
 
-// Everybody's guests here are root's: there is no user of libvirt's that may read a test's folder.
-constexpr const char* qemu_conf =
-    "user = \"root\"\ngroup = \"root\"\nsecurity_driver = \"none\"\nstdio_handler = \"file\"\n"
-    "cgroup_controllers = [ ]\nnamespaces = [ ]\nremember_owner = 0\n";
+void configure_qemu(const std::string& user) {
+    write_file("/etc/libvirt/qemu.conf",
+               "user = \"" + user + "\"\ngroup = \"" + user +
+                   "\"\nsecurity_driver = \"none\"\nstdio_handler = \"file\"\n"
+                   "cgroup_controllers = [ ]\nnamespaces = [ ]\nremember_owner = 0\n");
+}
+
+// libvirt asks QEMU anew at each start where /dev/kvm is there and its user may not open it.
+void let_all_open_kvm() {
+    struct stat found {};
+    if (::stat("/dev/kvm", &found) != 0) return;
+    ::mknod("/mnt/kvm", S_IFCHR | 0666U, found.st_rdev);
+    ::chmod("/mnt/kvm", 0666);
+    ::mount("/mnt/kvm", "/dev/kvm", nullptr, MS_BIND, nullptr);
+}
+
 constexpr const char* libvirtd_conf =
     "auth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n"
     "log_outputs = \"4:file:/var/log/libvirt/libvirtd.log\"\n";
@@ -93,7 +105,8 @@ struct Node {
         for (const char* folder : {"/etc/libvirt", "/run/libvirt", "/var/lib/libvirt",
                                    "/var/cache/libvirt", "/var/log/libvirt", "/mnt"})
             own_folder(folder);
-        write_file("/etc/libvirt/qemu.conf", qemu_conf);
+        configure_qemu("root");
+        let_all_open_kvm();
         write_file("/etc/libvirt/libvirtd.conf", libvirtd_conf);
         if (std::system("ip link set lo up && ip link add qvdtest0 type bridge &&"
                         " ip addr add 10.91.8.1/24 dev qvdtest0 && ip link set qvdtest0 up") != 0)
@@ -142,6 +155,14 @@ void Libvirtd::hang() const {
 
 void Libvirtd::go_on() const {
     ::kill(pid_, SIGCONT);
+}
+
+QemuUser::QemuUser(const std::string& name) {
+    configure_qemu(name);
+}
+
+QemuUser::~QemuUser() {
+    configure_qemu("root");
 }
 
 pid_t qemu_of(const std::string& domain) {

@@ -29,6 +29,15 @@ private:
     pid_t pid_ = 0;
 };
 
+// While it lives, libvirt runs QEMU as this user, as distributions have it. Before Libvirtd.
+class QemuUser {
+public:
+    explicit QemuUser(const std::string& name);
+    QemuUser(const QemuUser&) = delete;
+    QemuUser& operator=(const QemuUser&) = delete;
+    ~QemuUser();
+};
+
 // The tests' guest: see make_guest.py.
 std::string guest_kernel();
 std::string guest_initrd();

@@ -156,3 +156,36 @@ TEST_CASE("vm.kvm.accel = auto asks a guest once, and remembers what it proved")
     stage.must(&qvd_hypervisor::destroy_vm, vm);
     CHECK(stage.world.left_overs() == "");
 }
+
+TEST_CASE("a QEMU that is not root reads what it is told, and makes its screen") {
+    if (output_of("id -u libvirt-qemu 2>/dev/null").empty()) {
+        MESSAGE("skipped: there is no user libvirt-qemu");
+        return;
+    }
+    const QemuUser user("libvirt-qemu");
+    Stage stage;
+    VmOrder vm(stage.world, 6);
+    vm.home = stage.world.path("homes/6-data.qcow2");
+    stage.world.open_to_others();
+    vm.properties = {{"vm.vnc.redirect", "1"},
+                     {"vm.vnc.opts", "share=ignore"},
+                     {"vm.kvm.kernel", stage.world.path("vmlinux")},
+                     {"vm.kvm.initrd", stage.world.path("initrd.gz")}};
+    stage.must_start(vm);
+    CHECK(fetch(vm.address(), "token") == "s3cret-token");
+    CHECK(vm.asks("write_home-mine") == "written\n");
+    CHECK(output_of("ps -o user:20= -p " + std::to_string(qemu_of(vm.domain()))) ==
+          "libvirt-qemu\n");
+    CallStandIn console;
+    REQUIRE(stage.call(&qvd_hypervisor::console, vm, console) == QVD_OK);
+    CHECK(console.endpoints.size() == 2);
+    // Nobody else reads the token.
+    CHECK(output_of("setpriv --reuid nobody --clear-groups cat " +
+                    stage.world.path("run/vm/6/agent.token") + " 2>/dev/null") == "");
+    stage.must(&qvd_hypervisor::destroy_vm, vm);
+    CHECK(stage.world.left_overs() == "");
+    vm.incarnation = 2;
+    stage.must_start(vm);  // over files that are QEMU's by now
+    CHECK(vm.asks("read_home") == "mine            ");
+    stage.must(&qvd_hypervisor::remove_vm, vm);
+}

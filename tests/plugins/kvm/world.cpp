@@ -52,6 +52,12 @@ std::string World::make_image(const std::string& name) const {
     return image;
 }
 
+void World::open_to_others() const {
+    fs::permissions(root_, fs::perms(0755));
+    fs::copy_file(guest_kernel(), path("vmlinux"));
+    fs::copy_file(guest_initrd(), path("initrd.gz"));
+}
+
 std::string World::left_overs() const {
     std::string found;
     for (int vm = 1; vm < 100; ++vm)
@@ -108,6 +114,14 @@ VmOrder::VmOrder(const World& world, std::uint64_t id, std::uint64_t which)
     char mac[32];
     std::snprintf(mac, sizeof mac, "54:52:00:5b:08:%02x", static_cast<unsigned>(id + 1));
     mac_ = mac;
+}
+
+std::string VmOrder::asks(const std::string& word) const {
+    std::string answer = fetch(address_, "cgi-bin/run?" + word);
+    if (answer.empty())
+        MESSAGE("no answer to " << word << " from QEMU " << qemu_of(domain_)
+                                << "; its console: " << read_file(runtime_ + "/console.log"));
+    return answer;
 }
 
 const qvd_vm* VmOrder::raw() {

@@ -23,6 +23,8 @@ public:
 
     // An empty qcow2 image of 16 MiB, made by qemu-img; its path.
     std::string make_image(const std::string& name = "7-disk.qcow2") const;
+    // Users other than root reach what is in here, the guest's kernel too.
+    void open_to_others() const;
     // What of a run there is on the node: domains, devices, sockets, tokens, overlays that are not
     // kept. Empty when all is undone.
     std::string left_overs() const;
@@ -60,10 +62,8 @@ public:
     const qvd_vm* raw();
     std::string address() const { return address_; }
     std::string domain() const { return domain_; }
-    // What the guest answers to an order (guest/run).
-    std::string asks(const std::string& word) const {
-        return fetch(address_, "cgi-bin/run?" + word);
-    }
+    // What the guest answers to an order (guest/run); tells what its console said if it does not.
+    std::string asks(const std::string& word) const;
 
     std::uint64_t incarnation;
     bool persistent = false;
