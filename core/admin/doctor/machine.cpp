@@ -86,14 +86,6 @@ Diagnoses check_device(const std::string& kind) {
     });
 }
 
-Diagnosis check_overlayfs() {
-    const auto known = file::read("/proc/filesystems");
-    if (known.ok() && known->find("\toverlay\n") != std::string::npos)
-        return good("kernel.overlayfs", "the kernel has overlayfs");
-    return problem("kernel.overlayfs", "the kernel has no overlayfs: containers cannot start",
-                   "modprobe overlay, and name it in /etc/modules");
-}
-
 Diagnosis check_memory_cgroup() {
     const auto two = file::read("/sys/fs/cgroup/cgroup.controllers");
     if (two.ok()) {
@@ -197,8 +189,8 @@ Diagnoses check_programs(const config::View& view, bool embedded) {
 }
 
 Diagnoses check_kernel() {
-    Diagnoses diagnoses{check_overlayfs(),     check_memory_cgroup(), check_nftables(),
-                        check_bridge_filter(), check_fuse(),          check_user_namespaces()};
+    Diagnoses diagnoses{check_memory_cgroup(), check_nftables(), check_bridge_filter(),
+                        check_fuse(), check_user_namespaces()};
     for (const char* const kind : {"veth", "bridge"})
         std::ranges::move(check_device(kind), std::back_inserter(diagnoses));
     return diagnoses;
