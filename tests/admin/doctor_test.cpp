@@ -3,6 +3,7 @@
 #include "config/keys.hpp"
 #include "hkd/keys.hpp"
 #include "hkd/network/links.hpp"
+#include "plugin/keys.hpp"
 
 #include <doctest/doctest.h>
 #include <sched.h>
@@ -28,6 +29,7 @@ const Diagnosis* named(const Diagnoses& diagnoses, const std::string& name) {
 config::View view_of(const std::string& text) {
     auto keys = std::make_shared<config::KeySet>();
     config::declare(*keys);
+    plugin::declare(*keys);
     return {keys, config::Properties::parse(text, "node.conf").value()};
 }
 
@@ -183,4 +185,32 @@ TEST_CASE("a bridge of this network is found, whatever network sysfs shows") {
     }
     REQUIRE(named(found, "network.bridge") != nullptr);
     CHECK(named(found, "network.bridge")->sentence == "the bridge qvdtest0 is there");
+}
+
+TEST_CASE("what VMs are run by and made of is what the node and the properties of OSFs name") {
+    const config::View lxc = view_of("vm.hypervisor = lxc\n");
+    CHECK(in_use(lxc, {}, {}).hypervisors == std::set<std::string>{"lxc-unionfs"});
+    CHECK(in_use(lxc, {}, {}).unions == std::set<std::string>{"overlayfs"});
+    const InUse mixed = in_use(lxc, {"kvm", "lxc"}, {"btrfs", "bind"});
+    CHECK(mixed.hypervisors == std::set<std::string>{"kvm", "lxc-btrfs", "lxc-unionfs"});
+    CHECK(mixed.unions == std::set<std::string>{"bind", "overlayfs"});
+    const InUse listed =
+        in_use(view_of("hkd.hypervisor.plugins = lxc-btrfs\n"), {"kvm"}, {"unionfs-fuse"});
+    CHECK(listed.hypervisors == std::set<std::string>{"lxc-btrfs"});
+    CHECK(listed.unions.empty());
+}
+
+TEST_CASE("a union without its program and a storage that is no btrfs are problems, with the way") {
+    const config::View view = view_of("path.storage.btrfs.root = /proc\n");
+    InUse use;
+    use.unions = {"bind", "aufs"};
+    use.hypervisors = {"lxc-btrfs"};
+    const Diagnoses found = check_containers(view, use);
+    REQUIRE(named(found, "union.aufs") != nullptr);
+    CHECK(named(found, "union.aufs")->level == Level::problem);
+    const Diagnosis* const btrfs = named(found, "storage.btrfs");
+    REQUIRE(btrfs != nullptr);
+    CHECK(btrfs->level == Level::problem);
+    CHECK(btrfs->advice.find("mkfs.btrfs DEVICE; mount DEVICE /proc") != std::string::npos);
+    CHECK(named(found, "union.bind") == nullptr);
 }

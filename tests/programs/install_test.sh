@@ -33,7 +33,7 @@ has 755 /usr/bin/qa /usr/bin/qvdclient /usr/bin/qvd-plugin-check /usr/sbin/qvd-n
 has 755 /usr/lib/qvd/bin/qvd-lxc-keeper /usr/lib/qvd/bin/qvd-lxc-container \
     /usr/lib/qvd/bin/qvd-unpack /usr/lib/qvd/bin/qvd-image-init
 has 644 /usr/lib/qvd/plugins/qvd-weighted.so /usr/lib/qvd/plugins/qvd-random.so \
-    /usr/lib/qvd/plugins/qvd-default.so /usr/lib/qvd/plugins/qvd-lxc-btrfs.so
+    /usr/lib/qvd/plugins/qvd-default.so /usr/lib/qvd/plugins/qvd-lxc-btrfs.so \
     /usr/lib/qvd/plugins/qvd-lxc-unionfs.so
 has 600 /etc/qvd/node.conf
 has 644 /etc/qvd/vma.conf /etc/qvd/client.conf /etc/logrotate.d/qvd

@@ -6,7 +6,9 @@
 #include "config/view.hpp"
 
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace qvd::admin::doctor {
 
@@ -31,8 +33,19 @@ struct Machine {
 };
 Diagnoses check_kernel(const config::View& view, const Machine& machine = {});
 
-// The folders of path.storage.*: there, writable, with room, fit for overlays.
-Diagnoses check_storage(const config::View& view);
+// What this node's VMs are run by and made of, by its configuration and the properties of OSFs.
+struct InUse {
+    std::set<std::string> hypervisors;  // plugins
+    std::set<std::string> unions;       // types that lxc-unionfs is to do
+};
+// `hypervisors`, `unions`: the values of vm.hypervisor and vm.lxc.unionfs.type among properties.
+InUse in_use(const config::View& view, const std::vector<std::string>& hypervisors,
+             const std::vector<std::string>& unions);
+// Programs, kernel and storage for those.
+Diagnoses check_containers(const config::View& view, const InUse& use, const Machine& machine = {});
+
+// The folders of path.storage.*: there, writable, with room, fit for overlays if they are in use.
+Diagnoses check_storage(const config::View& view, const InUse& use);
 
 // What the supervisor answered to "status json".
 Diagnosis check_status(const std::string& answer);
@@ -47,6 +60,6 @@ Diagnoses check_bridge(const config::View& view, const std::optional<std::string
 Diagnosis check_port(const config::View& view, const std::optional<std::string>& listening);
 
 // Opens every plugin that the configuration names, which runs its code: call it in_child().
-Diagnoses check_plugins(const config::View& view);
+Diagnoses check_plugins(const config::View& view, const InUse& use);
 
 }  // namespace qvd::admin::doctor

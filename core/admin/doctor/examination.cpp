@@ -16,6 +16,8 @@ namespace qvd::admin::doctor {
 
 namespace {
 
+const std::vector<std::string> nothing;
+
 class Examination {
 public:
     explicit Examination(const Surroundings& surroundings) : surroundings_(surroundings) {}
@@ -31,9 +33,12 @@ public:
         add(database.diagnoses);
         view = view.with_database(database.values);
         // The configuration with the keys of plugins, which only their code can tell.
-        add(in_child("plugins", [&] { return with_plugins(file, view, database.values); }));
+        const InUse use = in_use(view, database.farm ? database.farm->hypervisors : nothing,
+                                 database.farm ? database.farm->unions : nothing);
+        add(in_child("plugins", [&] { return with_plugins(file, view, database.values, use); }));
         add(check_kernel(view));
-        add(check_storage(view));
+        add(check_containers(view, use));
+        add(check_storage(view, use));
         std::optional<std::string> address;
         const auto& farm = database.farm;
         const store::NodeRecord* const own = farm ? own_node(*farm, view) : nullptr;
@@ -64,11 +69,12 @@ private:
     }
 
     [[nodiscard]] Diagnoses with_plugins(const config::Properties& file, const config::View& view,
-                                         const config::View::Values& database) const {
+                                         const config::View::Values& database,
+                                         const InUse& use) const {
         const Surroundings::PluginKeys keys = surroundings_.view_with_plugins(file);
         Diagnoses diagnoses =
             check_configuration(keys.view.with_database(database), surroundings_.file);
-        std::ranges::move(check_plugins(view), std::back_inserter(diagnoses));
+        std::ranges::move(check_plugins(view, use), std::back_inserter(diagnoses));
         for (const auto& [name, why] : keys.broken)
             diagnoses.push_back(
                 warning("plugin.file." + name, why, "remove the file or install it anew"));

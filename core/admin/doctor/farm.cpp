@@ -3,6 +3,7 @@
 #include "admin/row.hpp"
 #include "base/text.hpp"
 #include "config/keys.hpp"
+#include "plugin/keys.hpp"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -23,6 +24,10 @@ store::Async<FarmFacts> ask_farm(store::Store& store) {
     QVD_CO_TRY(facts.dis, co_await store.dis());
     QVD_CO_TRY(facts.vms, co_await store.vms());
     QVD_CO_TRY(facts.certificate, co_await store.certificate());
+    QVD_CO_TRY(facts.hypervisors,
+               co_await store.property_values(std::string(plugin::hypervisor.name)));
+    QVD_CO_TRY(facts.unions,
+               co_await store.property_values(std::string(plugin::unionfs_type.name)));
     co_return facts;
 }
 

@@ -17,6 +17,8 @@ struct FarmFacts {
     std::vector<store::DiRecord> dis;
     std::vector<store::VmRecord> vms;
     std::optional<store::Certificate> certificate;
+    std::vector<std::string> hypervisors;  // that properties name
+    std::vector<std::string> unions;       // and what for vm.lxc.unionfs.type
 };
 
 store::Async<FarmFacts> ask_farm(store::Store& store);

@@ -86,14 +86,6 @@ Diagnoses check_device(const std::string& kind) {
     });
 }
 
-Diagnosis check_overlayfs(const Machine& machine) {
-    const auto known = file::read(machine.proc + "/filesystems");
-    if (known.ok() && known->find("\toverlay\n") != std::string::npos)
-        return good("kernel.overlayfs", "the kernel has overlayfs");
-    return problem("kernel.overlayfs", "the kernel has no overlayfs: containers cannot start",
-                   "modprobe overlay, and name it in /etc/modules");
-}
-
 Diagnosis check_memory_cgroup(const Machine& machine) {
     const auto two = file::read(machine.sys + "/fs/cgroup/cgroup.controllers");
     if (two.ok()) {
@@ -170,9 +162,9 @@ Diagnoses check_users(const config::View& view, bool embedded) {
 }
 
 Diagnoses check_kernel(const config::View& view, const Machine& machine) {
-    Diagnoses diagnoses{check_overlayfs(machine), check_memory_cgroup(machine),
-                        check_nftables(view),     check_bridge_filter(machine),
-                        check_fuse(machine),      check_user_namespaces(machine)};
+    Diagnoses diagnoses{check_memory_cgroup(machine), check_nftables(view),
+                        check_bridge_filter(machine), check_fuse(machine),
+                        check_user_namespaces(machine)};
     for (const char* const kind : {"veth", "bridge"})
         std::ranges::move(check_device(kind), std::back_inserter(diagnoses));
     return diagnoses;

@@ -43,14 +43,12 @@ Diagnosis check_plugin(const config::View& view, const char* interface, const st
 
 }  // namespace
 
-Diagnoses check_plugins(const config::View& view) {
+Diagnoses check_plugins(const config::View& view, const InUse& use) {
     Diagnoses diagnoses;
     diagnoses.push_back(check_plugin(view, QVD_LOAD_BALANCER, view.get(plugin::balancer)));
     for (const std::string& name : view.get(plugin::authenticators))
         diagnoses.push_back(check_plugin(view, QVD_AUTHENTICATOR, name));
-    std::vector<std::string> backends = view.get(plugin::hypervisors);
-    if (backends.empty()) backends.push_back(view.get(plugin::hypervisor));
-    for (const std::string& name : backends)
+    for (const std::string& name : use.hypervisors)
         diagnoses.push_back(check_plugin(view, QVD_HYPERVISOR, name));
     return diagnoses;
 }

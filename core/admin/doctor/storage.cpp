@@ -84,14 +84,15 @@ Diagnoses check_overlay(const std::string& folder) {
 
 }  // namespace
 
-Diagnoses check_storage(const config::View& view) {
+Diagnoses check_storage(const config::View& view, const InUse& use) {
     Diagnoses diagnoses;
     for (const auto* const key :
          {&config::path_storage_images, &config::path_storage_basefs, &config::path_storage_homefs,
           &config::path_storage_overlayfs, &config::path_storage_rootfs})
         diagnoses.push_back(check_folder(key->name, view.get(*key)));
-    for (Diagnosis& one : check_overlay(view.get(config::path_storage_overlayfs)))
-        diagnoses.push_back(std::move(one));
+    if (use.unions.contains("overlayfs"))
+        for (Diagnosis& one : check_overlay(view.get(config::path_storage_overlayfs)))
+            diagnoses.push_back(std::move(one));
     return diagnoses;
 }
 
