@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 
 namespace qvd::kvm {
@@ -42,7 +43,8 @@ void broke(virConnectPtr connection, int /*reason*/, void* line) {
 
 struct Opened {
     virConnectPtr connection = nullptr;
-    int events = -1;  // the callback's number
+    int events = -1;                   // the callback's number
+    std::unique_ptr<SharedLine> line;  // that a close is told to
     std::set<std::string> running;
     std::string trouble;
 };
@@ -75,9 +77,9 @@ bool list(virConnectPtr connection, std::set<std::string>& uuids) {
 
 // Whoever watches hears everything from here on, and of everything before.
 bool listen(const SharedLine& line, Opened& opened) {
-    auto* const closing = new SharedLine(line);
-    if (virConnectRegisterCloseCallback(opened.connection, &broke, closing, &forget) != 0)
-        forget(closing);
+    // Not libvirt's to free: drivers that know no close take it and forget it.
+    opened.line = std::make_unique<SharedLine>(line);
+    virConnectRegisterCloseCallback(opened.connection, &broke, opened.line.get(), nullptr);
     auto* const events = new SharedLine(line);
     opened.events = virConnectDomainEventRegisterAny(
         opened.connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,

@@ -114,6 +114,24 @@ std::string capture_file(const sdk::Vm& vm, const Settings& settings) {
     return settings.captures + "/serial-" + std::to_string(vm.id()) + "-" + stamp.data() + ".txt";
 }
 
+void check_disk(const sdk::Disk& disk, const VmSettings& own) {
+    const std::string path(disk.path());
+    const std::string format = format_name(disk.format(), path);
+    if (disk.role() == QVD_DISK_OS || exists(path)) check_image(path, format);
+    if (disk.read_only() && !own.virtio && own.machine == "pc")
+        throw sdk::Failure(QVD_UNSUPPORTED,
+                           "an IDE disk cannot be read-only: let the OSF use an overlay, or set "
+                           "vm.kvm.virtio = 1");
+    if (is_overlaid(disk) && disk.overlay_path().empty())
+        throw sdk::Failure(QVD_INVALID, "the VM's disk has no place for its changes");
+}
+
+void check_bridge(const std::string& bridge) {
+    if (::if_nametoindex(bridge.c_str()) == 0)
+        throw sdk::Failure(QVD_UNAVAILABLE,
+                           "there is no bridge " + bridge + " on this node (vm.network.bridge)");
+}
+
 void give(const std::string& path, unsigned user, const Owner& owner, unsigned mode) {
     if (::chown(path.c_str(), user, owner.group) == 0 && ::chmod(path.c_str(), mode) == 0) return;
     throw sdk::Failure(QVD_UNAVAILABLE, "cannot give " + path +
@@ -144,26 +162,10 @@ std::string vnc_socket(const sdk::Vm& vm, const Settings& settings) {
 }
 
 void check_vm(const sdk::Vm& vm, const VmSettings& own) {
-    const auto os = disk_of(vm, QVD_DISK_OS);
-    if (!os) throw sdk::Failure(QVD_INVALID, "the VM has no disk to start from");
-    for (const sdk::Disk disk : vm.disks()) {
-        const std::string path(disk.path());
-        const std::string format = format_name(disk.format(), path);
-        if (disk.role() == QVD_DISK_OS || exists(path)) check_image(path, format);
-        if (disk.read_only() && !own.virtio && own.machine == "pc")
-            throw sdk::Failure(
-                QVD_UNSUPPORTED,
-                "an IDE disk cannot be read-only: let the OSF use an overlay, or set "
-                "vm.kvm.virtio = 1");
-        if (is_overlaid(disk) && disk.overlay_path().empty())
-            throw sdk::Failure(QVD_INVALID, "the VM's disk has no place for its changes");
-    }
-    for (const sdk::Nic nic : vm.nics()) {
-        const std::string bridge(nic.bridge());
-        if (::if_nametoindex(bridge.c_str()) == 0)
-            throw sdk::Failure(QVD_UNAVAILABLE, "there is no bridge " + bridge +
-                                                    " on this node (vm.network.bridge)");
-    }
+    if (!disk_of(vm, QVD_DISK_OS))
+        throw sdk::Failure(QVD_INVALID, "the VM has no disk to start from");
+    for (const sdk::Disk disk : vm.disks()) check_disk(disk, own);
+    for (const sdk::Nic nic : vm.nics()) check_bridge(std::string(nic.bridge()));
     if (!vm.devices().empty())
         throw sdk::Failure(QVD_UNSUPPORTED,
                            "kvm hands no devices of the node on to virtual machines");

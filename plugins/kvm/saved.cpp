@@ -43,7 +43,7 @@ void check_name(std::string_view name) {
     });
     if (name.empty() || name.front() == '.' || name.size() > longest || !plain)
         throw sdk::Failure(QVD_INVALID,
-                           "a snapshot is named by letters, digits, \"-\", \"_\", \".\" and \":\"");
+                           R"(a snapshot is named by letters, digits, "-", "_", "." and ":")");
 }
 
 constexpr const char* memory_name = "/memory";
@@ -172,6 +172,7 @@ sdk::Saved Kvm::snapshot(const sdk::Vm& vm, std::string_view name, sdk::Call& ca
         bool done = true;
         if (runs) {
             std::vector<orders::DiskCopy> copies;
+            copies.reserve(disks.size());
             for (const Written& disk : disks)
                 copies.push_back({drive_name(machine, disk.index), fresh + "/" + disk.name});
             done = orders::copy_disks(order, uuid, copies);

@@ -25,7 +25,7 @@ std::string prefix_of(const sdk::Core& core, const char* key) {
     });
     if (prefix.empty() || !plain)
         throw sdk::Failure(QVD_INVALID,
-                           std::string(key) + " must be made of a-z, 0-9, \"-\" and \"_\"");
+                           std::string(key) + R"( must be made of a-z, 0-9, "-" and "_")");
     return prefix;
 }
 

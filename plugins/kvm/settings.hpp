@@ -11,7 +11,7 @@ namespace qvd::kvm {
 
 struct Settings {
     // Throws sdk::Failure(QVD_INVALID) on a value that no guest could live with.
-    explicit Settings(const sdk::Core& core);
+    explicit Settings(const sdk::Core& from);
 
     std::string uri;          // of libvirt
     std::string run;          // path.run/vm

@@ -259,7 +259,7 @@ TEST_CASE("the archive appears only when it is whole, and the progress is told")
     CHECK(told[0] == "one");
     CHECK(std::stoll(told[1]) % 86400 == 0);
 
-    folder.program("mmdebstrap", "echo partial >\"$5\"; exit 1");
+    folder.program("mmdebstrap", "echo partial >\"$6\"; exit 1");
     CHECK_FALSE(build(recipe, {folder.path("y.tar.gz"), {}}, {}).ok());
     for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
         CHECK_MESSAGE(!contains(entry.path().string(), "y.tar"), entry.path().string());
