@@ -219,8 +219,11 @@ TEST_CASE("a user of the node's that is missing is a problem, with the command t
 TEST_CASE("storage that is missing, no folder, read-only, full or unfit for overlays is named") {
     NEEDS_ROOT();
     const Folder folder;
+    InUse overlays;
+    overlays.unions = {"overlayfs"};
     const auto storage = [&] {
-        return check_storage(view_of("path.storage.root = " + folder.at("storage") + "\n"));
+        return check_storage(view_of("path.storage.root = " + folder.at("storage") + "\n"),
+                             overlays);
     };
     says(named(storage(), "storage.images"), Level::warning, "does not exist");
     folder.write("storage/images", "a file");
