@@ -187,8 +187,7 @@ TEST_CASE("neither -w nor QVDPASSWORD can be read from /proc, nor from the log")
     std::atomic<pid_t> running{0};
     const auto look = [&](const char* name) {
         std::ostringstream text;
-        text
-            << std::ifstream("/proc/" + std::to_string(running.load()) + "/" + name).rdbuf();
+        text << std::ifstream("/proc/" + std::to_string(running.load()) + "/" + name).rdbuf();
         return text.str();
     };
     TestServer server{make_identity("localhost"), [&](Peer& peer) {
