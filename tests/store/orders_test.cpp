@@ -253,6 +253,8 @@ TEST_CASE("of a cleared VM nothing is left but its state and reason") {
     CHECK(access.incarnation == 1);
     VmRecord record = bench.vm(farm.vm);
     CHECK(record.runtime.address == "10.3.1.250");
+    CHECK(record.runtime.current_di == order.di.id);
+    CHECK(record.runtime.hypervisor == "lxc-unionfs");
     CHECK(record.runtime.agent_seen.has_value());
     CHECK(record.cpu_seconds == 12.5);
     CHECK(record.memory_bytes == 1 << 20);
@@ -266,6 +268,7 @@ TEST_CASE("of a cleared VM nothing is left but its state and reason") {
     CHECK(record.runtime.last_node == farm.node);
     CHECK_FALSE(record.runtime.command.has_value());
     CHECK_FALSE(record.runtime.current_di.has_value());
+    CHECK(record.runtime.hypervisor.empty());
     CHECK_FALSE(record.runtime.agent_seen.has_value());
     CHECK(record.cpu_seconds == 0);
     CHECK(record.pid == 0);

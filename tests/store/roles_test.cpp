@@ -148,6 +148,7 @@ TEST_CASE("each role can do all that its program does") {
     const StartOrder order = bench.must(hkd->take_start(vm, farm.node));
     const std::int64_t incarnation = order.record.runtime.incarnation;
     bench.must(hkd->set_launch(vm, incarnation, order.di.id, "lxc-unionfs"));
+    bench.must(hkd->property_values("vm.hypervisor"));
     bench.must(hkd->set_endpoints(vm, incarnation, "10.5.0.9", {{"agent", "tcp", "", 3030}}));
     bench.must(hkd->transition(
         {vm, incarnation, {VmState::starting}, VmState::running, 0, "", false, false}));

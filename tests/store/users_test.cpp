@@ -79,6 +79,19 @@ TEST_CASE("properties are set, changed and deleted in one go, for every kind of 
     CHECK(bench.must(bench.store().nodes()).front().properties == Properties{{"b", "3"}});
 }
 
+TEST_CASE("the values that a property has anywhere are each told once") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    CHECK(bench.must(store.property_values("vm.hypervisor")).empty());
+    bench.must(store.set_properties(Owner::osf, farm.osf.value(), {{"vm.hypervisor", "lxc"}}));
+    bench.must(store.set_properties(Owner::vm, farm.vm.value(), {{"vm.hypervisor", "kvm"}}));
+    bench.must(store.set_properties(Owner::di, farm.di.id.value(), {{"vm.hypervisor", "lxc"}}));
+    bench.must(store.set_properties(Owner::user, farm.user.value(), {{"other", "x"}}));
+    CHECK(bench.must(store.property_values("vm.hypervisor")) ==
+          std::vector<std::string>{"kvm", "lxc"});
+}
+
 TEST_CASE("a value with every odd character comes back as it was") {
     Bench bench;
     const auto farm = bench.farm();
