@@ -116,6 +116,7 @@ void Connection::run(const sdk::Call& call, const std::string& turn,
     if (!turn.empty()) line_->turns.insert(turn);
     ++line_->orders;
     std::thread([line = line_, outcome, turn, connection, order = std::move(order)]() mutable {
+        block_broken_pipes();
         std::exception_ptr error;
         try {
             order(Order{connection, &outcome->abandoned});

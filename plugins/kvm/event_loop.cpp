@@ -4,6 +4,7 @@
 #include <libvirt/virterror.h>
 
 #include <atomic>
+#include <csignal>
 #include <mutex>
 #include <thread>
 
@@ -28,6 +29,13 @@ void wake(int /*timer*/, void* /*data*/) {
 
 }  // namespace
 
+void block_broken_pipes() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 struct EventLoop::Running {
     std::atomic<bool> stopping{false};
     int timer = -1;  // fires at once when the loop is to look at `stopping`
@@ -48,6 +56,7 @@ EventLoop::EventLoop() : running_(std::make_unique<Running>()) {
     begin_libvirt();
     running_->timer = virEventAddTimeout(-1, &wake, nullptr, nullptr);
     running_->thread = std::thread([running = running_.get()] {
+        block_broken_pipes();
         while (!running->stopping) virEventRunDefaultImpl();
     });
 }

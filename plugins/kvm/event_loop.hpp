@@ -5,6 +5,10 @@
 
 namespace qvd::kvm {
 
+// For a thread that calls libvirt, which writes to sockets whose other end may be gone: that is an
+// error to it, and must be no signal to the process.
+void block_broken_pipes();
+
 class EventLoop {
 public:
     // The running one, or a new one. To be held as long as a connection is open.

@@ -108,6 +108,7 @@ Opened open(const SharedLine& line) {
 }  // namespace
 
 void keep_open(const SharedLine& line) {
+    block_broken_pipes();
     Opened opened;
     bool lost_told = false;
     milliseconds pause = first_pause;

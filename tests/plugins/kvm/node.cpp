@@ -38,6 +38,7 @@ constexpr const char* libvirt_socket = "/run/libvirt/libvirt-sock";
 }
 
 int exit_code(int status) {
+    if (WIFSIGNALED(status)) std::fprintf(stderr, "ended by signal %d\n", WTERMSIG(status));
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
