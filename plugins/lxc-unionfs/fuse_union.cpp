@@ -2,6 +2,7 @@
 
 #include "backend/mounts.hpp"
 #include "common/cgroups.hpp"
+#include "common/fields.hpp"
 #include "common/files.hpp"
 #include "common/unique_fd.hpp"
 
@@ -71,6 +72,10 @@ std::string FuseUnion::container_of(const std::string& label) {
     return time <= label_prefix.size()
                ? std::string()
                : label.substr(label_prefix.size(), time - label_prefix.size());
+}
+
+std::int64_t FuseUnion::began_ms(const std::string& label) {
+    return parse_number(std::string_view(label).substr(label.rfind('-') + 1)).value_or(0);
 }
 
 std::string FuseUnion::obstacle(const std::string& /*folder*/) const {

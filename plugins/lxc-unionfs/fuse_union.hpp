@@ -37,6 +37,7 @@ public:
     // The daemon's name among the processes that the core holds, and back to the container's.
     static std::string label_of(const std::string& container);
     static std::string container_of(const std::string& label);
+    static std::int64_t began_ms(const std::string& label);
 
 private:
     void await_mount(int pid, const std::string& at, const std::string& log) const;

@@ -143,6 +143,7 @@ Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image) {
     Fields note;
     note.add("type", kind.name());
     note.add("image", image.path);
+    note.add("began", now_ms());
     const std::string noted = settings().file_of(vm.id(), ".files");
     if (!replace_file(noted, note.text()))
         throw sdk::Failure(QVD_UNAVAILABLE, "cannot write " + noted + ": " + std::strerror(errno));
@@ -192,6 +193,9 @@ void UnionStore::daemon_ended(const sdk::Process& daemon) {
     if (!vm_id || *vm_id <= 0) return;
     const auto id = static_cast<std::uint64_t>(*vm_id);
     if (mounts_below(settings().mount_point_of(id)).empty()) return;
+    // Nor is one that ended with an earlier mount, heard of when the next one was there.
+    const auto note = read_file(settings().file_of(id, ".files"));
+    if (note && FuseUnion::began_ms(daemon.label) < Fields::parse(*note).number("began")) return;
     lose(id,
          "the daemon that keeps its files together ended" +
              (daemon.state == QVD_PROCESS_KILLED ? " by signal " + std::to_string(daemon.exit_code)

@@ -68,12 +68,13 @@ TEST_CASE("VMs of one node have their files from different unions, as their prop
         {"overlayfs", "overlay"}, {"unionfs-fuse", "fuse"}, {"fuse-overlayfs", "fuse"}};
     std::uint64_t id = 30;
     std::vector<std::unique_ptr<VmOrder>> vms;
-    for (const auto& [type, mounted] : kinds) {
+    for (const auto& kind : kinds) {
+        const char* const type = kind.first;
         vms.push_back(std::make_unique<VmOrder>(stage.world, ++id));
         vms.back()->properties[type_key] = type;
         stage.must_start(*vms.back());
-        CHECK(type_of(stage.world.path("rootfs/" + std::to_string(id) + "-fs")).rfind(mounted, 0) ==
-              0);
+        CHECK(type_of(stage.world.path("rootfs/" + std::to_string(id) + "-fs"))
+                  .rfind(kind.second, 0) == 0);
         CHECK(fetch(vms.back()->address(), "end") == "end\n");
         CHECK(fetch(vms.back()->address(), "changed") == "kept\n");
         CHECK_MESSAGE(fetch(vms.back()->address(), "other") == "denied\n", type);
