@@ -50,7 +50,7 @@ public:
     Result<std::vector<Row>> configuration(const std::vector<std::string>& keys,
                                            bool internals) const;
     // Every key, with a value or without.
-    std::vector<Row> every_setting(bool internals) const;
+    [[nodiscard]] std::vector<Row> every_setting(bool internals) const;
     // A value that names a plugin which is not among those told of by know_plugins() is refused
     // (invalid "config.plugin"), or with `force` set with a warning.
     Async<void> set_configuration(Parameters values, bool force = false);
@@ -69,9 +69,9 @@ public:
     // ---- osfs and dis ----
     struct NewOsf {
         std::string name;
-        std::string memory = "";       // MiB, or with a suffix K, M, G; empty: osf.default.memory
-        std::string use_overlay = "";  // empty: osf.default.overlay
-        std::string user_storage_size = "";  // MiB, or with a suffix; empty: no home
+        std::string memory;             // MiB, or with a suffix K, M, G; empty: osf.default.memory
+        std::string use_overlay;        // empty: osf.default.overlay
+        std::string user_storage_size;  // MiB, or with a suffix; empty: no home
     };
     Async<OsfId> add_osf(NewOsf osf);
     Async<Done> delete_osfs(Filter filter);

@@ -40,10 +40,10 @@ private:
 };
 
 // Keys as in behaviour 6.2: the object's own columns and the aliases (`user`, `osf`, `host`, ...).
-Row row_of(const store::VmRecord& vm);
-Row row_of(const store::NodeRecord& node, Timestamp now);
-Row row_of(const store::OsfRecord& osf);
-Row row_of(const store::DiRecord& di);
+Row row_of(const store::VmRecord& record);
+Row row_of(const store::NodeRecord& record, Timestamp now);
+Row row_of(const store::OsfRecord& record);
+Row row_of(const store::DiRecord& record);
 Row row_of(const User& user);
 
 // "2026-11-22 14:05:00" in local time.

@@ -14,7 +14,7 @@ Async<UserId> Administration::add_user(std::string login, Secret password) {
         name.find_first_of(":,\n\r\t") != std::string::npos)
         co_return Error{ErrorKind::invalid, "user.login",
                         text::quoted(login, longest) +
-                            " cannot be a login: 1 to 64 characters without \":\", \",\" and tabs"};
+                            R"( cannot be a login: 1 to 64 characters without ":", "," and tabs)"};
     QVD_CO_TRY(Secret hash, hash_password(password));
     QVD_CO_TRY(const UserId id, co_await store_.add_user(name, std::move(hash)));
     co_await audit("user add", name);

@@ -55,10 +55,10 @@ std::int64_t kib_of(char suffix) {
             return 1024;
         case 'G':
         case 'g':
-            return 1024 * 1024;
+            return std::int64_t{1024} * 1024;
         case 'T':
         case 't':
-            return 1024L * 1024 * 1024;
+            return std::int64_t{1024} * 1024 * 1024;
         default:
             return is_digit(suffix) ? 1024 : 0;
     }

@@ -88,7 +88,7 @@ private:
         if (value.find_first_not_of(name_letters) != std::string::npos ||
             (required && value.empty()))
             fail(map[key], "recipe.value",
-                 key + " may have letters, digits, \"-\", \"_\" and \".\", not \"" + value + "\"");
+                 key + R"( may have letters, digits, "-", "_" and ".", not ")" + value + "\"");
         return value;
     }
 

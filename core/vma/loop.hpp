@@ -39,7 +39,8 @@ public:
     struct Sleep {
         Loop& loop;
         Milliseconds time;
-        [[nodiscard]] static bool await_ready() noexcept { return false; }
+        // NOLINTNEXTLINE(readability-convert-member-functions-to-static): asked of an object
+        [[nodiscard]] bool await_ready() const noexcept { return false; }
         void await_suspend(std::coroutine_handle<> waiter) const {
             loop.after(time, [waiter] { waiter.resume(); });
         }
