@@ -61,6 +61,17 @@ Result<void> write_at(int fd, const std::string& bytes, std::uint64_t at) {
     return errno_error("image.output", "cannot write the disk");
 }
 
+Result<void> begin_disk(const std::string& path, const std::string& head, const std::string& core,
+                        std::uint64_t bytes) {
+    const UniqueFd disk{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+    if (!disk) return errno_error("image.output", "cannot write " + path);
+    QVD_CHECK(write_at(disk.get(), head, 0));
+    QVD_CHECK(write_at(disk.get(), core, sector));
+    if (::ftruncate(disk.get(), static_cast<off_t>(bytes)) != 0)
+        return errno_error("image.output", "cannot make " + path + " large enough");
+    return {};
+}
+
 Result<void> run(std::vector<std::string> arguments,
                  const std::function<void(const std::string&)>& hear) {
     const std::string program = arguments.front();
@@ -107,14 +118,7 @@ Result<void> make_disk(const DiskOrder& order,
 
     const bool is_raw = order.output.ends_with(".raw");
     const std::string raw = is_raw ? order.output : order.work + "/disk.raw";
-    {
-        const UniqueFd disk{::open(raw.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-        if (!disk) return errno_error("image.output", "cannot write " + raw);
-        QVD_CHECK(write_at(disk.get(), head, 0));
-        QVD_CHECK(write_at(disk.get(), core, sector));
-        if (::ftruncate(disk.get(), static_cast<off_t>((1 + mebibytes) * mebibyte)) != 0)
-            return errno_error("image.output", "cannot make " + raw + " large enough");
-    }
+    QVD_CHECK(begin_disk(raw, head, core, (1 + mebibytes) * mebibyte));
     hear("I: making a file system of " + std::to_string(mebibytes) + " MiB");
     QVD_CHECK(run({"mkfs.ext4", "-q", "-F", "-L", root_label, "-O", features, "-E",
                    "offset=" + std::to_string(mebibyte) + ",root_owner=0:0", "-d", order.root, raw,

@@ -38,7 +38,8 @@ public:
     Hearer& operator=(const Hearer&) = delete;
     virtual ~Hearer() = default;
 
-    // VIR_DOMAIN_EVENT_... of a domain; on libvirt's thread: must not wait, nor ask libvirt.
+    // VIR_DOMAIN_EVENT_... of a domain, an end only if it still holds; must not wait, nor ask
+    // libvirt.
     virtual void on_event(const std::string& uuid, int event, int detail) = 0;
     // A connection is there, at first and again, and these run: what ended meanwhile was not told.
     virtual void on_connected(const std::set<std::string>& uuids) = 0;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 #include <utility>
 
 namespace qvd::kvm {
@@ -26,11 +27,46 @@ void forget(void* line) {
     delete static_cast<SharedLine*>(line);
 }
 
-int heard(virConnectPtr /*connection*/, virDomainPtr domain, int event, int detail, void* line) {
+// Of a domain that ended. Its uuid may run again by the time that we hear of it: an end that is
+// past is not told, or a healthy guest would be taken for gone.
+void tell_end(const SharedLine& line, virConnectPtr connection, const std::string& uuid,
+              int detail) {
+    const Domain domain(virDomainLookupByUUIDString(connection, uuid.c_str()));
+    const bool known = domain != nullptr || is_missing();
+    const bool runs = domain != nullptr && virDomainIsActive(domain.get()) == 1;
+    // Not known: the connection broke, and who comes back looks for what ended.
+    if (known && !runs)
+        line->told(
+            [&](Hearer& hearer) { hearer.on_event(uuid, VIR_DOMAIN_EVENT_STOPPED, detail); });
+}
+
+// libvirt must not be asked on its own thread.
+void tell_end_later(const SharedLine& line, virConnectPtr connection, const std::string& uuid,
+                    int detail) {
+    {
+        const std::lock_guard<std::mutex> lock(line->mutex);
+        if (line->closing) return;
+        ++line->orders;
+    }
+    virConnectRef(connection);
+    std::thread([line, connection, uuid, detail] {
+        block_broken_pipes();
+        tell_end(line, connection, uuid, detail);
+        virConnectClose(connection);
+        const std::lock_guard<std::mutex> lock(line->mutex);
+        --line->orders;
+        line->changed.notify_all();
+    }).detach();
+}
+
+int heard(virConnectPtr connection, virDomainPtr domain, int event, int detail, void* line) {
     char uuid[VIR_UUID_STRING_BUFLEN] = {};
     if (virDomainGetUUIDString(domain, uuid) != 0) return 0;
     const SharedLine kept = *static_cast<SharedLine*>(line);
-    kept->told([&](Hearer& hearer) { hearer.on_event(uuid, event, detail); });
+    if (event == VIR_DOMAIN_EVENT_STOPPED)
+        tell_end_later(kept, connection, uuid, detail);
+    else
+        kept->told([&](Hearer& hearer) { hearer.on_event(uuid, event, detail); });
     return 0;
 }
 

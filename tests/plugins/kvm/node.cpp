@@ -89,7 +89,7 @@ void let_all_open_kvm() {
 
 constexpr const char* libvirtd_conf =
     "auth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n"
-    "log_outputs = \"4:file:/var/log/libvirt/libvirtd.log\"\n";
+    "log_outputs = \"3:file:/var/log/libvirt/libvirtd.log\"\n";
 
 // Before main(): once for the whole process, while it has one thread.
 struct Node {

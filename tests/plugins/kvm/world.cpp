@@ -178,7 +178,9 @@ const qvd_vm* VmOrder::raw() {
 
 void Stage::must(Function function, VmOrder& vm) {
     CallStandIn one;
-    REQUIRE_MESSAGE(call(function, vm, one) == QVD_OK, one.sentence);
+    const bool done = call(function, vm, one) == QVD_OK;
+    REQUIRE_MESSAGE(done, one.sentence << "; libvirtd's log: "
+                                       << (done ? "" : read_file("/var/log/libvirt/libvirtd.log")));
 }
 
 Told Stage::state(VmOrder& vm) {
