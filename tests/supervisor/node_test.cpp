@@ -153,9 +153,11 @@ TEST_CASE("old workers go on until the new ones are ready") {
     REQUIRE(eventually([&] { return node.running(); }));
     node.write("lame.l7r", "");
     CHECK(node.ask("reload").ok());
-    REQUIRE(eventually([&] { return node.roles("l7r").size() == 2; }));
-    CHECK(node.roles("l7r")[0].state == "ready,");
-    CHECK(node.roles("broker").size() == 2);
+    CHECK(eventually([&] {
+        const auto workers = node.roles("l7r");
+        return workers.size() == 2 && workers[0].state == "ready," &&
+               node.roles("broker").size() == 2;
+    }));
     node.remove("lame.l7r");
     CHECK(eventually([&] { return node.running() && node.roles("l7r").size() == 1; }));
 }
