@@ -131,33 +131,47 @@ Result<void> run_mmdebstrap(std::vector<std::string> arguments, const BuildProgr
     return {};
 }
 
-}  // namespace
+void tell_step(const BuildProgress& progress, const std::string& line) {
+    if (line.starts_with("I: ") && progress) progress(line.substr(3));
+}
 
-Result<BuiltImage> build(const Recipe& whole, const BuildSettings& settings,
-                         const BuildProgress& progress) {
-    QVD_TRY(const Ending ending, ending_of(settings.output));
-    QVD_CHECK(check_tools(ending));
-    QVD_TRY(const Recipe recipe, ending.is_disk ? for_machines(whole) : Result<Recipe>(whole));
+// Into `work`; the image's file there.
+Result<std::string> build_in(const WorkFolder& work, const Recipe& recipe, const Ending& ending,
+                             const BuildProgress& progress) {
+    std::string image = work.file("image" + std::string(ending.text));
+    const std::string target = ending.is_disk ? work.file("root") : image;
+    QVD_CHECK(
+        run_mmdebstrap(mmdebstrap_arguments(recipe, work.file("complete.sh"), target), progress));
+    const auto tell = [&progress](const std::string& line) { tell_step(progress, line); };
+    if (ending.is_disk) QVD_CHECK(make_disk({target, image, work.file("")}, tell));
+    return image;
+}
+
+Result<BuiltImage> build_ending(const Recipe& recipe, const Ending& ending,
+                                const BuildSettings& settings, const BuildProgress& progress) {
     QVD_TRY(const std::string script, completion_script(recipe, settings.parts));
     const std::filesystem::path output = std::filesystem::absolute(settings.output);
     // Beside the image, so that the last step is a rename.
     QVD_TRY(const WorkFolder work, WorkFolder::make(output.parent_path()));
-    const std::string script_file = work.file("complete.sh");
-    QVD_CHECK(file::write_atomic(script_file, script, 0700));
-    const std::string image = work.file("image" + std::string(ending.text));
-    const std::string root = work.file("root");
-    QVD_CHECK(run_mmdebstrap(
-        mmdebstrap_arguments(recipe, script_file, ending.is_disk ? root : image), progress));
-    if (ending.is_disk)
-        QVD_CHECK(make_disk({root, image, work.file("")}, [&](const std::string& line) {
-            if (line.starts_with("I: ") && progress) progress(line.substr(3));
-        }));
+    QVD_CHECK(file::write_atomic(work.file("complete.sh"), script, 0700));
+    QVD_TRY(const std::string image, build_in(work, recipe, ending, progress));
     std::error_code problem;
     const auto bytes = std::filesystem::file_size(image, problem);
     if (problem) return failure("build", "mmdebstrap left no image behind");
     if (std::rename(image.c_str(), output.c_str()) != 0)
         return errno_error("image.output", "cannot write " + output.string());
     return BuiltImage{output.string(), static_cast<std::int64_t>(bytes)};
+}
+
+}  // namespace
+
+Result<BuiltImage> build(const Recipe& recipe, const BuildSettings& settings,
+                         const BuildProgress& progress) {
+    QVD_TRY(const Ending ending, ending_of(settings.output));
+    QVD_CHECK(check_tools(ending));
+    if (!ending.is_disk) return build_ending(recipe, ending, settings, progress);
+    QVD_TRY(const Recipe machine, for_machines(recipe));
+    return build_ending(machine, ending, settings, progress);
 }
 
 }  // namespace qvd::image
