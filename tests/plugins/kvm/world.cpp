@@ -176,22 +176,26 @@ const qvd_vm* VmOrder::raw() {
 
 // ---- Stage --------------------------------------------------------------------------------------
 
+// Beyond what libvirt takes to ask QEMU anew what it can do, for which a busy machine needs a
+// minute.
+constexpr std::chrono::seconds patience{100};
+
 void Stage::must(Function function, VmOrder& vm) {
-    CallStandIn one;
+    CallStandIn one{patience};
     const bool done = call(function, vm, one) == QVD_OK;
     REQUIRE_MESSAGE(done, one.sentence << "; libvirtd's log: "
                                        << (done ? "" : read_file("/var/log/libvirt/libvirtd.log")));
 }
 
 Told Stage::state(VmOrder& vm) {
-    CallStandIn one;
+    CallStandIn one{patience};
     REQUIRE_MESSAGE(call(&qvd_hypervisor::state, vm, one) == QVD_OK, one.sentence);
     REQUIRE(one.vms.size() == 1);
     return one.vms.front();
 }
 
 std::vector<Told> Stage::survey() {
-    CallStandIn one;
+    CallStandIn one{patience};
     REQUIRE_MESSAGE(backend->table().survey(backend->self(), one.raw()) == QVD_OK, one.sentence);
     return one.vms;
 }
