@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <sstream>
@@ -104,7 +105,10 @@ bool unmount_all(const std::string& path) {
 }
 
 std::string union_obstacle(const std::string& directory) {
-    const std::string probe = directory + "/.probe-" + std::to_string(::getpid());
+    // One for each call: VMs start at the same time.
+    static std::atomic<unsigned> count{0};
+    const std::string probe =
+        directory + "/.probe-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
     const OverlayLayers layers{probe + "/lower", probe + "/upper", probe + "/work"};
     const std::string at = probe + "/union";
     remove_tree(probe);
