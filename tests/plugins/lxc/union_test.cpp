@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <thread>
 
 namespace fs = std::filesystem;
 using namespace qvd::test;
@@ -83,6 +84,24 @@ TEST_CASE("VMs of one node have their files from different unions, as their prop
     CHECK_FALSE(exists(stage.world.images("7-tiny/etc/changed")));
     for (const auto& vm : vms) stage.destroy(*vm);
     CHECK(stage.world.left_overs() == "");
+}
+
+TEST_CASE("VMs that start at the same moment are not in one another's way") {
+    Stage stage;
+    std::vector<std::unique_ptr<VmOrder>> vms;
+    std::vector<std::string> sentences(8);
+    std::vector<std::thread> starts;
+    for (std::uint64_t id = 50; id < 50 + sentences.size(); ++id)
+        vms.push_back(std::make_unique<VmOrder>(stage.world, id));
+    for (std::size_t i = 0; i < vms.size(); ++i)
+        starts.emplace_back([&stage, &vm = *vms[i], &sentence = sentences[i]] {
+            CallStandIn call;
+            if (stage.start(vm, call) != QVD_OK) sentence = "refused: " + call.sentence;
+        });
+    for (std::thread& start : starts) start.join();
+    for (const std::string& sentence : sentences) CHECK(sentence.empty());
+    for (const auto& vm : vms) stage.destroy(*vm);
+    CHECK(eventually([&] { return stage.world.left_overs().empty(); }));
 }
 
 TEST_CASE("a VM whose file system's daemon dies has crashed, and nothing is left of it") {
