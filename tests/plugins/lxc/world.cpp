@@ -1,10 +1,10 @@
 #include "world.hpp"
 
-#include <arpa/inet.h>
+#include "tests/plugins/web_server.hpp"
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -292,35 +292,6 @@ void Backend::drop() {
 }
 
 // ---- the container's web server -----------------------------------------------------------------
-
-namespace {
-
-std::string fetch_once(const std::string& address, const std::string& name) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(8080);
-    ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
-    ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
-    pollfd writable{fd, POLLOUT, 0};
-    std::string answer;
-    const std::string request = "GET /" + name + " HTTP/1.0\r\n\r\n";
-    if (::poll(&writable, 1, 200) == 1 && (writable.revents & POLLERR) == 0 &&
-        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
-        pollfd readable{fd, POLLIN, 0};
-        char bytes[4096];
-        for (ssize_t n = 0;
-             ::poll(&readable, 1, 1000) == 1 && (n = ::recv(fd, bytes, sizeof bytes, 0)) > 0;)
-            answer.append(bytes, static_cast<std::size_t>(n));
-    }
-    ::close(fd);
-    const std::size_t body = answer.find("\r\n\r\n");
-    return answer.compare(0, 12, "HTTP/1.0 200") == 0 || answer.compare(0, 12, "HTTP/1.1 200") == 0
-               ? answer.substr(body + 4)
-               : std::string();
-}
-
-}  // namespace
 
 std::string fetch(const std::string& address, const std::string& name,
                   std::chrono::milliseconds patience) {
