@@ -14,36 +14,7 @@ for program in libvirtd qemu-system-x86_64; do
     command -v "$program" >/dev/null || skip "not installed: $program"
 done
 enter_world "$0" "$@"
-
-passed=0
-failures=()
-check() {
-    if "${@:2}"; then
-        passed=$((passed + 1))
-        printf 'ok      %4ss  %s\n' "$SECONDS" "$1"
-    else
-        failures+=("$1")
-        printf 'FAILED  %4ss  %s\n' "$SECONDS" "$1"
-        echo "  | $(tail -n 2 "$NODE_DIR/qa.err" 2>/dev/null)"
-        log_tail 30 | sed 's/^/  | /'
-        tail -n 10 "$NODE_DIR/run/vm/1/console.log" 2>/dev/null | sed 's/^/  console | /'
-        return 1
-    fi
-}
-not() { ! "$@"; }
-summary() {
-    echo "$passed passed, ${#failures[@]} failed, $SECONDS s"
-    exit $((${#failures[@]} > 0))
-}
-give_up() {
-    echo "nothing after this makes sense without it"
-    summary
-}
-finish() {
-    rig_stop
-    node_remove
-}
-trap finish EXIT
+. "$here/story.sh"
 
 # ---- libvirt, with folders and settings that nobody else sees --------------------------------
 

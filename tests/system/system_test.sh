@@ -10,36 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/deaths.sh"
 
 enter_world "$0" "$@"
-
-passed=0
-failures=()
-check() {
-    if "${@:2}"; then
-        passed=$((passed + 1))
-        printf 'ok      %4ss  %s\n' "$SECONDS" "$1"
-    else
-        failures+=("$1")
-        printf 'FAILED  %4ss  %s\n' "$SECONDS" "$1"
-        echo "  | $(tail -n 2 "$NODE_DIR/qa.err" 2>/dev/null)"
-        log_tail 40 | sed 's/^/  | /'
-        return 1
-    fi
-}
-not() { ! "$@"; }
-finish() {
-    rig_stop
-    node_remove
-}
-trap finish EXIT
-give_up() {
-    echo "nothing after this makes sense without it"
-    summary
-}
-summary() {
-    echo "$passed passed, ${#failures[@]} failed, $SECONDS s"
-    ((${#failures[@]} == 0)) || printf '  failed: %s\n' "${failures[@]}"
-    exit $((${#failures[@]} > 0))
-}
+. "$here/story.sh"
 
 alice=alice:wonder-1
 bob=bob:builder-2
