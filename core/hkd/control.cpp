@@ -36,7 +36,7 @@ using Protocol = asio::local::stream_protocol;
 namespace {
 
 constexpr std::size_t most_head_bytes = 8192;
-constexpr std::streamoff log_tail_bytes = 64 * 1024;
+constexpr std::streamoff log_tail_bytes = std::streamoff{64} * 1024;
 constexpr auto patience = std::chrono::seconds(10);
 constexpr auto as_pair = asio::as_tuple(asio::use_awaitable);
 using Stream = beast::basic_stream<Protocol>;
@@ -114,7 +114,7 @@ struct Control::Server : std::enable_shared_from_this<Control::Server> {
         : executor(std::move(loop)), source(std::move(its_source)), acceptor(executor) {}
 
     asio::awaitable<void> accept();
-    asio::awaitable<void> serve(Protocol::socket socket);
+    asio::awaitable<void> serve(Protocol::socket socket) const;
     Response respond(const http::request<http::empty_body>& request) const;
     [[nodiscard]] Response status() const;
     [[nodiscard]] Response vms() const;
@@ -148,7 +148,7 @@ asio::awaitable<void> Control::Server::accept() {
     }
 }
 
-asio::awaitable<void> Control::Server::serve(Protocol::socket socket) {
+asio::awaitable<void> Control::Server::serve(Protocol::socket socket) const {
     Stream stream(std::move(socket));
     stream.expires_after(patience);
     beast::flat_buffer buffer(most_head_bytes);
