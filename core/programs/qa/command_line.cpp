@@ -83,7 +83,7 @@ private:
     }
 
     void apply(const Option& option, std::string value) {
-        if (option.name == "--filter") line_.filters.push_back(std::move(value));
+        if (option.name == "--filter") return line_.filters.push_back(std::move(value));
         if (option.name == "--config") line_.config_file = std::move(value);
         if (option.name == "--force") line_.force = true;
         if (option.name == "--quiet") line_.quiet = true;
