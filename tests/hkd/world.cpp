@@ -185,7 +185,8 @@ Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     co_await schedule_.sleep(std::min(temper.launch / 2, deadline.remaining()));
     if (!temper.launches || deadline.passed())
         co_return Error{ErrorKind::unavailable, "fake.launch", "the kernel said no"};
-    if (world_.processes.contains(vm.uuid)) world_.violations.push_back("two processes of one VM");
+    if (world_.processes.contains(vm.uuid))
+        world_.violations.emplace_back("two processes of one VM");
     (void)know(vm.hypervisor);
     world_.processes[vm.uuid] = {vm.hypervisor,      vm.uuid, vm.vm, vm.incarnation, temper,
                                  world_.clock.now(), false};

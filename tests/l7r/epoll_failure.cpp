@@ -8,7 +8,7 @@
 
 namespace qvd::test {
 
-std::atomic<int> failing_watches = 0;  // NOLINT: the test and the worker's thread share it
+std::atomic<int> failing_watches = 0;  // the test and the worker's thread share it
 
 }  // namespace qvd::test
 

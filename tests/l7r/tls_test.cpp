@@ -1,8 +1,8 @@
 // TLS as clients meet it (protocol A1).
 #include "tests/l7r/fixture.hpp"
 
-using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::test;
 using namespace std::string_view_literals;
 
 namespace {

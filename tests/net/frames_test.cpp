@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-using namespace qvd;       // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::net;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::net;
 
 namespace {
 

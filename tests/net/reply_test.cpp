@@ -4,7 +4,7 @@
 
 #include <initializer_list>
 
-using namespace qvd::net;  // NOLINT(google-build-using-namespace): a test's vocabulary
+using namespace qvd::net;
 
 TEST_CASE("every reply has a reason, a type and an exact length") {
     const Answer plain = answer(599, {}, "x", false);
