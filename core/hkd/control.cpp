@@ -39,7 +39,7 @@ using Protocol = asio::local::stream_protocol;
 namespace {
 
 constexpr std::size_t most_head_bytes = 8192;
-constexpr std::streamoff log_tail_bytes = 64 * 1024;
+constexpr std::streamoff log_tail_bytes = std::streamoff{64} * 1024;
 constexpr auto patience = std::chrono::seconds(10);
 constexpr auto as_pair = asio::as_tuple(asio::use_awaitable);
 using Stream = beast::basic_stream<Protocol>;
@@ -162,10 +162,10 @@ struct Control::Server : std::enable_shared_from_this<Control::Server> {
         : executor(std::move(loop)), source(std::move(its_source)), acceptor(executor) {}
 
     asio::awaitable<void> accept();
-    asio::awaitable<void> serve(Protocol::socket socket);
-    asio::awaitable<void> serve_stream(Stream stream, net::ControlRequest wanted);
+    asio::awaitable<void> serve(Protocol::socket socket) const;
+    asio::awaitable<void> serve_stream(Stream stream, net::ControlRequest wanted) const;
     asio::awaitable<void> answer_call(net::ControlCall call,
-                                      std::shared_ptr<net::FrameChannel> broker);
+                                      std::shared_ptr<net::FrameChannel> broker) const;
     static Result<net::ControlRequest> request_of(const http::request<http::empty_body>& request);
     [[nodiscard]] Response respond(const net::ControlRequest& request) const;
     [[nodiscard]] Response plugins() const;
@@ -201,7 +201,7 @@ asio::awaitable<void> Control::Server::accept() {
     }
 }
 
-asio::awaitable<void> Control::Server::serve(Protocol::socket socket) {
+asio::awaitable<void> Control::Server::serve(Protocol::socket socket) const {
     Stream stream(std::move(socket));
     stream.expires_after(patience);
     beast::flat_buffer buffer(most_head_bytes);
@@ -219,7 +219,8 @@ asio::awaitable<void> Control::Server::serve(Protocol::socket socket) {
     (void)co_await http::async_write(stream, response, as_pair);
 }
 
-asio::awaitable<void> Control::Server::serve_stream(Stream stream, net::ControlRequest wanted) {
+asio::awaitable<void> Control::Server::serve_stream(Stream stream,
+                                                    net::ControlRequest wanted) const {
     stream.expires_never();
     auto opened = co_await source.open(wanted.verb, wanted.vm);
     stream.expires_after(patience);
@@ -237,8 +238,8 @@ asio::awaitable<void> Control::Server::serve_stream(Stream stream, net::ControlR
     carry_between(executor, std::move(client), std::move(*opened));
 }
 
-asio::awaitable<void> Control::Server::answer_call(net::ControlCall call,
-                                                   std::shared_ptr<net::FrameChannel> broker) {
+asio::awaitable<void> Control::Server::answer_call(
+    net::ControlCall call, std::shared_ptr<net::FrameChannel> broker) const {
     const auto verb = net::control_verb(call.verb);
     if (!verb) {
         const Error unknown{ErrorKind::unsupported, "control.verb", "this node does not know that"};

@@ -19,6 +19,10 @@ VmHandler::VmHandler(Workshop& workshop, VmPlan plan, ImagePlan image, int attem
 
 VmHandler::VmHandler(Workshop& workshop, VmPlan plan, const VmRuntime& runtime)
     : VmHandler(workshop, std::move(plan), {}, runtime.attempt) {
+    remember(runtime);
+}
+
+void VmHandler::remember(const VmRuntime& runtime) {
     stage_ = {runtime.state, runtime.phase};
     reason_ = runtime.reason;
     stop_wanted_ = runtime.state == VmState::stopping;
@@ -44,7 +48,7 @@ void VmHandler::start_again(Over over) {
     start(std::move(over));
 }
 
-void VmHandler::fail_at_once(Error why, Over over) {
+void VmHandler::fail_at_once(const Error& why, Over over) {
     post(VmEvent::died, why.sentence(), 0);
     begin(std::move(over));
 }

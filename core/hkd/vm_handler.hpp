@@ -74,7 +74,7 @@ public:
     void start(Over over);
     // As start(), and first removes what an earlier attempt may have left.
     void start_again(Over over);
-    void fail_at_once(Error why, Over over);  // what was ordered cannot even be planned
+    void fail_at_once(const Error& why, Over over);  // what was ordered cannot even be planned
     void adopt(const FoundVm& found, Over over);
     void give_up(std::string reason, Over over);  // it is not there any more
 
@@ -103,6 +103,7 @@ private:
         std::uint64_t generation = 0;
     };
 
+    void remember(const VmRuntime& runtime);
     void begin(Over over);
     void post(VmEvent event, std::string reason, std::uint64_t generation);
     void post_gone();
@@ -119,6 +120,7 @@ private:
     void enter(VmStage before);
     [[nodiscard]] Clock::time_point time_limit() const;
     [[nodiscard]] VmEvent event_of_end() const;
+    [[nodiscard]] VmEvent event_of_silence(VmEvent otherwise) const;
 
     // vm_work.cpp: what is done in each stage; each ends by itself once `generation` is over
     Awaitable<void> launch(std::uint64_t generation);

@@ -42,14 +42,15 @@ public:
         last_ = since_ = clock_->now();
         calls_ = 0;
     }
-    void goes_on() {
-        last_ = clock_->now();
-        ++calls_;
-    }
-    // Since the last call nobody could tell: that time does not count.
-    void unheard() {
+    // Not known to be the agent's fault: nobody could tell since the last call, and that time does
+    // not count.
+    void goes_on(bool known) {
         const Clock::time_point now = clock_->now();
-        since_ += now - std::exchange(last_, now);
+        const auto since_last = now - std::exchange(last_, now);
+        if (known)
+            ++calls_;
+        else
+            since_ += since_last;
     }
     [[nodiscard]] bool too_long() const {
         return calls_ >= patience_.max_count && clock_->now() - since_ > patience_.max_time;
@@ -174,17 +175,12 @@ asio::awaitable<void> VmHandler::await_agent(std::uint64_t generation) {
         if (answer.ok()) co_return post(VmEvent::agent_answers, "", generation);
         const bool counts = co_await tells(answer.error());
         if (is_past(generation)) co_return;
-        if (counts)
-            silence.goes_on();
-        else
-            silence.unheard();
-        if (counts && silence.too_long()) {
-            const bool keep = workshop_->limits->keep_for_debugging;
+        silence.goes_on(counts);
+        if (counts && silence.too_long())
             co_return post(
-                keep ? VmEvent::kept_for_debugging : VmEvent::time_is_up,
+                event_of_silence(VmEvent::time_is_up),
                 "it did not come up: " + silence.text() + " (" + answer.error().sentence() + ")",
                 generation);
-        }
         co_await pause(wait);
         if (is_past(generation)) co_return;
         wait = std::min(longest_ping_pause, wait * 3 / 2);
@@ -198,6 +194,10 @@ asio::awaitable<bool> VmHandler::tells(Error unanswered) {
     co_return row.ok();
 }
 
+VmEvent VmHandler::event_of_silence(VmEvent otherwise) const {
+    return workshop_->limits->keep_for_debugging ? VmEvent::kept_for_debugging : otherwise;
+}
+
 asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
     Silence silence(workshop_->schedule.clock(), workshop_->limits->running);
     for (;;) {
@@ -209,17 +209,12 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
             (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
         } else {
             const bool counts = co_await tells(answer.error());
-            if (counts)
-                silence.goes_on();
-            else
-                silence.unheard();
+            silence.goes_on(counts);
         }
         if (is_past(generation)) co_return;
-        if (silence.too_long()) {
-            const bool keep = workshop_->limits->keep_for_debugging;
-            co_return post(keep ? VmEvent::kept_for_debugging : VmEvent::agent_lost,
+        if (silence.too_long())
+            co_return post(event_of_silence(VmEvent::agent_lost),
                            silence.text() + " (" + answer.error().sentence() + ")", generation);
-        }
         const Milliseconds wait =
             answer.ok() ? workshop_->limits->after_ok : workshop_->limits->after_error;
         co_await pause(wait);

@@ -22,6 +22,13 @@ bool is_launched(VmStage stage) {
     return !is_over(stage) && stage != vm_stage::starting_1 && stage != vm_stage::zombie_2;
 }
 
+std::vector<std::string> uuids_of(const std::vector<store::VmRecord>& rows) {
+    std::vector<std::string> uuids;
+    uuids.reserve(rows.size());
+    for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    return uuids;
+}
+
 }  // namespace
 
 Vms::Vms(Workshop& workshop, NodeId node, config::View view)
@@ -42,8 +49,7 @@ VmHandler::Over Vms::when_over() {
 Async<void> Vms::adopt(bool rebooted) {
     adopting_ = true;
     QVD_CO_TRY(const std::vector<store::VmRecord> rows, co_await workshop_->store.vms_on(node_));
-    std::vector<std::string> uuids;
-    for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    std::vector<std::string> uuids = uuids_of(rows);
     QVD_CO_TRY(PropertiesByVm properties, co_await properties_of(rows));
     QVD_CO_CHECK(co_await workshop_->backend.collect(std::move(uuids)));
     QVD_CO_TRY(const Survey survey, co_await workshop_->backend.survey());

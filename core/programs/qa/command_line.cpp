@@ -85,7 +85,7 @@ private:
     }
 
     void apply(const Option& option, std::string value) {
-        if (option.name == "--filter") line_.filters.push_back(std::move(value));
+        if (option.name == "--filter") return line_.filters.push_back(std::move(value));
         if (option.name == "--config") line_.config_file = std::move(value);
         if (option.name == "--node") line_.node = std::move(value);
         if (option.name == "--operator") line_.operator_name = std::move(value);
