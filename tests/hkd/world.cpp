@@ -248,7 +248,7 @@ Async<plugin::VmUsageStatus> FakeBackend::usage(VmPlan vm, Deadline deadline) {
 Async<std::vector<plugin::ConsoleEndpoint>> FakeBackend::console(VmPlan vm, Deadline deadline) {
     (void)vm;
     (void)deadline;
-    co_return std::vector<plugin::ConsoleEndpoint>{};
+    co_return world_.endpoints;
 }
 
 Async<plugin::NodeCapacity> FakeBackend::capacity(Deadline deadline) {
