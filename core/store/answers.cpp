@@ -74,6 +74,10 @@ Error conflict(std::string code, std::string sentence) {
     return {ErrorKind::conflict, std::move(code), std::move(sentence)};
 }
 
+Error no_retry(VmId vm) {
+    return conflict("vm.no_retry", "nobody wants vm " + vm.text() + " to be started again by now");
+}
+
 Error alive(std::string_view host, std::int64_t seconds) {
     return conflict("node.alive", "the host " + std::string(host) + " reported " +
                                       std::to_string(seconds) +

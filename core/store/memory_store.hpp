@@ -70,6 +70,8 @@ public:
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
     Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) override;
+    Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) override;
+    Async<void> retry_start(VmId vm, NodeId node) override;
     Async<Timestamp> now() override;
     Async<void> take_stop(VmId vm, NodeId node) override;
     Async<void> transition(VmTransition change) override;

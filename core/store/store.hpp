@@ -151,6 +151,9 @@ struct VmTransition {
     std::string reason;
     bool block = false;         // also set the blocked flag (hkd.vm.failure = block)
     bool failed_start = false;  // count one more attempt; false on `running` clears the count
+    std::string code = {};      // of the reason; empty if there is none
+    // To failed: the node will start it again after this long (retry_start).
+    std::optional<std::chrono::milliseconds> retry_in = {};
 };
 
 // Where something of a running VM listens; transport "tcp" (address:port) or "unix" (path).
@@ -254,6 +257,7 @@ public:
     // a start is ordered already.
     virtual Async<void> order_start(VmId vm, NodeId node) = 0;
     // Running: sets the stop command; start not yet taken: clears it. conflict "vm.not_running".
+    // Failed and to be started again by its node: that is called off.
     virtual Async<void> order_stop(VmId vm) = 0;
 
     // ---- the node's side (hkd) ----
@@ -266,6 +270,11 @@ public:
     // incarnation → starting_1 of the next; no further attempt is counted. ErrorKind::conflict
     // "vm.superseded" or "vm.state", not_found "di.not_tagged": then nothing has changed.
     virtual Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) = 0;
+    // Failed VMs that this node is to start again, and how long from now (negative: overdue).
+    virtual Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) = 0;
+    // order_start() of such a VM; ErrorKind::conflict "vm.no_retry" once that was called off, or
+    // somebody else has ordered its start.
+    virtual Async<void> retry_start(VmId vm, NodeId node) = 0;
     // Clears the stop command and changes nothing else; ErrorKind::conflict "vm.no_command".
     virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
     // ErrorKind::conflict "vm.superseded" for another incarnation, "vm.state" if not in `from`; so
