@@ -104,7 +104,7 @@ TEST_CASE("bad TLS material is reported by name and the old certificate stays") 
     ScriptedBroker broker = worker.add_broker(configuration(good));
     const auto refusal_of = [&](const net::Configure& configure) {
         broker.send(configure);
-        const std::string sentence = worker.report<net::report::Status>().text;
+        std::string sentence = worker.report<net::report::Status>().text;
         CHECK(Client(worker.port()).peer_name() == "good");
         return sentence;
     };

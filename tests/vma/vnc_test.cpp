@@ -68,7 +68,7 @@ struct Watched : Workshop {
         address.sin_family = AF_INET;
         address.sin_port = htons(agent->port());
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+        (void)::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
         return socket;
     }
     // Sends, and reads until `end` has come or the other side has closed.
