@@ -97,6 +97,7 @@ Async<Properties> SessionStory::session_parameters(const Secret& slave_key) {
     for (const auto& [key, value] : own) parameters[key] = value;
     for (const auto& [key, value] : login_->session_parameters) parameters[key] = value;
     parameters["qvd.slave.key"] = std::string(slave_key.reveal());
+    parameters["qvd.vm.id"] = wanted_.vm.text();
     co_return parameters;
 }
 

@@ -48,7 +48,7 @@ const Wrong wrongs[] = {
      [](Written& w) { w.plugin.size = 40; }},
     {"major", "it was built for plugin ABI 2, this core speaks 1",
      [](Written& w) { w.plugin.abi_major = 2; }},
-    {"draft", "it was built against draft 99 of the plugin ABI, this core is draft 1: rebuild it",
+    {"draft", "it was built against draft 99 of the plugin ABI, this core is draft 2: rebuild it",
      [](Written& w) { w.plugin.draft = 99; }},
     {"minor", "it needs a core of plugin ABI minor 7, this one is 0",
      [](Written& w) { w.plugin.min_core_minor = 7; }},

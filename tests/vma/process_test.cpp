@@ -142,8 +142,8 @@ TEST_CASE("whether a port is bound is read from the kernel's table, owner includ
 
 TEST_CASE("a session's record is written, read back, and gone when the session is") {
     const Workshop shop;
-    const SessionRecord record{Phase::connected, 10,          11,  12, 13, 1001, 4711,
-                               "ana\n= b",       "/home/ana", true};
+    const SessionRecord record{Phase::connected, 10,          11, 12,  13, 1001, 4711,
+                               "ana\n= b",       "/home/ana", 7,  true};
     REQUIRE(save_record(record, shop.settings).ok());
     const auto read = load_record(shop.settings);
     REQUIRE(read.ok());

@@ -96,6 +96,12 @@ TEST_CASE("--check-config says what is wrong and where") {
     const std::string bad = folder.write("bad.conf", "\nvma.audio.enable = loud\n");
     CHECK(status_of({QVD_VMA, "-c", bad, "--check-config"}, folder) == 2);
     CHECK(folder.read("out").find("bad.conf:2") != std::string::npos);
+    const std::string idle =
+        folder.write("idle.conf", "vma.on_action.disconnect = /bin/true\nvma.audio.enabel = 1\n");
+    CHECK(status_of({QVD_VMA, "-c", idle, "--check-config"}, folder) == 0);
+    CHECK(folder.read("out").find("warning: vma.on_action.disconnect has no effect") !=
+          std::string::npos);
+    CHECK(folder.read("out").find("did you mean \"vma.audio.enable\"") != std::string::npos);
     const std::string plugin = folder.write(
         "plugin.conf", "vma.hook.plugins = nowhere\npath.plugins = " + folder.at("") + "\n");
     CHECK(status_of({QVD_VMA, "-c", plugin, "--check-config"}, folder) == 2);

@@ -83,6 +83,8 @@ int complain(const qvd::Error& error, int status) {
 int check(const qvd::vma::Configuration& configuration) {
     for (const auto& finding : configuration.view->findings())
         (void)std::printf("warning: %s\n", finding.text().c_str());
+    for (const std::string& warning : configuration.settings.warnings)
+        (void)std::printf("warning: %s\n", warning.c_str());
     const auto plugins = qvd::vma::check_plugins(configuration);
     if (!plugins.ok()) return complain(plugins.error(), 2);
     return std::puts("the configuration is good") < 0 ? 1 : 0;

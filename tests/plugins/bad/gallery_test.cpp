@@ -45,7 +45,7 @@ const Bad gallery[] = {
     {"null-manifest", 5, "qvd_plugin_v1() returned no manifest"},
     {"short-manifest", 5, "the manifest is 48 bytes, the shortest that was ever valid is"},
     {"wrong-major", 5, "it was built for plugin ABI 2, this core speaks 1"},
-    {"wrong-draft", 5, "this core is draft 1: rebuild it"},
+    {"wrong-draft", 5, "this core is draft 2: rebuild it"},
     {"other-name", 5,
      R"(the file promises "other-name" but the plugin calls itself "something-else")"},
     {"twice", 5, "it offers the interface qvd.draft.load-balancer/1 twice"},
