@@ -74,6 +74,7 @@ private:
     plugin::Registry registry_;
     PluginBackend plugins_;
     network::Network network_;
+    std::unique_ptr<network::AddressServer> address_server_;
     GuardedBackend backend_;
     BrokerLink broker_;
     NodeLife node_;
@@ -103,6 +104,9 @@ Role::Role(EventLoop& loop, net::RoleLink& link, config::View view, store::Store
       control_(loop.get_executor(), control_source()) {
     host_.processes = std::make_unique<plugin::Processes>(
         host_.workers().get_executor(), view_.get(config::path_run) + "/processes");
+    address_server_ =
+        std::make_unique<network::AddressServer>(loop.get_executor(), *host_.processes, schedule_);
+    network_.serve_by(*address_server_);
 }
 
 NodeLife::Parts Role::parts() {

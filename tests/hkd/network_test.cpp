@@ -127,8 +127,14 @@ TEST_CASE("a VM asks the node for names and addresses only where the node is to 
     CHECK_FALSE(dhcp.hears(one.netns()));
     REQUIRE(
         network.raise(view({{"vm.network.use_dhcp", "1"}}), "10.3.15.1", true, {one.link()}).ok());
-    CHECK_FALSE(dns.hears(one.netns()));
+    CHECK(dns.hears(one.netns()));
     CHECK(dhcp.hears(one.netns()));
+    REQUIRE(
+        network
+            .raise(view({{"vm.network.use_dhcp", "1"}, {"vm.network.dns_server", "192.0.2.53"}}),
+                   "10.3.15.1", true, {one.link()})
+            .ok());
+    CHECK_FALSE(dns.hears(one.netns()));
     REQUIRE(network.remove(view()).ok());
 }
 
