@@ -45,6 +45,19 @@ PYTHON
     local status=$?
     [ $status = 0 ] || { tail -c 600 "$NODE_DIR/console.out"; return $status; }
 }
+# Not a whole ssh server: one that says its name, which is as far as the way leads.
+ssh_greets() {
+    local server
+    nsenter -t "$(vm_init 1)" -n python3 -c 'import socket
+door = socket.create_server(("0.0.0.0", 22))
+while True: door.accept()[0].sendall(b"SSH-2.0-OfTheVm\r\n")' &
+    server=$!
+    within 10 here_reaches "$(vm_field 1 address)" 22
+    HOME=$NODE_DIR/home QVDPASSWORD=${ann#*:} qa vm ssh -f id=1 --node "localhost:$NODE_PORT" --operator ann -- -v
+    node_kill "$server"
+    wait "$server" 2>/dev/null
+    grep -q 'remote software version OfTheVm' "$NODE_DIR/qa.err"
+}
 a_stranger_gets_no_password() {
     HOME=$NODE_DIR/home QVDPASSWORD=${ann#*:} qa vm console -f id=1 --node "localhost:$NODE_PORT" --operator ann
     [ $? = 4 ] && grep -q 'is not accepted' "$NODE_DIR/qa.err"
@@ -82,6 +95,7 @@ operators_come_from_afar() {
     mkdir -p "$NODE_DIR/home/.qvd/certs" && cp "$NODE_DIR/cert.pem" "$NODE_DIR/home/.qvd/certs/"
     check "the operator opens it over the port of the clients" \
         console_answers "$ann" --node "localhost:$NODE_PORT" --operator ann
+    check "and reaches the VM's ssh server through it" ssh_greets
     rm "$NODE_DIR/home/.qvd/certs/cert.pem"
     check "a node that cannot prove who it is gets no password" a_stranger_gets_no_password
     check "who opened a console is in the audit" audit_has 'operator ann' 'admin console' 'vm 1 from %'

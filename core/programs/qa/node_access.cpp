@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -127,6 +128,8 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line) {
     if (line.node.empty()) {
         QVD_TRY(farm, Farm::open(line.config_file));
     }
+    // A connection that breaks is an error of the connection, not this program's end.
+    std::signal(SIGPIPE, SIG_IGN);
     QVD_TRY(auto stop, client::StopSignal::install());
     std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
     if (farm) {

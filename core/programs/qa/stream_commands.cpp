@@ -7,7 +7,6 @@
 #include "node_access.hpp"
 #include "terminal_stream.hpp"
 
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
@@ -148,7 +147,6 @@ Command at_terminal(std::string_view name, std::string_view purpose,
 
 // {"vm", "console", ...}, {"vm", "ssh", ...}, {"vm", "vnc", ...}
 std::vector<Command> stream_commands() {
-    std::signal(SIGPIPE, SIG_IGN);
     return {
         at_terminal("console", "Opens a running VM's console; Ctrl-] leaves it.", {}, 0, console),
         at_terminal("ssh", "Opens an ssh session into a running VM; ssh's options go behind --.",
