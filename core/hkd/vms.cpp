@@ -12,14 +12,20 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr int most_attempts = 5;
-constexpr Milliseconds first_restart_pause{10'000};
-constexpr Milliseconds longest_restart_pause{300'000};
+// Until a retry is tried again that its node had no room for.
+constexpr Milliseconds full_node_pause{10'000};
 constexpr Milliseconds usage_patience{2'000};
 
 // In these a process of it exists, or ended without our knowing.
 bool is_launched(VmStage stage) {
     return !is_over(stage) && stage != vm_stage::starting_1 && stage != vm_stage::zombie_2;
+}
+
+std::vector<std::string> uuids_of(const std::vector<store::VmRecord>& rows) {
+    std::vector<std::string> uuids;
+    uuids.reserve(rows.size());
+    for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    return uuids;
 }
 
 }  // namespace
@@ -42,8 +48,7 @@ VmHandler::Over Vms::when_over() {
 Async<void> Vms::adopt(bool rebooted) {
     adopting_ = true;
     QVD_CO_TRY(const std::vector<store::VmRecord> rows, co_await workshop_->store.vms_on(node_));
-    std::vector<std::string> uuids;
-    for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    std::vector<std::string> uuids = uuids_of(rows);
     QVD_CO_TRY(PropertiesByVm properties, co_await properties_of(rows));
     QVD_CO_CHECK(co_await workshop_->backend.collect(std::move(uuids)));
     QVD_CO_TRY(const Survey survey, co_await workshop_->backend.survey());
@@ -63,6 +68,7 @@ Async<void> Vms::adopt(bool rebooted) {
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
 
+    if (!retrying_) QVD_CO_CHECK(co_await resume_retries());
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
     for (const auto& [name, why] : survey.silent)
@@ -107,9 +113,10 @@ asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
     if (is_there)
         handler->adopt(*its, when_over());
     else
-        handler->give_up(
-            rebooted ? "the node was restarted" : "it was not there any more when hkd came back",
-            when_over());
+        handler->give_up(rebooted
+                             ? Why("node.restarted", "the node was restarted")
+                             : Why("vm.not_there", "it was not there any more when hkd came back"),
+                         when_over());
 }
 
 // The hkd before this one took the order and did not come to launch it: whoever waits for the VM
@@ -216,7 +223,7 @@ asio::awaitable<void> Vms::take_stop(VmId vm) {
         co_return;
     }
     if (const auto handler = find(vm))
-        handler->order_stop("");
+        handler->order_stop(Why());
     else
         log::warn("vm.stop_without_vm", {{"vm", vm}}, "ordered to stop, but it is not here");
 }
@@ -224,28 +231,42 @@ asio::awaitable<void> Vms::take_stop(VmId vm) {
 void Vms::over(const VmHandler::End& end) {
     handlers_.erase(end.vm);
     log::info("vm.over", {{"vm", end.vm}, {"stage", to_string(end.stage)}}, "");
-    const bool failed = end.stage == vm_stage::failed && end.culpable;
-    if (failed && workshop_->limits->failure == FailurePolicy::retry && !closed_)
-        spawn(workshop_->executor, start_again(end.vm, end.attempt), 0);
+    if (end.stage == vm_stage::failed && end.retry_in) plan_retry(end.vm, *end.retry_in);
     empty_->ring();
     look_for_orders();
 }
 
-// hkd.vm.failure = retry: later each time, and in the end blocked all the same.
-asio::awaitable<void> Vms::start_again(VmId vm, int attempt) {
-    if (attempt + 1 >= most_attempts) {
-        log::error("vm.given_up", {{"vm", vm}, {"attempts", attempt + 1}},
-                   "blocked after that many failed starts in a row");
-        (void)co_await workshop_->store.set_vm_blocked(vm, true);
-        co_return;
+// ---- hkd.vm.failure = retry ----------------------------------------------------------------
+
+// What an earlier hkd had planned goes on.
+Async<void> Vms::resume_retries() {
+    QVD_CO_TRY(const auto planned, co_await workshop_->store.retries(node_));
+    retrying_ = true;
+    for (const auto& [vm, wait] : planned) plan_retry(vm, std::max(wait, Milliseconds{0}));
+    co_return Result<void>{};
+}
+
+void Vms::plan_retry(VmId vm, Milliseconds wait) {
+    log::info("vm.retry_planned", {{"vm", vm}, {"ms", wait.count()}}, "it is to be started again");
+    spawn(workshop_->executor, retry(vm, wait), 0);
+}
+
+// The database knows whether somebody still wants it: a stop, a start of his own, or a new failure
+// with a new date call this one off.
+asio::awaitable<void> Vms::retry(VmId vm, Milliseconds wait) {
+    for (;;) {
+        co_await workshop_->schedule.sleep(wait);
+        if (closed_ || handlers_.contains(vm)) co_return;
+        const Result<void> ordered = co_await workshop_->store.retry_start(vm, node_);
+        if (ordered.ok()) {
+            log::info("vm.retried", {{"vm", vm}}, "");
+            co_return;
+        }
+        log::info("vm.not_retried", {{"vm", vm}, {"code", ordered.error().code()}},
+                  ordered.error().sentence());
+        if (ordered.error().kind() != ErrorKind::unavailable) co_return;
+        wait = full_node_pause;
     }
-    const auto factor = 1 << std::min(attempt, 8);
-    co_await workshop_->schedule.sleep(
-        std::min(longest_restart_pause, first_restart_pause * factor));
-    if (closed_ || handlers_.contains(vm)) co_return;
-    const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
-    log::info("vm.start_again", {{"vm", vm}, {"attempt", attempt + 1}},
-              ordered.ok() ? "" : ordered.error().sentence());
 }
 
 // ---- the end of all ------------------------------------------------------------------------
@@ -259,7 +280,8 @@ asio::awaitable<void> Vms::evacuate(Milliseconds patience, Milliseconds kill_aga
     close();
     log::info("node.evacuation", {{"vms", handlers_.size()}}, "stops every VM of this node");
     const auto all = handlers_;
-    for (const auto& [id, handler] : all) handler->order_stop("the node is evacuated");
+    for (const auto& [id, handler] : all)
+        handler->order_stop(Why("node.evacuated", "the node is evacuated"));
     co_await wait_until_empty(workshop_->schedule.in(patience));
     while (!handlers_.empty()) {
         log::warn("node.evacuation_kills", {{"vms", handlers_.size()}},
@@ -333,7 +355,7 @@ asio::awaitable<void> Vms::expire() {
         if (row.runtime.expires_hard && *row.runtime.expires_hard <= *now) {
             log::info("vm.expired", {{"vm", row.vm.id}},
                       "its hard expiry has passed; it is stopped");
-            handler->order_stop("its image has expired");
+            handler->order_stop(Why("vm.expired", "its image has expired"));
         } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= *now) {
             handler->tell_expiry(row.runtime.expires_soft, row.runtime.expires_hard);
         }

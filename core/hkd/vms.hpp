@@ -48,7 +48,9 @@ private:
     Awaitable<void> take(VmId vm, VmCommand command);
     Awaitable<void> take_start(VmId vm);
     Awaitable<void> take_stop(VmId vm);
-    Awaitable<void> start_again(VmId vm, int attempt);
+    Async<void> resume_retries();
+    void plan_retry(VmId vm, Milliseconds wait);
+    Awaitable<void> retry(VmId vm, Milliseconds wait);
     Awaitable<bool> launch_again(store::VmRecord row);
     void begin(const store::StartOrder& order, bool again);
     Awaitable<void> destroy_stray(FoundVm found);
@@ -70,6 +72,7 @@ private:
     bool look_ = true;
     bool closed_ = false;
     bool adopting_ = false;
+    bool retrying_ = false;       // what an earlier hkd had planned
     bool deaf_ = false;           // the database's last answer was an error
     std::vector<FoundVm> early_;  // ends reported while adopting
     Backend::Token listening_;

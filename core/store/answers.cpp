@@ -20,6 +20,8 @@ constexpr auto wrong = ErrorKind::invalid;
 
 constexpr std::array known{
     Answer{"users_login_key", false, taken, "user.exists", "a user with that login exists already"},
+    Answer{"operators_name_key", false, taken, "operator.exists",
+           "an operator with that name exists already"},
     Answer{"osfs_name_key", false, taken, "osf.exists", "an osf with that name exists already"},
     Answer{"vms_name_key", false, taken, "vm.exists", "a vm with that name exists already"},
     Answer{"vms_address_key", false, taken, "address.taken", "another vm has that address"},
@@ -72,6 +74,10 @@ Error missing(std::string_view what, std::int64_t id) {
 
 Error conflict(std::string code, std::string sentence) {
     return {ErrorKind::conflict, std::move(code), std::move(sentence)};
+}
+
+Error no_retry(VmId vm) {
+    return conflict("vm.no_retry", "nobody wants vm " + vm.text() + " to be started again by now");
 }
 
 Error alive(std::string_view host, std::int64_t seconds) {

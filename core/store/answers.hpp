@@ -1,6 +1,7 @@
 // The refusals of the store, once for all its implementations: kind, stable code, sentence.
 #pragma once
 
+#include "base/id.hpp"
 #include "base/result.hpp"
 
 #include <cstdint>
@@ -16,6 +17,8 @@ Error missing(std::string_view what, std::int64_t id);
 // conflict "node.alive", of a host that reported `seconds` ago.
 Error alive(std::string_view host, std::int64_t seconds);
 Error conflict(std::string code, std::string sentence);
+// conflict "vm.no_retry".
+Error no_retry(VmId vm);
 
 // What a violated constraint of the schema means, by its name there: "users_login_key" is
 // conflict "user.exists". Of a foreign key `deleting` says which side was changed. A constraint

@@ -357,6 +357,10 @@ TEST_CASE("a bridge that is none, or that the node must not make, is a problem" 
     says(named(bridge("nosuchbridge", true), "network.bridge"), Level::good, "at its start");
     says(named(bridge("nosuchbridge", true), "network.address"), Level::warning, "10.3.15.1 yet");
     says(named(bridge("nosuchbridge", false), "network.address"), Level::problem, "10.3.15.1");
+    const std::string asking = "nosuchbridge\nvm.network.use_dhcp = 1\ncommand.dnsmasq = ";
+    says(named(bridge(asking + "/no/such/dnsmasq", true), "network.dhcp"), Level::problem,
+         "VMs get no address");
+    says(named(bridge(asking + "/bin/sh", true), "network.dhcp"), Level::good, "/bin/sh");
     const auto wrong = check_bridge(view_of("vm.network.ip.start = 10.3.15.1\n"), "", true);
     says(named(wrong, "network.addresses"), Level::problem, "vm.network");
 }

@@ -94,6 +94,9 @@ TEST_CASE("a missing certificate is a problem, one that is nonsense too") {
     FarmFacts farm;
     CHECK(has_problem(check_certificate(farm, true, Timestamp{})));
     CHECK(!has_problem(check_certificate(farm, false, Timestamp{})));
+    // Operators come over TLS or not at all.
+    farm.operators.push_back({OperatorId{1}, "ann", OperatorRole::observer, false});
+    CHECK(has_problem(check_certificate(farm, false, Timestamp{})));
     farm.certificate.emplace();
     farm.certificate->certificate = "nonsense";
     CHECK(has_problem(check_certificate(farm, true, Timestamp{})));

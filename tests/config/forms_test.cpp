@@ -9,7 +9,7 @@
 
 #include <doctest/doctest.h>
 
-using namespace qvd::config;  // NOLINT(google-build-using-namespace): a test of this namespace
+using namespace qvd::config;
 using test::complaint;
 using test::warns;
 

@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-using namespace qvd::config;  // NOLINT(google-build-using-namespace): a test of this namespace
+using namespace qvd::config;
 using test::complaint;
 using test::warns;
 using namespace std::chrono_literals;

@@ -26,7 +26,7 @@
 namespace qvd::hkd::network {
 
 inline int sh(const std::string& command) {
-    return std::system((command + " >/dev/null 2>&1").c_str());  // NOLINT: a test's own words
+    return std::system((command + " >/dev/null 2>&1").c_str());
 }
 
 // This process moves into a network of its own, once; false: this machine does not allow it.

@@ -51,6 +51,7 @@ vm.network.gateway = 10.3.15.1
                                                         "test.conf")
                                   .value();
     file.set("path.run", run_folder(), "test.conf");
+    file.set("path.log", run_folder(), "test.conf");
     return {keys, std::move(file)};
 }
 

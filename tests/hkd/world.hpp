@@ -55,6 +55,7 @@ public:
     Milliseconds usage_takes{0};
     std::optional<plugin::NodeCapacity> capacity;  // what the hypervisor says; none: it has no word
     Milliseconds capacity_takes{0};
+    std::vector<plugin::ConsoleEndpoint> endpoints;  // of every VM
 
     void at(Clock::time_point when, std::function<void()> happen);
     // Whoever listens hears of it, if hkd lives.

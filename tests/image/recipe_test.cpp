@@ -73,7 +73,7 @@ const std::string least = "format: 1\nname: small\nsuite: bookworm\n";
 // Puts `folder` in front of PATH while it lives.
 class Path {
 public:
-    explicit Path(const std::string& folder) : before_(std::getenv("PATH")) {
+    explicit Path(const std::string& folder) : before_(now()) {
         ::setenv("PATH", (folder + ":" + before_).c_str(), 1);
     }
     ~Path() { ::setenv("PATH", before_.c_str(), 1); }
@@ -81,6 +81,11 @@ public:
     Path& operator=(const Path&) = delete;
 
 private:
+    static std::string now() {
+        const char* const path = std::getenv("PATH");
+        return path == nullptr ? "" : path;
+    }
+
     std::string before_;
 };
 

@@ -31,7 +31,7 @@
 #include <functional>
 #include <vector>
 
-using namespace qvd::supervisor;  // NOLINT(google-build-using-namespace)
+using namespace qvd::supervisor;
 
 namespace {
 

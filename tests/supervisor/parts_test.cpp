@@ -24,8 +24,8 @@
 #include <fstream>
 #include <thread>
 
-using namespace qvd;              // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::supervisor;
 
 namespace {
 

@@ -24,12 +24,19 @@ namespace {
 constexpr std::string_view upgrade =
     "GET /vma/vnc_connect HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: VNC\r\n\r\n";
 
+pid_t waiting_process() {
+    const pid_t process = ::fork();
+    if (process != 0) return process;
+    ::pause();
+    ::_exit(0);
+}
+
 // An agent that finds the session of one before it: a suspended one, of the user nobody.
 struct Watched : Workshop {
     config::Properties file;
     HookPlugins plugins{loop, settings, file};
     std::optional<Agent> agent;
-    pid_t leader = 0;
+    pid_t leader = waiting_process();
 
     explicit Watched(Phase phase = Phase::suspended) {
         settings.address = "127.0.0.1";
@@ -37,11 +44,6 @@ struct Watched : Workshop {
         settings.x11vnc = folder.write(
             "x11vnc", "#!/bin/sh\necho RFB 003.008\nread line\necho \"$line, $(id -un), $*\"\n",
             0755);
-        leader = ::fork();
-        if (leader == 0) {
-            ::pause();
-            ::_exit(0);
-        }
         const passwd* const nobody = ::getpwnam("nobody");
         SessionRecord record;
         record.phase = phase;
@@ -67,7 +69,7 @@ struct Watched : Workshop {
         address.sin_family = AF_INET;
         address.sin_port = htons(agent->port());
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);  // NOLINT
+        (void)::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
         return socket;
     }
     // Sends, and reads until `end` has come or the other side has closed.

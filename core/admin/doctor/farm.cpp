@@ -23,6 +23,7 @@ store::Async<FarmFacts> ask_farm(store::Store& store) {
     QVD_CO_TRY(facts.osfs, co_await store.osfs());
     QVD_CO_TRY(facts.dis, co_await store.dis());
     QVD_CO_TRY(facts.vms, co_await store.vms());
+    QVD_CO_TRY(facts.operators, co_await store.operators());
     QVD_CO_TRY(facts.certificate, co_await store.certificate());
     QVD_CO_TRY(facts.hypervisors,
                co_await store.property_values(std::string(plugin::hypervisor.name)));
@@ -102,9 +103,15 @@ Diagnoses check_node(const FarmFacts& farm, const config::View& view, Timestamp 
 }
 
 Diagnoses check_certificate(const FarmFacts& farm, bool uses_ssl, Timestamp now) {
-    if (!uses_ssl)
-        return {warning("certificate", "l7r.use_ssl is 0: passwords travel in the clear",
-                        "qa config set l7r.use_ssl=1")};
+    if (!uses_ssl) {
+        Diagnoses unsafe{warning("certificate", "l7r.use_ssl is 0: passwords travel in the clear",
+                                 "qa config set l7r.use_ssl=1")};
+        if (!farm.operators.empty())
+            unsafe.push_back(problem("operators",
+                                     "there are operators, and nobody lets them in without TLS",
+                                     "qa config set l7r.use_ssl=1"));
+        return unsafe;
+    }
     if (!farm.certificate)
         return {
             problem("certificate", "there is no certificate: clients cannot connect", how_to_set)};

@@ -55,6 +55,7 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     runtime.state = change.to;
     runtime.phase = change.phase;
     runtime.reason = change.reason;
+    runtime.reason_code = change.code;
     if (moved) runtime.since = tables.now();
     if (change.block) runtime.blocked = true;
     if (change.failed_start) ++runtime.attempt;
@@ -75,31 +76,55 @@ Result<void> check_room(Tables& tables, const NodeRow& node, double needed_mib) 
     return {};
 }
 
+Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
+    QVD_TRY(const NodeRow* const host, tables.node(node));
+    if (!rests(row) || row.runtime.command)
+        return answers::conflict("vm.not_stopped", "vm " + row.vm.id.text() +
+                                                       " is not stopped, or its start is ordered");
+    const auto needed = static_cast<double>(tables.osfs.at(row.vm.osf).osf.memory_mib);
+    row.reservation.reset();
+    QVD_CHECK(check_room(tables, *host, needed));
+    row.reservation = {node, needed, tables.now() + reservation_time};
+    row.runtime.node = node;
+    row.runtime.command = VmCommand::start;
+    row.runtime.retry_at.reset();
+    tables.announce_command(row);
+    return {};
+}
+
 }  // namespace
 
 Async<void> MemoryStore::order_start(VmId vm, NodeId node) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
-    QVD_CO_TRY(const NodeRow* const host, tables_->node(node));
-    if (!rests(*row) || row->runtime.command)
-        co_return answers::conflict("vm.not_stopped",
-                                    "vm " + vm.text() + " is not stopped, or its start is ordered");
-    const auto needed = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
-    row->reservation.reset();
-    QVD_CO_CHECK(check_room(*tables_, *host, needed));
-    row->reservation = {node, needed, tables_->now() + reservation_time};
-    row->runtime.node = node;
-    row->runtime.command = VmCommand::start;
-    tables_->announce_command(*row);
-    co_return Result<void>{};
+    co_return admit(*tables_, *row, node);
+}
+
+Async<void> MemoryStore::retry_start(VmId vm, NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (!row->runtime.retry_at) co_return answers::no_retry(vm);
+    co_return admit(*tables_, *row, node);
+}
+
+Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> MemoryStore::retries(NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    std::vector<std::pair<VmId, std::chrono::milliseconds>> all;
+    for (const auto& [id, row] : tables_->vms)
+        if (row.runtime.last_node == node && row.runtime.retry_at &&
+            row.runtime.state == VmState::failed)
+            all.emplace_back(id, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                     *row.runtime.retry_at - tables_->now()));
+    co_return all;
 }
 
 Async<void> MemoryStore::order_stop(VmId vm) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     VmRuntime& runtime = row->runtime;
-    if (rests(*row) && runtime.command == VmCommand::start) {
+    if (rests(*row) && (runtime.command == VmCommand::start || runtime.retry_at)) {
         tables_->announce_state(*row);
+        runtime.retry_at.reset();
         runtime.command.reset();
         runtime.node.reset();
         row->reservation.reset();
@@ -132,10 +157,12 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
         co_return no_command(vm);
     runtime.command.reset();
     runtime.since = tables_->now();
+    runtime.retry_at.reset();
     const memory::DiRow* const di = tables_->tagged(row->vm.osf, row->vm.di_tag);
     if (di == nullptr) {
         runtime.state = VmState::failed;
         runtime.reason = "no image of its osf has the tag \"" + row->vm.di_tag + "\"";
+        runtime.reason_code = "di.not_tagged";
         tables_->announce_state(*row);
         runtime.node.reset();
         row->reservation.reset();
@@ -145,6 +172,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     runtime.state = VmState::starting;
     runtime.phase = 1;
     runtime.reason.clear();
+    runtime.reason_code.clear();
     ++runtime.incarnation;
     ++row->run_attempts;
     row->usage = {};
@@ -239,6 +267,9 @@ Async<void> MemoryStore::clear_vm(VmTransition change) {
         runtime.node.reset();
         row->reservation.reset();
     }
+    runtime.retry_at.reset();
+    if (change.retry_in && runtime.command != VmCommand::start)
+        runtime.retry_at = tables_->now() + *change.retry_in;
     runtime.address.clear();
     runtime.current_di.reset();
     runtime.hypervisor.clear();

@@ -47,7 +47,7 @@ const Bad gallery[] = {
     {"wrong-major", 5, "it was built for plugin ABI 2, this core speaks 1"},
     {"wrong-draft", 5, "this core is draft 2: rebuild it"},
     {"other-name", 5,
-     "the file promises \"other-name\" but the plugin calls itself \"something-else\""},
+     R"(the file promises "other-name" but the plugin calls itself "something-else")"},
     {"twice", 5, "it offers the interface qvd.draft.load-balancer/1 twice"},
     {"no-choose", 5, "its interface qvd.draft.load-balancer/1 lacks choose()"},
     {"bad-stride", 5, "the manifest's list of interfaces is malformed (count 1, stride 8)"},

@@ -44,7 +44,7 @@ World::~World() {
 
 std::string World::make_image(const std::string& name) const {
     fs::create_directories(path("images"));
-    const std::string image = path("images/" + name);
+    std::string image = path("images/" + name);
     if (std::system(("qemu-img create -q -f qcow2 " + image + " 16M").c_str()) != 0)
         throw std::runtime_error("qemu-img makes no image");
     return image;

@@ -175,7 +175,7 @@ std::string World::make_image(const std::string& name,
     fill_busybox(folder);
     fill(folder);
     fs::create_directories(path("images"));
-    const std::string archive = path("images/" + name);
+    std::string archive = path("images/" + name);
     run("tar -C " + folder + " --numeric-owner " + tar_options + " -cf " + archive + " .");
     fs::remove_all(folder);
     return archive;
