@@ -97,6 +97,15 @@ Response refusal(http::status status, const Error& error) {
     return answer(status, "application/json", json::serialize(body) + "\n");
 }
 
+// What is there; nothing if `text` does not begin and end that way.
+std::optional<std::string_view> between(std::string_view before, std::string_view text,
+                                        std::string_view after) {
+    const bool fits = text.starts_with(before) && text.ends_with(after) &&
+                      text.size() > before.size() + after.size();
+    if (!fits) return std::nullopt;
+    return text.substr(before.size(), text.size() - before.size() - after.size());
+}
+
 Response document(const json::value& value) {
     return answer(http::status::ok, "application/json", json::serialize(value) + "\n");
 }
@@ -119,6 +128,7 @@ struct Control::Server : std::enable_shared_from_this<Control::Server> {
     [[nodiscard]] Response status() const;
     [[nodiscard]] Response vms() const;
     [[nodiscard]] Response console(std::string_view id) const;
+    [[nodiscard]] Response failure(std::string_view id) const;
 
     asio::any_io_executor executor;
     ControlSource source;
@@ -176,11 +186,8 @@ Response Control::Server::respond(const http::request<http::empty_body>& request
     if (target == "/metrics")
         return answer(http::status::ok, "text/plain; version=0.0.4; charset=utf-8",
                       source.metrics());
-    constexpr std::string_view before = "/v1/vm/";
-    constexpr std::string_view after = "/log";
-    if (target.starts_with(before) && target.ends_with(after) &&
-        target.size() > before.size() + after.size())
-        return console(target.substr(before.size(), target.size() - before.size() - after.size()));
+    if (const auto id = between("/v1/vm/", target, "/log")) return console(*id);
+    if (const auto id = between("/v1/vm/", target, "/failure")) return failure(*id);
     return refusal(http::status::not_found, {ErrorKind::not_found, "control.target",
                                              "there is nothing at " + text::quoted(target)});
 }
@@ -204,6 +211,7 @@ Response Control::Server::vms() const {
                                    {"state", to_string(vm.stage)},
                                    {"seconds", vm.in_stage.count()},
                                    {"reason", vm.reason},
+                                   {"reason_code", vm.reason_code},
                                    {"doing", vm.doing},
                                    {"pid", vm.pid}});
     return document(json::object{{"vms", std::move(all)}});
@@ -218,6 +226,16 @@ Response Control::Server::console(std::string_view id) const {
     auto text = tail(file);
     if (!text.ok()) return refusal(http::status::not_found, text.error());
     return answer(http::status::ok, "text/plain; charset=utf-8", std::move(text).value());
+}
+
+Response Control::Server::failure(std::string_view id) const {
+    const auto number = text::to_integer(id);
+    const auto kept = number ? source.failure(VmId{*number}) : std::nullopt;
+    if (!kept)
+        return refusal(http::status::not_found, {ErrorKind::not_found, "control.no_failure",
+                                                 "vm " + std::string(id) + " has not failed here"});
+    return document(
+        json::object{{"why", kept->why}, {"console", kept->console}, {"agent", kept->agent}});
 }
 
 Control::Control(asio::any_io_executor executor, ControlSource source)

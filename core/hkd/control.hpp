@@ -1,6 +1,7 @@
 // The node's control socket, path.run/control.sock: what only the node knows, as JSON over
 // HTTP/1.1, for root and the group qvd-admin.
 //   GET /v1/status      GET /v1/vms      GET /v1/plugins      GET /v1/vm/ID/log
+//   GET /v1/vm/ID/failure: what it said last before it failed, {why, console, agent}
 // and, as text that Prometheus reads, what hkd's plugins count: GET /metrics
 #pragma once
 
@@ -11,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,8 @@ struct ControlSource {
     std::function<std::string()> metrics;
     // The file with a VM's console output; empty if it has none here.
     std::function<std::string(VmId)> console_log;
+    // Nothing: it has not failed here.
+    std::function<std::optional<KeptLogs::Kept>(VmId)> failure;
 };
 
 class Control {

@@ -10,7 +10,7 @@ const std::vector<Command>& all_commands() {
     static const std::vector<Command> commands = [] {
         std::vector<Command> all;
         for (auto part : {config_commands(), host_commands(), osf_commands(), di_commands(),
-                          user_commands(), vm_commands()})
+                          user_commands(), vm_commands(), vm_order_commands(), vm_log_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
