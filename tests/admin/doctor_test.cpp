@@ -4,6 +4,7 @@
 #include "hkd/keys.hpp"
 #include "hkd/network/links.hpp"
 #include "plugin/keys.hpp"
+#include "tests/skip.hpp"
 
 #include <doctest/doctest.h>
 #include <sched.h>
@@ -164,11 +165,9 @@ TEST_CASE("a file that others may change, or that shows a password to all, is na
     std::filesystem::remove_all(folder);
 }
 
-TEST_CASE("a bridge of this network is found, whatever network sysfs shows") {
-    if (::geteuid() != 0) {
-        MESSAGE("skipped: making a network needs root");
-        return;
-    }
+TEST_CASE("a bridge of this network is found, whatever network sysfs shows" *
+          doctest::test_suite("needs bridge")) {
+    if (::geteuid() != 0) return qvd::test::skip("making a network needs root");
     const auto found = in_child("bridge", []() -> Diagnoses {
         if (::unshare(CLONE_NEWNET) != 0) return {};
         if (!hkd::network::make_bridge({"qvdtest0", "54:52:00:00:00:01", 0x0a030f01, 24}).ok())
@@ -182,10 +181,7 @@ TEST_CASE("a bridge of this network is found, whatever network sysfs shows") {
             "node.conf");
         return check_bridge({keys, *file}, "10.3.15.1", true);
     });
-    if (found.empty()) {
-        MESSAGE("skipped: no network with a bridge can be made");
-        return;
-    }
+    if (found.empty()) return qvd::test::skip("no network with a bridge can be made");
     REQUIRE(named(found, "network.bridge") != nullptr);
     CHECK(named(found, "network.bridge")->sentence == "the bridge qvdtest0 is there");
 }

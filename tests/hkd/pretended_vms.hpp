@@ -6,6 +6,7 @@
 #include "hkd/network/links.hpp"
 #include "hkd/network/network.hpp"
 #include "tests/hkd/world.hpp"
+#include "tests/skip.hpp"
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
@@ -183,8 +184,8 @@ inline plugin::VmSpec spec_of(const VmLink& link) {
 
 }  // namespace qvd::hkd::network
 
-#define NEEDS_OWN_NETWORK()                                                      \
-    if (!in_own_network()) {                                                     \
-        MESSAGE("skipped: needs root and the right to make network namespaces"); \
-        return;                                                                  \
+#define NEEDS_OWN_NETWORK()                                                          \
+    if (!in_own_network()) {                                                         \
+        qvd::test::skip("this needs root and the right to make network namespaces"); \
+        return;                                                                      \
     }

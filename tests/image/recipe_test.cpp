@@ -3,6 +3,7 @@
 #include "image/build.hpp"
 #include "image/command.hpp"
 #include "image/disk.hpp"
+#include "tests/skip.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -196,9 +197,10 @@ TEST_CASE("whatever a word has in it, the shell sees one word") {
     CHECK(heard == nasty + "\n");
 }
 
-TEST_CASE("the script completes the image's folder and stays inside of it") {
+TEST_CASE("the script completes the image's folder and stays inside of it" *
+          doctest::test_suite("needs root")) {
     if (::geteuid() != 0) {
-        MESSAGE("skipped: only root can chroot");
+        qvd::test::skip("only root can chroot");
         return;
     }
     const Folder folder;

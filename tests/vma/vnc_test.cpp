@@ -1,6 +1,7 @@
 // A session shown over the agent's own connection, with a stand-in for the VNC server.
 #include "agent/protocol.hpp"
 #include "base/log.hpp"
+#include "tests/skip.hpp"
 #include "tests/vma/workshop.hpp"
 #include "vma/agent.hpp"
 #include "vma/session_record.hpp"
@@ -88,13 +89,14 @@ struct Watched : Workshop {
 
 }  // namespace
 
-#define NEEDS_ROOT()                                                  \
-    if (::geteuid() != 0) {                                           \
-        MESSAGE("skipped: only root can act for the session's user"); \
-        return;                                                       \
+#define NEEDS_ROOT()                                                 \
+    if (::geteuid() != 0) {                                          \
+        qvd::test::skip("only root can act for the session's user"); \
+        return;                                                      \
     }
 
-TEST_CASE("who asks for it gets the session's display over the same connection, as its user") {
+TEST_CASE("who asks for it gets the session's display over the same connection, as its user" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;
@@ -108,7 +110,7 @@ TEST_CASE("who asks for it gets the session's display over the same connection, 
           "RFB 003.007, nobody, -display :100 -inetd -viewonly\n");
 }
 
-TEST_CASE("without the upgrade it is refused, and told which") {
+TEST_CASE("without the upgrade it is refused, and told which" * doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;
@@ -122,7 +124,8 @@ TEST_CASE("without the upgrade it is refused, and told which") {
     }
 }
 
-TEST_CASE("without a session, or a program to show it, it is refused with the reason") {
+TEST_CASE("without a session, or a program to show it, it is refused with the reason" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     SUBCASE("no session") {
@@ -140,7 +143,7 @@ TEST_CASE("without a session, or a program to show it, it is refused with the re
     }
 }
 
-TEST_CASE("without the VM's token nobody looks at a session") {
+TEST_CASE("without the VM's token nobody looks at a session" * doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;
@@ -148,7 +151,8 @@ TEST_CASE("without the VM's token nobody looks at a session") {
     CHECK(vm.answer(upgrade).starts_with("HTTP/1.1 401 "));
 }
 
-TEST_CASE("what follows the request before its answer would be lost, so it is refused") {
+TEST_CASE("what follows the request before its answer would be lost, so it is refused" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;
