@@ -120,6 +120,14 @@ public:
     // Orders only; the nodes do the rest.
     Async<Done> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
     Async<Done> stop_vms(Filter filter);
+    // What nodes made of orders: `made` names the files, "vm desk: /path", of those that have any.
+    struct Ordered {
+        Done done;
+        std::vector<std::string> made;
+    };
+    // Pause, unpause, suspend, resume, checkpoint, snapshot (`argument`: its name) or reset;
+    // returns when the nodes have answered, or have not within five minutes.
+    Async<Ordered> order_vms(Filter filter, VmCommand command, std::string argument);
     Async<int> block_vms(Filter filter, bool blocked);
     Async<Done> disconnect_users(Filter filter);
 

@@ -172,6 +172,7 @@ struct Control::Server : std::enable_shared_from_this<Control::Server> {
     [[nodiscard]] Response status() const;
     [[nodiscard]] Response vms() const;
     [[nodiscard]] Response console(std::string_view id) const;
+    [[nodiscard]] Response failure(VmId vm) const;
 
     asio::any_io_executor executor;
     ControlSource source;
@@ -288,6 +289,8 @@ Response Control::Server::respond(const net::ControlRequest& request) const {
                           source.metrics());
         case net::ControlVerb::log:
             return console(request.vm.text());
+        case net::ControlVerb::failure:
+            return failure(request.vm);
         default:
             return refusal({ErrorKind::unsupported, "control.verb",
                             "this node does not know that yet; a newer release does"});
@@ -319,6 +322,7 @@ Response Control::Server::vms() const {
                                    {"state", to_string(vm.stage)},
                                    {"seconds", vm.in_stage.count()},
                                    {"reason", vm.reason},
+                                   {"reason_code", vm.reason_code},
                                    {"doing", vm.doing},
                                    {"pid", vm.pid}});
     return document(json::object{{"vms", std::move(all)}});
@@ -333,6 +337,15 @@ Response Control::Server::console(std::string_view id) const {
     auto text = tail(file);
     if (!text.ok()) return refusal(http::status::not_found, text.error());
     return answer(http::status::ok, "text/plain; charset=utf-8", std::move(text).value());
+}
+
+Response Control::Server::failure(VmId vm) const {
+    const auto kept = source.failure(vm);
+    if (!kept)
+        return refusal({ErrorKind::not_found, "control.no_failure",
+                        "vm " + vm.text() + " has not failed here, or runs again"});
+    return document(
+        json::object{{"why", kept->why}, {"console", kept->console}, {"agent", kept->agent}});
 }
 
 Control::Control(asio::any_io_executor executor, ControlSource source)

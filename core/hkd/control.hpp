@@ -1,6 +1,7 @@
 // The node's control socket, path.run/control.sock: what only the node knows, as JSON over
 // HTTP/1.1, for root and the group qvd-admin.
 //   GET /v1/status      GET /v1/vms      GET /v1/plugins      GET /v1/vm/ID/log
+//   GET /v1/vm/ID/failure: what it said last before it failed, {why, console, agent}
 // as text that Prometheus reads, what hkd's plugins count: GET /metrics
 // and as an upgrade to QVD-Admin/1.0, a stream: GET /v1/vm/ID/console | vnc | ssh
 // The same verbs come from operators elsewhere, by way of the broker (net/control.hpp).
@@ -15,6 +16,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,8 @@ struct ControlSource {
     std::function<std::string(VmId)> console_log;
     // A connection to a VM's console, screen or ssh server.
     std::function<Async<UniqueFd>(net::ControlVerb, VmId)> open;
+    // Nothing: it has not failed here, or lives again.
+    std::function<std::optional<KeptLogs::Kept>(VmId)> failure;
 };
 
 class Control {

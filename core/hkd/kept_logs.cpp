@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
+#include "config/keys.hpp"
 #include "hkd/utc.hpp"
 
 #include <fcntl.h>
@@ -88,6 +89,10 @@ std::string tail_within(int pid, const std::string& path, std::size_t most_bytes
     const UniqueFd fd(static_cast<int>(
         ::syscall(SYS_openat2, base.get(), path.c_str(), &how, sizeof how)));  // NOLINT(*-vararg)
     return fd ? tail_of_open(fd.get(), most_bytes) : std::string();
+}
+
+std::string kept_logs_folder(const config::View& view) {
+    return view.get(config::path_log) + "/qvd-vm";
 }
 
 std::string console_file(const std::string& runtime_path) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "config/view.hpp"
 #include "hkd/backend.hpp"
 #include "hkd/why.hpp"
 
@@ -12,6 +13,8 @@
 
 namespace qvd::hkd {
 
+// Where they are: path.log/qvd-vm.
+std::string kept_logs_folder(const config::View& view);
 // The file that a VM's console writes to, whichever backend it is of; empty: there is none.
 std::string console_file(const std::string& runtime_path);
 

@@ -41,8 +41,12 @@ inline constexpr Key<Seconds> vm_failure_pause{
     0,
     Range{1, 86400}};
 inline constexpr Key<Seconds> vm_failure_longest_pause{
-    "hkd.vm.failure.retry.delay.max", "300", "seconds",
-    "... and at most this long",      0,     Range{1, 86400}};
+    "hkd.vm.failure.retry.delay.max",
+    "300",
+    "seconds",
+    "the longest time between two starts of a VM that fails",
+    0,
+    Range{1, 86400}};
 inline constexpr Key<bool> vm_overlay_persistent{
     "vm.overlay.persistent", "0", "",
     "whether a VM finds its own changes to the image at its next start"};

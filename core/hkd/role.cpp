@@ -145,12 +145,13 @@ ControlSource Role::control_source() {
     source.metrics = [this] { return plugin::metrics_text(host_.metrics()); };
     // Of a VM that has ended, too: that is when one wants to read it.
     source.console_log = [this](VmId vm) {
-        const std::string own = view_.get(config::path_run) + "/vm/" + vm.text();
-        for (const char* const name : {".console.log", "/console.log"})
-            if (::access((own + name).c_str(), R_OK) == 0) return own + name;
-        return std::string();
+        return console_file(view_.get(config::path_run) + "/vm/" + vm.text());
     };
     source.open = [this](net::ControlVerb verb, VmId vm) { return streams_.open(verb, vm); };
+    source.failure = [this](VmId vm) -> std::optional<KeptLogs::Kept> {
+        if (node_.vms() != nullptr && node_.vms()->find(vm)) return std::nullopt;
+        return KeptLogs(kept_logs_folder(view_)).find(vm);
+    };
     return source;
 }
 

@@ -25,6 +25,7 @@ VmHandler::VmHandler(Workshop& workshop, VmPlan plan, const VmRuntime& runtime)
 void VmHandler::remember(const VmRuntime& runtime) {
     stage_ = {runtime.state, runtime.phase};
     reason_ = {runtime.reason_code, runtime.reason};
+    saved_path_ = runtime.saved_path;
     stop_wanted_ = runtime.state == VmState::stopping;
     came_up_ = runtime.state != VmState::starting;
 }
@@ -58,7 +59,17 @@ void VmHandler::adopt(const FoundVm& found, Over over) {
     log::info("vm.adopted", {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"pid", found.pid}},
               plan_.name + " ran on without hkd");
     if (stage_.state == VmState::starting) slot_ = workshop_->slots.take_anyway();
+    if (stage_ == vm_stage::suspended) {
+        waking_ = true;
+        post(VmEvent::was_restored, 0);
+        return begin(std::move(over));
+    }
     post(VmEvent::adopted, reason_, 0);
+    // An hkd before this one did not come to write that down.
+    if (stage_ == vm_stage::running && found.state == plugin::BackendState::paused)
+        post(VmEvent::was_paused, 0);
+    if (stage_ == vm_stage::paused && found.state == plugin::BackendState::running)
+        post(VmEvent::was_unpaused, 0);
     begin(std::move(over));
 }
 
@@ -89,6 +100,7 @@ void VmHandler::order_kill() {
 
 void VmHandler::ended(const FoundVm& found) {
     if (found.incarnation != plan_.incarnation || ended_ || is_over(stage_)) return;
+    if (suspending_ || stage_ == vm_stage::suspended) return;
     ended_ = true;
     ended_cleanly_ = found.state == plugin::BackendState::stopped;
     end_reason_ = why_ended(found.sentence);
@@ -148,7 +160,7 @@ void VmHandler::post_gone() {
 }
 
 asio::awaitable<void> VmHandler::run() {
-    while (!is_over(stage_) && !disowned_) {
+    while (!rests() && !disowned_) {
         const std::optional<Occurrence> next = co_await next_occurrence();
         if (next) co_await apply(*next);
     }
@@ -190,6 +202,8 @@ asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
             "vm.impossible_event",
             {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"news", to_string(occurrence.event)}},
             "cannot happen in this state; ignored");
+        if (occurrence.order != 0)
+            answer(occurrence.order, "vm.state", "it is " + to_string(stage_) + " by now");
         co_return;
     }
     const bool stays = *next == stage_;
@@ -200,6 +214,7 @@ asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
         if (!written) co_return;
     }
     const VmStage before = std::exchange(stage_, *next);
+    waking_ = false;
     log::info("vm.stage",
               {{"vm", plan_.vm},
                {"incarnation", plan_.incarnation},
@@ -211,6 +226,7 @@ asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
     reason_ = occurrence.why;
     doing_.clear();
     enter(before);
+    if (occurrence.order != 0) answer(occurrence.order, "", "");
 }
 
 asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, Why why) {
@@ -221,6 +237,7 @@ asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, Why why) {
     change.from = {stage_.state, next.state};
     change.to = next.state;
     change.phase = next.phase;
+    if (next == vm_stage::suspended) change.saved_path = saved_path_;
     if (next != vm_stage::running) {
         change.code = why.code();
         change.reason = why.sentence();
@@ -313,17 +330,20 @@ void VmHandler::enter(VmStage before) {
     entered_ = workshop_->schedule.clock().now();
     limit_ = time_limit();
     if (stage_.state != VmState::starting) slot_.release();
-    if (is_over(stage_)) return;
+    if (is_over(stage_) || stage_ == vm_stage::suspended) return;
     // Left without having been launched, or nothing there any more: only cleaning up remains.
-    const bool unlaunched = before == vm_stage::starting_1 && stage_ != vm_stage::starting_2;
+    const bool unlaunched = (before == vm_stage::starting_1 && stage_ != vm_stage::starting_2) ||
+                            (before == vm_stage::suspended && stage_ != vm_stage::running);
     if (ended_ || kill_wanted_ || unlaunched || stage_ == vm_stage::zombie_2) return spawn(tidy());
     if (stage_ == vm_stage::starting_2) spawn(await_agent(generation_));
     if (stage_ == vm_stage::running) {
         came_up_ = true;
-        spawn(watch_agent(generation_));
+        spawn(
+            watch_agent(generation_, before == vm_stage::starting_2 || before == vm_stage::debug));
     }
     if (stage_ == vm_stage::debug) spawn(watch_for_recovery(generation_));
-    if (stage_ == vm_stage::stopping_1) spawn(shut_down(generation_));
+    if (stage_ == vm_stage::stopping_1)
+        spawn(before == vm_stage::paused ? shut_down_paused(generation_) : shut_down(generation_));
     if (stage_ == vm_stage::zombie_1) spawn(terminate(generation_));
 }
 

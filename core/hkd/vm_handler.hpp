@@ -43,7 +43,8 @@ struct Workshop {
     std::shared_ptr<const Limits> limits;  // replaced when configuration changes
     Slots slots;
     Images images;
-    KeptLogs logs{""};  // replaced when configuration changes
+    KeptLogs logs{""};           // replaced when configuration changes
+    bool database_away = false;  // its last answer to whoever looks for orders was an error
     std::function<Neighbour(const std::string& address)> neighbour = &hkd::neighbour;
 };
 
@@ -85,8 +86,14 @@ public:
     void fail_at_once(const Error& why, Over over);  // what was ordered cannot even be planned
     void adopt(const FoundVm& found, Over over);
     void give_up(Why why, Over over);  // it is not there any more
+    // Of a suspended VM: what is ordered next wakes it, or ends it.
+    void wake(Over over);
+    // It was suspended when an earlier hkd did not come to write that down.
+    void finish_suspending(Over over);
 
     void order_stop(Why why);
+    // Whatever becomes of it, the order is answered.
+    void obey(store::VmOrder order);
     // Of an evacuation that takes too long, whatever the VM thinks of it.
     void order_kill();
     // Tells the agent, which tells the user; at most once an hour, answers are not waited for.
@@ -109,6 +116,7 @@ private:
         VmEvent event;
         Why why;
         std::uint64_t generation = 0;
+        std::int64_t order = 0;  // that has led to it; 0: none
     };
 
     void remember(const VmRuntime& runtime);
@@ -138,12 +146,28 @@ private:
     Awaitable<Result<void>> announce();
     Awaitable<Result<void>> start_backend(std::uint64_t generation);
     Awaitable<void> await_agent(std::uint64_t generation);
-    Awaitable<void> watch_agent(std::uint64_t generation);
+    Awaitable<void> watch_agent(std::uint64_t generation, bool just_answered);
     Awaitable<bool> tells(Error unanswered);
     Awaitable<void> watch_for_recovery(std::uint64_t generation);
     Awaitable<void> shut_down(std::uint64_t generation);
     Awaitable<void> terminate(std::uint64_t generation);
     Awaitable<void> tidy();
+
+    // vm_orders.cpp: what is ordered of a VM that runs, stands still or is suspended
+    Awaitable<void> carry_out(store::VmOrder order, std::uint64_t generation);
+    Awaitable<Result<std::string>> ask_backend(store::VmOrder order);
+    Awaitable<Result<VmPlan>> plan_for(VmCommand command);
+    void carried_out(const store::VmOrder& order, const std::string& path);
+    Awaitable<void> suspended_too_late();
+    Awaitable<void> look_what_is_left();
+    void answer(std::int64_t order, std::string code, std::string text);
+    Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer answer);
+    Awaitable<void> shut_down_paused(std::uint64_t generation);
+    // A suspended VM needs no handler, unless something is done with it.
+    [[nodiscard]] bool rests() const {
+        return is_over(stage_) || (stage_ == vm_stage::suspended && !waking_);
+    }
+
     Awaitable<void> keep_last_words();
     [[nodiscard]] bool is_failing() const;
     [[nodiscard]] Why why_silent(const std::string& silence, const Error& last) const;
@@ -171,6 +195,9 @@ private:
     std::vector<std::weak_ptr<Alarm>> pauses_;  // of works; rung when the stage is left
     Slots turn_;                                // one backend call at a time
     Slots::Slot slot_;                          // while it is starting
+    std::string saved_path_;                    // of a suspended VM
+    bool waking_ = false;                       // suspended, and something has been ordered
+    bool suspending_ = false;                   // its end is what was ordered
     bool stop_wanted_ = false;
     bool kill_wanted_ = false;
     bool ended_ = false;          // its process is gone

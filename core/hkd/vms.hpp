@@ -48,7 +48,12 @@ private:
     Awaitable<void> take(VmId vm, VmCommand command);
     Awaitable<void> take_start(VmId vm);
     Awaitable<void> take_stop(VmId vm);
+    Awaitable<void> take_order(VmId vm);
+    Awaitable<std::shared_ptr<VmHandler>> handler_of(VmId vm);
+    Awaitable<bool> is_suspended(VmPlan plan);
+    static bool found_there(const std::vector<FoundVm>& found, const store::VmRecord& row);
     Async<void> resume_retries();
+    Awaitable<void> forget_logs();
     void plan_retry(VmId vm, Milliseconds wait);
     Awaitable<void> retry(VmId vm, Milliseconds wait);
     Awaitable<bool> launch_again(store::VmRecord row);

@@ -40,9 +40,11 @@ std::string to_string(VmState state, int phase);
 // failed as `stopped` (starting leaves each of the three).
 std::string_view client_name(VmState state);
 
-enum class VmCommand { start, stop };
+enum class VmCommand { start, stop, pause, unpause, suspend, resume, checkpoint, snapshot, reset };
 std::string_view to_string(VmCommand command);
 Result<VmCommand> parse_vm_command(std::string_view text);
+// In which states a VM may be ordered to do that; of start and stop see store::Store.
+bool may_be_ordered(VmCommand command, VmState state);
 
 struct Vm {
     VmId id;
@@ -71,6 +73,7 @@ struct VmRuntime {
     std::int64_t incarnation = 0;       // counts starts; a message about an older one is ignored
     int attempt = 0;                    // failed starts in a row
     std::optional<Timestamp> retry_at;  // failed: when last_node starts it again
+    std::string saved_path;             // suspended: where its memory is, on its node
     std::string address;                // while it runs
     std::optional<Timestamp> agent_seen;
     std::optional<Timestamp> expires_soft;

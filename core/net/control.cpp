@@ -25,6 +25,7 @@ constexpr std::array known{
     Known{ControlVerb::console, "console", "console", true, true},
     Known{ControlVerb::vnc, "vnc", "vnc", true, true},
     Known{ControlVerb::ssh, "ssh", "ssh", true, true},
+    Known{ControlVerb::failure, "failure", "failure", true, false},
 };
 
 constexpr std::string_view before_vm = "/v1/vm/";

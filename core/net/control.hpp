@@ -26,6 +26,7 @@ enum class ControlVerb : std::uint8_t {
     console,  // /v1/vm/ID/console: the VM's terminal
     vnc,      // /v1/vm/ID/vnc: its screen
     ssh,      // /v1/vm/ID/ssh: its port 22
+    failure,  // /v1/vm/ID/failure: what it said last before it failed
 };
 
 // Of an upgrade at /qvd/admin, and of a stream at the control socket.

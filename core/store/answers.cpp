@@ -76,6 +76,27 @@ Error conflict(std::string code, std::string sentence) {
     return {ErrorKind::conflict, std::move(code), std::move(sentence)};
 }
 
+Error no_command(VmId vm) {
+    return conflict("vm.no_command",
+                    "the order for vm " + vm.text() + " was withdrawn or taken already");
+}
+
+Error not_orderable(VmId vm, VmCommand command, VmState state, int phase) {
+    std::string wanted;
+    for (const VmState one :
+         {VmState::running, VmState::debug, VmState::paused, VmState::suspended})
+        if (may_be_ordered(command, one))
+            wanted += (wanted.empty() ? "" : " or ") + std::string(to_string(one));
+    return conflict("vm.state", "vm " + vm.text() + " is " + to_string(state, phase) +
+                                    "; only one that is " + wanted + " can be ordered to " +
+                                    std::string(to_string(command)));
+}
+
+Error order_pending(VmId vm) {
+    return conflict("vm.order_pending",
+                    "vm " + vm.text() + " has another order that its node has not taken yet");
+}
+
 Error no_retry(VmId vm) {
     return conflict("vm.no_retry", "nobody wants vm " + vm.text() + " to be started again by now");
 }

@@ -73,6 +73,10 @@ public:
 
     Async<void> order_start(VmId vm, NodeId node) override;
     Async<void> order_stop(VmId vm) override;
+    Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
+    Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
+    Async<VmOrder> take_order(VmId vm, NodeId node) override;
+    Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) override;
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
@@ -118,7 +122,13 @@ public:
 
     Async<void> audit(std::string who, std::string operation, std::string subject) override;
 
+    // How often it has been asked anything, and for orders to a node.
+    [[nodiscard]] int round_trips() const { return round_trips_; }
+    [[nodiscard]] int looks() const { return looks_; }
+
 private:
+    int round_trips_ = 0;
+    int looks_ = 0;
     // Once around the event loop; then store.down if that is what the test wants.
     Async<void> ready();
 

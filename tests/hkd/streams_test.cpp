@@ -62,9 +62,9 @@ std::pair<UniqueFd, UniqueFd> two_ends() {
 }
 
 // Of VM 7 there is a console, whose other end the test holds; of others nothing.
-class Node {
+class ServedNode {
 public:
-    Node() {
+    ServedNode() {
         auto ends = two_ends();
         console = std::move(ends.first);
         handed_ = std::move(ends.second);
@@ -78,12 +78,12 @@ public:
     void run() {
         server_ = std::thread([this] { loop.run(); });
     }
-    ~Node() {
+    ~ServedNode() {
         loop.stop();
         if (server_.joinable()) server_.join();
     }
-    Node(const Node&) = delete;
-    Node& operator=(const Node&) = delete;
+    ServedNode(const ServedNode&) = delete;
+    ServedNode& operator=(const ServedNode&) = delete;
 
     log::Capture quiet;
     boost::asio::io_context loop;
@@ -110,7 +110,7 @@ std::string get(const std::string& target, bool upgrade) {
 }  // namespace
 
 TEST_CASE("a stream at the control socket begins with a 101 and goes both ways to its end") {
-    Node node;
+    ServedNode node;
     node.run();
     const UniqueFd client = connected(node.path);
     say(client, get("/v1/vm/7/console", true));
@@ -126,7 +126,7 @@ TEST_CASE("a stream at the control socket begins with a 101 and goes both ways t
 }
 
 TEST_CASE("what has no stream is refused as a document, and a stream without upgrade is none") {
-    Node node;
+    ServedNode node;
     node.run();
     const UniqueFd without = connected(node.path);
     say(without, get("/v1/vm/7/console", false));
@@ -141,7 +141,7 @@ TEST_CASE("what has no stream is refused as a document, and a stream without upg
 }
 
 TEST_CASE("the broker's calls get a document, a socket, or a refusal") {
-    Node node;
+    ServedNode node;
     auto ends = net::frame_sockets().value();
     const auto channel =
         std::make_shared<net::FrameChannel>(node.loop.get_executor(), std::move(ends.first));

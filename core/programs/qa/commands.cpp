@@ -10,7 +10,8 @@ const std::vector<Command>& all_commands() {
     static const std::vector<Command> commands = [] {
         std::vector<Command> all;
         for (auto part : {config_commands(), host_commands(), osf_commands(), di_commands(),
-                          user_commands(), operator_commands(), vm_commands(), stream_commands()})
+                          user_commands(), operator_commands(), vm_commands(), vm_order_commands(),
+                          vm_log_commands(), stream_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();

@@ -69,6 +69,8 @@ std::vector<Command> user_commands();
 std::vector<Command> vm_commands();
 std::vector<Command> operator_commands();
 std::vector<Command> stream_commands();
+std::vector<Command> vm_log_commands();
+std::vector<Command> vm_order_commands();
 
 // "Are you sure ...?" of a command that would touch everything.
 std::string question_of(const Command& command);

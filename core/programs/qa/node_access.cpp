@@ -97,6 +97,15 @@ Result<VmId> id_of(const admin::Row& row) {
     return VmId{*number};
 }
 
+// Where the VM ran last; empty: nowhere.
+admin::Async<std::string> last_host(Farm& farm, VmId vm) {
+    QVD_CO_TRY(const auto record, co_await farm.store().vm(vm));
+    QVD_CO_TRY(const auto nodes, co_await farm.store().nodes());
+    for (const auto& node : nodes)
+        if (record && record->runtime.last_node == node.node.id) co_return node.node.name;
+    co_return std::string{};
+}
+
 }  // namespace
 
 Result<NodeAddress> parse_node(const std::string& text) {
@@ -122,7 +131,7 @@ NodeAccess::NodeAccess(client::StopSignal stop)
     : stop_(std::move(stop)), person_(true, stop_.fd()), judge_(policy(), person_) {
 }
 
-Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line) {
+Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, Where where) {
     std::unique_ptr<Farm> farm;
     // First: an embedded database that it starts must not inherit blocked signals.
     if (line.node.empty()) {
@@ -133,7 +142,7 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line) {
     QVD_TRY(auto stop, client::StopSignal::install());
     std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
     if (farm) {
-        QVD_CHECK(access->find_in_farm(*farm, line));
+        QVD_CHECK(access->find_in_farm(*farm, line, where));
     } else {
         QVD_CHECK(access->find_on_node(line));
     }
@@ -182,13 +191,16 @@ Result<void> NodeAccess::find_on_node(const CommandLine& line) {
     return {};
 }
 
-Result<void> NodeAccess::find_in_farm(Farm& farm, const CommandLine& line) {
+Result<void> NodeAccess::find_in_farm(Farm& farm, const CommandLine& line, Where where) {
     QVD_TRY(const auto rows, farm.run(farm.administration().vms(line.filter)));
     if (rows.empty()) return none_fits();
     if (rows.size() > 1) return several_fit(rows.size());
     QVD_TRY(vm_, id_of(rows.front()));
     const admin::Cell* const host = rows.front().find("host");
-    const std::string name = host == nullptr ? std::string{} : host->value;
+    std::string name = host == nullptr ? std::string{} : host->value;
+    if (name.empty() && where == Where::now_or_last) {
+        QVD_TRY(name, farm.run(last_host(farm, vm_)));
+    }
     if (name.empty())
         return Error{ErrorKind::unavailable, "vm.nowhere",
                      "VM " + vm_.text() + " runs on no host; `qa vm start` it first"};

@@ -24,11 +24,6 @@ bool can_stop(VmState state) {
            state == VmState::paused || state == VmState::suspended;
 }
 
-Error no_command(VmId vm) {
-    return answers::conflict("vm.no_command",
-                             "the order for vm " + vm.text() + " was withdrawn or taken already");
-}
-
 Result<VmRow*> in_state(Tables& tables, const VmTransition& change) {
     QVD_TRY(VmRow* const row, tables.vm(change.vm, change.incarnation));
     if (std::ranges::count(change.from, row->runtime.state) == 0)
@@ -61,19 +56,10 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     if (change.failed_start) ++runtime.attempt;
     if (change.to == VmState::running && !change.failed_start) runtime.attempt = 0;
     if (change.to == VmState::running && was_starting) ++row.run_ok;
+    if (change.to == VmState::running && moved) runtime.agent_seen = tables.now();
+    runtime.saved_path = change.to == VmState::suspended ? change.saved_path : "";
+    if (change.to == VmState::suspended) row.reservation.reset();
     if (moved || newly_blocked) tables.announce_state(row);
-}
-
-Result<void> check_room(Tables& tables, const NodeRow& node, double needed_mib) {
-    const NodeRuntime& runtime = node.runtime;
-    if (runtime.state != NodeState::running || runtime.blocked)
-        return Error{ErrorKind::unavailable, "node.unavailable",
-                     "host " + node.node.name + " is " +
-                         (runtime.blocked ? "blocked" : std::string(to_string(runtime.state)))};
-    if (tables.reserved_mib(node.node.id) + needed_mib > runtime.load.memory_total_mib)
-        return Error{ErrorKind::unavailable, "node.full",
-                     "host " + node.node.name + " has no memory left for this virtual machine"};
-    return {};
 }
 
 Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
@@ -83,7 +69,7 @@ Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
                                                        " is not stopped, or its start is ordered");
     const auto needed = static_cast<double>(tables.osfs.at(row.vm.osf).osf.memory_mib);
     row.reservation.reset();
-    QVD_CHECK(check_room(tables, *host, needed));
+    QVD_CHECK(tables.check_room(*host, needed));
     row.reservation = {node, needed, tables.now() + reservation_time};
     row.runtime.node = node;
     row.runtime.command = VmCommand::start;
@@ -141,6 +127,7 @@ Async<void> MemoryStore::order_stop(VmId vm) {
 }
 
 Async<std::vector<std::pair<VmId, VmCommand>>> MemoryStore::pending_commands(NodeId node) {
+    ++looks_;
     QVD_CO_CHECK(co_await ready());
     std::vector<std::pair<VmId, VmCommand>> pending;
     for (const auto& [id, row] : tables_->vms)
@@ -154,7 +141,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     VmRuntime& runtime = row->runtime;
     if (runtime.command != VmCommand::start || runtime.node != node || !rests(*row))
-        co_return no_command(vm);
+        co_return answers::no_command(vm);
     runtime.command.reset();
     runtime.since = tables_->now();
     runtime.retry_at.reset();
@@ -221,7 +208,7 @@ Async<void> MemoryStore::take_stop(VmId vm, NodeId node) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     if (row->runtime.command != VmCommand::stop || row->runtime.node != node)
-        co_return no_command(vm);
+        co_return answers::no_command(vm);
     row->runtime.command.reset();
     co_return Result<void>{};
 }
@@ -267,6 +254,8 @@ Async<void> MemoryStore::clear_vm(VmTransition change) {
         runtime.node.reset();
         row->reservation.reset();
     }
+    if (row->answered < row->ordered) row->answer = {"vm.ended", "it has ended"};
+    row->answered = row->ordered;
     runtime.retry_at.reset();
     if (change.retry_in && runtime.command != VmCommand::start)
         runtime.retry_at = tables_->now() + *change.retry_in;

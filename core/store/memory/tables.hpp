@@ -44,6 +44,10 @@ struct VmRow {
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
     VmUsage usage;
+    std::int64_t ordered = 0;  // numbers of orders
+    std::int64_t answered = 0;
+    std::string argument;  // of the last order
+    OrderAnswer answer;
     Properties properties;
 };
 
@@ -90,6 +94,8 @@ struct Tables : std::enable_shared_from_this<Tables> {
     void end(Session& session);
     [[nodiscard]] DiRow* tagged(OsfId osf, const std::string& tag);
     [[nodiscard]] double reserved_mib(NodeId node) const;
+    // Whether the node takes this much more; unavailable "node.unavailable", "node.full".
+    [[nodiscard]] Result<void> check_room(const NodeRow& node, double needed_mib) const;
     [[nodiscard]] VmRecord record(const VmRow& row);
     [[nodiscard]] NodeRecord record(const NodeRow& row) const;
     // osf < di < user < vm.

@@ -126,7 +126,10 @@ WITH moved AS (
     SET state = $4, phase = $5::smallint, reason = $6, reason_code = $9,
         since = CASE WHEN r.state <> $4 OR r.phase <> $5::smallint THEN now() ELSE r.since END,
         blocked = r.blocked OR $7::boolean,
-        attempt = CASE WHEN $8::boolean THEN r.attempt + 1 WHEN $4 = 'running' THEN 0 ELSE r.attempt END
+        attempt = CASE WHEN $8::boolean THEN r.attempt + 1 WHEN $4 = 'running' THEN 0 ELSE r.attempt END,
+        saved_path = CASE WHEN $4 = 'suspended' THEN $10 ELSE '' END,
+        agent_seen = CASE WHEN $4 = 'running' AND r.state IN ('starting', 'debug') THEN now()
+                          ELSE r.agent_seen END
     FROM vm_runtimes AS before
     WHERE before.vm_id = r.vm_id AND before.state = r.state
       AND r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
@@ -134,6 +137,8 @@ WITH moved AS (
 ), counted AS (
     UPDATE vm_counters SET run_ok = run_ok + 1 FROM moved
     WHERE vm_counters.vm_id = moved.vm_id AND $4 = 'running' AND moved.from_state = 'starting'
+), released AS (
+    DELETE FROM reservations USING moved WHERE reservations.vm_id = moved.vm_id AND $4 = 'suspended'
 )
 SELECT vm_id FROM moved)";
 
@@ -144,7 +149,10 @@ WITH cleared AS (
         since = CASE WHEN r.state <> $4 OR r.phase <> $5::smallint THEN now() ELSE r.since END,
         blocked = r.blocked OR $7::boolean,
         attempt = CASE WHEN $8::boolean THEN r.attempt + 1 ELSE r.attempt END,
-        command = nullif(r.command, 'stop'),
+        command = CASE WHEN r.command = 'start' THEN r.command END, saved_path = '',
+        order_answered = r.order_number,
+        order_code = CASE WHEN r.order_answered < r.order_number THEN 'vm.ended' ELSE r.order_code END,
+        order_answer = CASE WHEN r.order_answered < r.order_number THEN 'it has ended' ELSE r.order_answer END,
         node_id = CASE WHEN r.command = 'start' THEN r.node_id END,
         last_node_id = r.node_id,
         address = NULL, current_di_id = NULL, hypervisor = NULL, agent_token = NULL, agent_seen = NULL,
@@ -264,9 +272,7 @@ Async<StartOrder> PostgresStore::take_start(VmId vm, NodeId node) {
     if (!rows[1].empty())
         co_return Error{ErrorKind::not_found, "di.not_tagged",
                         "vm " + vm.text() + ": " + rows[1][0].text("reason")};
-    if (rows[0].changed() == 0)
-        co_return answers::conflict(
-            "vm.no_command", "the order for vm " + vm.text() + " was withdrawn or taken already");
+    if (rows[0].changed() == 0) co_return answers::no_command(vm);
     co_return order_of(rows[2], rows[3], token);
 }
 
@@ -303,8 +309,7 @@ Async<void> PostgresStore::take_stop(VmId vm, NodeId node) {
     if (rows.changed() == 1) co_return Result<void>{};
     QVD_CO_TRY(const Rows known, co_await ask("SELECT FROM vms WHERE id = $1", vm));
     if (known.empty()) co_return answers::missing("vm", vm.value());
-    co_return answers::conflict(
-        "vm.no_command", "the order for vm " + vm.text() + " was withdrawn or taken already");
+    co_return answers::no_command(vm);
 }
 
 Async<void> PostgresStore::explain(VmId vm, std::int64_t incarnation) {
@@ -322,9 +327,10 @@ Async<void> PostgresStore::explain(VmId vm, std::int64_t incarnation) {
 Async<void> PostgresStore::transition(VmTransition change) {
     QVD_CO_CHECK(checks::transition(change, false));
     const std::string from = states_of(change);
-    QVD_CO_TRY(const Rows rows, co_await ask(move_vm, change.vm, change.incarnation, from,
-                                             to_string(change.to), change.phase, change.reason,
-                                             change.block, change.failed_start, change.code));
+    QVD_CO_TRY(const Rows rows,
+               co_await ask(move_vm, change.vm, change.incarnation, from, to_string(change.to),
+                            change.phase, change.reason, change.block, change.failed_start,
+                            change.code, change.saved_path));
     if (rows.empty()) co_return co_await explain(change.vm, change.incarnation);
     co_return Result<void>{};
 }

@@ -56,6 +56,10 @@ public:
 
     Async<void> order_start(VmId vm, NodeId node) override;
     Async<void> order_stop(VmId vm) override;
+    Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
+    Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
+    Async<VmOrder> take_order(VmId vm, NodeId node) override;
+    Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) override;
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;

@@ -20,6 +20,7 @@ void read_runtime(const Row& row, VmRuntime& runtime) {
     runtime.incarnation = row.integer("incarnation");
     runtime.attempt = row.small("attempt");
     runtime.retry_at = row.maybe_time("retry_at");
+    runtime.saved_path = row.text("saved_path");
     runtime.address = row.text("run_address");
     runtime.agent_seen = row.maybe_time("agent_seen");
     runtime.expires_soft = row.maybe_time("expires_soft");

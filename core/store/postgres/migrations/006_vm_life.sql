@@ -13,20 +13,13 @@ ALTER TABLE vm_runtimes
     ADD COLUMN order_code text NOT NULL DEFAULT '',
     ADD COLUMN order_answer text NOT NULL DEFAULT '',
     ADD COLUMN saved_path text NOT NULL DEFAULT '',
-    ADD COLUMN checkpoint_path text NOT NULL DEFAULT '',
-    ADD COLUMN checkpoint_node_id bigint
-        CONSTRAINT vm_runtimes_checkpoint_node_fkey REFERENCES nodes ON DELETE SET NULL,
-    ADD COLUMN checkpoint_di_id bigint
-        CONSTRAINT vm_runtimes_checkpoint_di_fkey REFERENCES dis ON DELETE SET NULL,
     DROP CONSTRAINT vm_runtimes_command_check,
     ADD CONSTRAINT vm_runtimes_command_check CHECK (command IN
         ('start', 'stop', 'pause', 'unpause', 'suspend', 'resume', 'checkpoint', 'snapshot', 'reset')),
-    DROP CONSTRAINT vm_runtimes_stopped_check,
+    DROP CONSTRAINT IF EXISTS vm_runtimes_stopped_check,
     ADD CONSTRAINT vm_runtimes_stopped_check CHECK (
         state NOT IN ('stopped', 'failed')
         OR (current_di_id IS NULL AND agent_token IS NULL AND expires_soft IS NULL AND expires_hard IS NULL
             AND saved_path = '' AND coalesce(command, 'start') = 'start'));
-CREATE INDEX vm_runtimes_checkpoint_node ON vm_runtimes (checkpoint_node_id);
-CREATE INDEX vm_runtimes_checkpoint_di ON vm_runtimes (checkpoint_di_id);
 COMMENT ON COLUMN vm_runtimes.order_answered IS 'the number of the last order that was answered: by order_code (empty: done) and order_answer';
 COMMENT ON COLUMN vm_runtimes.saved_path IS 'of a suspended VM: its memory, on its node';
