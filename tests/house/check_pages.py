@@ -65,6 +65,27 @@ def check_qa():
                 complaints.append(f"etc/completion/qa: does not know \"qa {item} {command}\"")
 
 
+def check_advice():
+    """Whatever tells people to run "qa OBJECT COMMAND", page, guide or program, names one that the
+    completion knows."""
+    completion = sources.text(TREE / "etc" / "completion" / "qa")
+    known = {f"{item} {command}" for item, commands in re.findall(r'\[(\w+)\]="([^"]*)"', completion)
+             for command in commands.split()}
+    objects = "|".join(sorted({command.split()[0] for command in known}))
+    named = re.compile(rf"\bqa ({objects})\s+([a-z][a-z_]*)")
+    texts = [TREE / "README.md", *PAGES.glob("*.[158]"), *(TREE / "etc").glob("*.conf"),
+             *(TREE / "sdk" / "guide").glob("*.md"), *(TREE / "examples").rglob("*.md"),
+             *(TREE / "core").rglob("*.[ch]pp"), *(TREE / "plugins").rglob("*.[ch]pp")]
+    for path in texts:
+        # A string that goes on in the next line, and an escaped hyphen.
+        plain = re.sub(r'"\n\s*"', "", sources.text(path)).replace("\\-", "-")
+        if path.suffix in sources.CODE:
+            plain = re.sub(r"//.*", "", plain)
+        for item, command in named.findall(plain):
+            if f"{item} {command}" not in known:
+                complaints.append(f"{name_of(path)}: there is no command \"qa {item} {command}\"")
+
+
 def check_readme():
     """What looks like a path of the tree is one; the table of a login names them from core/ on."""
     for named in re.findall(r"`((?:\.\./)?[\w-]+/[\w./-]*\w/?)`", sources.text(TREE / "README.md")):
@@ -74,6 +95,7 @@ def check_readme():
 
 check_pages()
 check_qa()
+check_advice()
 check_readme()
 if not complaints and not shutil.which("groff"):
     print("skipped: without groff nobody knows whether the pages are good roff; the rest is good")
