@@ -5,6 +5,7 @@
 #include "config/keys.hpp"
 #include "hkd/neighbours.hpp"
 #include "tests/hkd/running_vm.hpp"
+#include "tests/skip.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -229,11 +230,10 @@ TEST_CASE("a VM that was stopped or shut itself down leaves no failure behind") 
     CHECK_FALSE(kept_logs().find(one.vm).has_value());
 }
 
-TEST_CASE("an agent's log is read inside the VM's file system, wherever its links point") {
-    if (::geteuid() != 0) {
-        MESSAGE("skipped: needs root to give a process a file system of its own");
-        return;
-    }
+TEST_CASE("an agent's log is read inside the VM's file system, wherever its links point" *
+          doctest::test_suite("needs root")) {
+    if (::geteuid() != 0)
+        return qvd::test::skip("only root gives a process a file system of its own");
     const std::string root = run_folder() + "/root";
     REQUIRE(file::make_folders(root + "/var/log").ok());
     REQUIRE(file::make_folders(root + "/etc").ok());
