@@ -96,6 +96,15 @@ public:
     Async<std::vector<Row>> users(Filter filter);
     Async<void> set_password(std::string login, Secret password);
 
+    // ---- operators ----
+    // `role` as OperatorRole says them.
+    Async<OperatorId> add_operator(std::string name, std::string role, Secret password);
+    Async<Done> delete_operators(Filter filter);
+    Async<std::vector<Row>> operators(Filter filter);
+    // Changes `role` and `blocked` (yes or no), what is given.
+    Async<int> edit_operators(Filter filter, Parameters changes);
+    Async<void> set_operator_password(std::string name, Secret password);
+
     // ---- vms ----
     struct NewVm {
         std::string name;
@@ -135,6 +144,7 @@ private:
     Async<std::vector<Selected<store::OsfRecord>>> select_osfs(Filter filter);
     Async<std::vector<Selected<store::DiRecord>>> select_dis(Filter filter);
     Async<std::vector<Selected<User>>> select_users(Filter filter);
+    Async<std::vector<Selected<Operator>>> select_operators(Filter filter);
 
     Async<OsfId> find_osf(std::string name, std::string id);
     Async<UserId> find_user(std::string login, std::string id);

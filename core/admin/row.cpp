@@ -193,4 +193,11 @@ Row row_of(const User& user) {
     return row;
 }
 
+Row row_of(const Operator& who) {
+    Row row;
+    row.number("id", who.id.value()).text("name", who.name);
+    row.text("role", to_string(who.role)).yes_or_no("blocked", who.blocked);
+    return row;
+}
+
 }  // namespace qvd::admin

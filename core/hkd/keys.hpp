@@ -95,12 +95,21 @@ inline constexpr Key<std::string> network_netmask{
 inline constexpr Key<std::string> network_gateway{
     "vm.network.gateway", "", "", "the VMs' router; empty: the node itself", 0, {}, &form::ipv4};
 inline constexpr Key<config::List> network_dns_server{
-    "vm.network.dns_server", "", "", "name servers for VMs, comma-separated", 0, {}, &form::ipv4};
+    "vm.network.dns_server",
+    "",
+    "",
+    "name servers for VMs, comma-separated; empty, with DHCP: the node",
+    0,
+    {},
+    &form::ipv4};
 inline constexpr Key<std::string> network_domain{
     "vm.network.domain", "", "", "the domain in which VMs look up short names", 0, {}, &form::host};
 inline constexpr Key<bool> network_use_dhcp{
     "vm.network.use_dhcp", "0", "",
-    "whether VMs ask a DHCP server of yours instead of being told their address"};
+    "whether VMs ask for their address, of a dnsmasq that the node runs on its bridge, instead of "
+    "being told it"};
+inline constexpr Key<config::Path> dnsmasq_program{"command.dnsmasq", "/usr/sbin/dnsmasq", "",
+                                                   "for vm.network.use_dhcp = 1"};
 inline constexpr Key<std::string> network_mac_prefix{
     "vm.network.mac.prefix", "54:52:00", "", "the first half of each VM's MAC address", 0, {},
     &form::mac_prefix};
@@ -281,7 +290,7 @@ inline void declare(config::KeySet& keys) {
              vm_failure_longest_pause, vm_overlay_persistent, vm_home_per_user, vm_debug, vma_port,
              nxagent_display);
     keys.add(network_bridge, network_bridge_create, network_ip_start, network_netmask,
-             network_gateway, network_dns_server, network_domain, network_use_dhcp,
+             network_gateway, network_dns_server, network_domain, network_use_dhcp, dnsmasq_program,
              network_mac_prefix, network_nat_interface, network_firewall, network_device_prefix);
     keys.add(image_timeout, launch_timeout, stopping_1_timeout, stopping_2_timeout,
              zombie_1_timeout, zombie_2_timeout, rpc_retry_count, rpc_retry_delay, rpc_timeout);

@@ -20,6 +20,8 @@ constexpr auto wrong = ErrorKind::invalid;
 
 constexpr std::array known{
     Answer{"users_login_key", false, taken, "user.exists", "a user with that login exists already"},
+    Answer{"operators_name_key", false, taken, "operator.exists",
+           "an operator with that name exists already"},
     Answer{"osfs_name_key", false, taken, "osf.exists", "an osf with that name exists already"},
     Answer{"vms_name_key", false, taken, "vm.exists", "a vm with that name exists already"},
     Answer{"vms_address_key", false, taken, "address.taken", "another vm has that address"},

@@ -45,6 +45,13 @@ public:
     Async<std::optional<Secret>> password_hash(UserId user) override;
     Async<void> set_password_hash(UserId user, Secret hash) override;
 
+    Async<OperatorId> add_operator(std::string name, OperatorRole role,
+                                   Secret password_hash) override;
+    Async<void> delete_operator(OperatorId id) override;
+    Async<std::vector<Operator>> operators() override;
+    Async<void> edit_operator(OperatorId id, OperatorEdit edit) override;
+    Async<std::optional<OperatorAccess>> operator_access(std::string name) override;
+
     Async<OsfId> add_osf(Osf osf) override;
     Async<void> delete_osf(OsfId osf) override;
     Async<std::vector<OsfRecord>> osfs() override;

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "model/node.hpp"
+#include "model/operator.hpp"
 #include "model/osf.hpp"
 #include "model/session.hpp"
 #include "model/user.hpp"
@@ -229,6 +230,27 @@ public:
     virtual Async<std::optional<User>> user(std::string login) = 0;
     virtual Async<std::optional<Secret>> password_hash(UserId user) = 0;
     virtual Async<void> set_password_hash(UserId user, Secret hash) = 0;
+
+    // ---- operators ----
+    // ErrorKind::invalid "operator.name"; conflict "operator.exists"; unknown ids are not_found
+    // "operator.not_found".
+    virtual Async<OperatorId> add_operator(std::string name, OperatorRole role,
+                                           Secret password_hash) = 0;
+    virtual Async<void> delete_operator(OperatorId id) = 0;
+    virtual Async<std::vector<Operator>> operators() = 0;
+    // Changes what is given.
+    struct OperatorEdit {
+        std::optional<OperatorRole> role;
+        std::optional<bool> blocked;
+        std::optional<Secret> password_hash;
+    };
+    virtual Async<void> edit_operator(OperatorId id, OperatorEdit edit) = 0;
+    // What the broker verifies him by; nobody else may ask.
+    struct OperatorAccess {
+        Operator who;
+        Secret password_hash;
+    };
+    virtual Async<std::optional<OperatorAccess>> operator_access(std::string name) = 0;
 
     // ---- osfs, dis, tags ----
     virtual Async<OsfId> add_osf(Osf osf) = 0;

@@ -201,7 +201,8 @@ Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     co_await schedule_.sleep(std::min(temper.launch / 2, deadline.remaining()));
     if (!temper.launches || deadline.passed())
         co_return Error{ErrorKind::unavailable, "fake.launch", "the kernel said no"};
-    if (world_.processes.contains(vm.uuid)) world_.violations.push_back("two processes of one VM");
+    if (world_.processes.contains(vm.uuid))
+        world_.violations.emplace_back("two processes of one VM");
     (void)know(vm.hypervisor);
     world_.processes[vm.uuid] = {vm.hypervisor,      vm.uuid, vm.vm, vm.incarnation, temper,
                                  world_.clock.now(), false,   false};
@@ -266,7 +267,7 @@ Async<plugin::VmUsageStatus> FakeBackend::usage(VmPlan vm, Deadline deadline) {
 Async<std::vector<plugin::ConsoleEndpoint>> FakeBackend::console(VmPlan vm, Deadline deadline) {
     (void)vm;
     (void)deadline;
-    co_return std::vector<plugin::ConsoleEndpoint>{};
+    co_return world_.endpoints;
 }
 
 Async<std::string> FakeBackend::carry_out(VmPlan vm, VmCommand command, std::string argument,

@@ -62,6 +62,7 @@ public:
     Neighbour neighbour = Neighbour::present;      // what the kernel has heard of every VM
     std::optional<plugin::NodeCapacity> capacity;  // what the hypervisor says; none: it has no word
     Milliseconds capacity_takes{0};
+    std::vector<plugin::ConsoleEndpoint> endpoints;  // of every VM
 
     void at(Clock::time_point when, std::function<void()> happen);
     // Whoever listens hears of it, if hkd lives.

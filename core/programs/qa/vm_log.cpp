@@ -1,53 +1,15 @@
 // qa vm log: what a VM says on its console, or said last before it failed.
-#include "base/text.hpp"
 #include "commands.hpp"
-#include "node_socket.hpp"
+#include "node_access.hpp"
 
 #include <boost/json/parse.hpp>
-#include <boost/json/value_to.hpp>
+#include <boost/json/value.hpp>
+
+#include <iostream>
 
 namespace qvd::qa {
 
 namespace {
-
-struct Wanted {
-    VmId vm;
-    std::string name;
-    bool lives = false;  // it starts, runs or stops
-    std::string host;    // where it does, or did last
-};
-
-admin::Async<Wanted> one_vm(Farm& farm, admin::Filter filter) {
-    QVD_CO_TRY(const auto rows, co_await farm.administration().vms(std::move(filter)));
-    if (rows.size() != 1)
-        co_return Error{
-            rows.empty() ? ErrorKind::not_found : ErrorKind::invalid,
-            rows.empty() ? "vm.not_found" : "vm.several",
-            rows.empty() ? "no VM fits the filter"
-                         : "the log is of one VM; the filter means " + std::to_string(rows.size())};
-    const admin::Cell* const id = rows.front().find("id");
-    Wanted wanted;
-    wanted.vm = VmId{text::to_integer(id->value).value_or(0)};
-    QVD_CO_TRY(const auto record, co_await farm.store().vm(wanted.vm));
-    if (!record) co_return Error{ErrorKind::not_found, "vm.not_found", "no VM fits the filter"};
-    wanted.name = record->vm.name;
-    const VmState state = record->runtime.state;
-    wanted.lives = state != VmState::stopped && state != VmState::failed;
-    const auto where = wanted.lives ? record->runtime.node : record->runtime.last_node;
-    QVD_CO_TRY(const auto nodes, co_await farm.store().nodes());
-    for (const auto& node : nodes)
-        if (where && node.node.id == *where) wanted.host = node.node.name;
-    co_return wanted;
-}
-
-Error nothing_here(const Wanted& wanted) {
-    const std::string vm = "vm " + wanted.name;
-    if (wanted.host.empty())
-        return {ErrorKind::not_found, "vm.no_log", vm + " has not run yet: there is no log of it"};
-    return {ErrorKind::not_found, "vm.no_log",
-            "this node has no log of " + vm + "; it " + (wanted.lives ? "runs" : "ran last") +
-                " on host " + wanted.host + ": ask there"};
-}
 
 std::string failure_of(const std::string& document) {
     boost::system::error_code problem;
@@ -68,38 +30,43 @@ std::string failure_of(const std::string& document) {
     return text;
 }
 
-Output as_log(std::string text) {
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    return said(text, {{"log", text, admin::Cell::Kind::text, {}}});
+Error without_log(const Error& why, VmId vm) {
+    if (why.kind() != ErrorKind::not_found) return why;
+    return {ErrorKind::not_found, "vm.no_log",
+            "its node has no log of VM " + vm.text() + ": it has not run there yet"};
 }
 
-admin::Async<Output> show_log(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const Wanted wanted, co_await one_vm(farm, line.filter));
-    const std::string socket = farm.control_socket();
-    const std::string of_vm = "/v1/vm/" + wanted.vm.text();
-    if (!wanted.lives) {
-        const auto failure = ask_node(socket, "GET", of_vm + "/failure");
-        if (failure.ok()) co_return as_log(failure_of(*failure));
-        if (failure.error().kind() != ErrorKind::not_found) co_return failure.error();
-    }
-    const auto console = ask_node(socket, "GET", of_vm + "/log");
-    if (console.ok()) co_return as_log(*console);
-    if (console.error().kind() == ErrorKind::not_found) co_return nothing_here(wanted);
-    co_return console.error();
+// Its console while it lives; of one that failed, what was kept.
+Result<std::string> log_of(NodeAccess& node) {
+    const auto failure = node.document(net::control_target(net::ControlVerb::failure, node.vm()));
+    if (failure.ok()) return failure_of(*failure);
+    if (failure.error().kind() != ErrorKind::not_found) return failure.error();
+    return node.document(net::control_target(net::ControlVerb::log, node.vm()));
+}
+
+Result<int> show_log(const CommandLine& line) {
+    QVD_TRY(const auto node, NodeAccess::to_vm(line, NodeAccess::Where::now_or_last));
+    Result<std::string> log = log_of(*node);
+    if (!log.ok()) return without_log(log.error(), node->vm());
+    while (!log->empty() && log->back() == '\n') log->pop_back();
+    const Output output = said(*log, {{"log", *log, admin::Cell::Kind::text, {}}});
+    std::cout << (line.json ? as_json(output) : as_table(output, line.quiet));
+    return 0;
 }
 
 }  // namespace
 
 std::vector<Command> vm_log_commands() {
-    return {
-        {"vm",
-         "log",
-         "Shows what a VM says on its console; of one that failed, what it and its agent said last "
-         "and why it failed. On the node that it is on.",
-         {},
-         filters,
-         show_log},
-    };
+    Command command{"vm",
+                    "log",
+                    "Shows what a VM says on its console; of one that failed, what it and its "
+                    "agent said last and why it failed.",
+                    {},
+                    filters | a_node,
+                    {},
+                    {}};
+    command.at_terminal = show_log;
+    return {std::move(command)};
 }
 
 }  // namespace qvd::qa

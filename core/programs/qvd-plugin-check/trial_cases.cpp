@@ -263,21 +263,26 @@ void several(TrialStage& stage) {
     for (const VmSpec& vm : vms) stage.clear(vm);
 }
 
+void pauses(TrialStage& stage, const VmSpec& vm) {
+    plugin::Hypervisor& backend = stage.node.backend();
+    stage.messenger.step("pause() and unpause()");
+    stage.node.must("pause()", backend.pause(vm, call_limit));
+    const BackendState paused = stage.state(vm).state;
+    check(paused == BackendState::paused, "after pause() state() says " + name_of(paused));
+    stage.node.must("pause() of a paused VM", backend.pause(vm, call_limit));
+    stage.node.must("unpause()", backend.unpause(vm, call_limit));
+    stage.await_answer(vm);
+    stage.node.must("pause()", backend.pause(vm, call_limit));
+    stage.destroy(vm);  // of a paused one, too
+}
+
 void extras(TrialStage& stage) {
     const std::uint64_t can = stage.node.backend().capabilities();
     VmSpec vm = stage.plan.vm(1, 1);
     stage.start_up(vm);
     plugin::Hypervisor& backend = stage.node.backend();
     if ((can & QVD_CAN_PAUSE) != 0) {
-        stage.messenger.step("pause() and unpause()");
-        stage.node.must("pause()", backend.pause(vm, call_limit));
-        const BackendState paused = stage.state(vm).state;
-        check(paused == BackendState::paused, "after pause() state() says " + name_of(paused));
-        stage.node.must("pause() of a paused VM", backend.pause(vm, call_limit));
-        stage.node.must("unpause()", backend.unpause(vm, call_limit));
-        stage.await_answer(vm);
-        stage.node.must("pause()", backend.pause(vm, call_limit));
-        stage.destroy(vm);  // of a paused one, too
+        pauses(stage, vm);
         vm = stage.plan.vm(1, 2);
         stage.start_up(vm);
     }

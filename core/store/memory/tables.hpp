@@ -14,6 +14,11 @@ struct UserRow {
     Properties properties;
 };
 
+struct OperatorRow {
+    Operator who;
+    Secret hash;
+};
+
 struct OsfRow {
     Osf osf;
     Properties properties;
@@ -65,6 +70,7 @@ struct Tables : std::enable_shared_from_this<Tables> {
     std::map<std::string, std::string> configuration;
     std::optional<Certificate> certificate;
     std::map<UserId, UserRow> users;
+    std::map<OperatorId, OperatorRow> operators;
     std::map<OsfId, OsfRow> osfs;
     std::map<DiId, DiRow> dis;
     std::map<VmId, VmRow> vms;

@@ -109,18 +109,12 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     }
 }
 
-sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call& call) {
-    const std::string order = make_order(vm, settings_, root).text();
-    sdk::ProcessOrder keeper;
-    keeper.label = "vm-" + std::to_string(vm.id()) + "-" + std::to_string(vm.incarnation());
-    keeper.arguments = {settings_.programs + "/qvd-lxc-keeper"};
-    keeper.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
-    keeper.input = sdk::SecretView::of(order);
-    const sdk::Process process = processes_.start(&call, keeper);
-    const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-
-    const std::string socket_path = settings_.file_of(vm.id(), ".sock");
-    KeeperSocket socket = KeeperSocket::open(socket_path);
+// Of the keeper just started, as soon as it listens.
+KeeperSocket Containers::meet_keeper(const sdk::Vm& vm, const sdk::Process& keeper,
+                                     sdk::Call& call) {
+    const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, keeper.pid, 0)));
+    const std::string path = settings_.file_of(vm.id(), ".sock");
+    KeeperSocket socket = KeeperSocket::open(path);
     while (!socket) {
         if (!pidfd || ended(pidfd.get())) {
             const auto last = left_behind(vm.id());
@@ -133,8 +127,20 @@ sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call&
         if (call.remaining().count() <= 0)
             throw sdk::Failure(QVD_TIMEOUT, "the container's keeper did not answer in time");
         std::this_thread::sleep_for(look_again);
-        socket = KeeperSocket::open(socket_path);
+        socket = KeeperSocket::open(path);
     }
+    return socket;
+}
+
+sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call& call) {
+    const std::string order = make_order(vm, settings_, root).text();
+    sdk::ProcessOrder keeper;
+    keeper.label = "vm-" + std::to_string(vm.id()) + "-" + std::to_string(vm.incarnation());
+    keeper.arguments = {settings_.programs + "/qvd-lxc-keeper"};
+    keeper.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+    keeper.input = sdk::SecretView::of(order);
+    const sdk::Process process = processes_.start(&call, keeper);
+    KeeperSocket socket = meet_keeper(vm, process, call);
     auto said = socket.ask("watch", call.remaining());
     while (said && said->get("state") == "starting") said = socket.receive(call.remaining());
     // A container that ends at once may take its keeper with it before that has heard us.

@@ -21,6 +21,8 @@
 
 namespace qvd::lxc {
 
+class KeeperSocket;
+
 class Containers {
 public:
     Containers(const sdk::Core& core, const Settings& settings, RootStore& store);
@@ -46,6 +48,7 @@ public:
 private:
     std::optional<Fields> ask(std::uint64_t vm_id, std::string_view request);
     std::optional<Fields> left_behind(std::uint64_t vm_id);
+    KeeperSocket meet_keeper(const sdk::Vm& vm, const sdk::Process& keeper, sdk::Call& call);
     sdk::VmStatus launch(const sdk::Vm& vm, const Root& root, sdk::Call& call);
     void watch(std::uint64_t vm_id);
     void on_end(std::uint64_t vm_id, const Fields& last);

@@ -96,7 +96,7 @@ std::int64_t limit_of(const sdk::Vm& vm, std::uint64_t said, const char* key,
 
 std::string cpuset_of(const sdk::Vm& vm, const Settings& settings) {
     if (!vm.cpuset().empty()) return std::string(vm.cpuset());
-    const std::string own(vm.properties().get("vm.lxc.cpuset", settings.cpuset));
+    std::string own(vm.properties().get("vm.lxc.cpuset", settings.cpuset));
     if (is_cpuset(own)) return own;
     throw sdk::Failure(QVD_INVALID, "vm.lxc.cpuset of this VM or its OSF is \"" + own +
                                         "\", which is no list such as 0-3,8");

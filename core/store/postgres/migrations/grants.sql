@@ -26,6 +26,9 @@ GRANT INSERT (owner_id, key, value), UPDATE (value), DELETE ON user_properties, 
 GRANT INSERT (vm_id, user_id, client_address, node_id, worker), DELETE ON sessions TO qvd_broker;
 GRANT UPDATE ON node_counters TO qvd_broker;
 
+-- It alone verifies operators, and changes nothing about them: a broker in wrong hands makes nobody one.
+GRANT SELECT (id, name, password, role, blocked) ON operators TO qvd_broker;
+
 -- hkd runs VMs: their state, and its node's. A host that is new registers itself.
 GRANT UPDATE (state, phase, reason, since, blocked, command, node_id, last_node_id, current_di_id, hypervisor, incarnation,
     attempt, address, agent_token, agent_seen, expires_soft, expires_hard, reason_code, retry_at, saved_path, order_answered, order_code,
