@@ -24,7 +24,7 @@ public:
     static constexpr std::size_t most_bytes = 128U * 1024U;
 
     struct Kept {
-        std::string why;  // "2026-11-22T04:13:49Z incarnation 3, vm.no_agent: ..."
+        std::string why;  // "2026-11-22T04:13:49Z incarnation 3, CODE: ..."
         std::string console;
         std::string agent;
     };

@@ -142,11 +142,10 @@ struct StartOrder {
     Properties properties;  // merged: osf < di < user < vm (behaviour 3.3.10)
 };
 
-// An order besides start and stop; they are numbered for each VM.
 struct VmOrder {
     VmCommand command = VmCommand::pause;
-    std::string argument;  // of snapshot: its name
-    std::int64_t number = 0;
+    std::string argument;     // of snapshot: its name
+    std::int64_t number = 0;  // grows with each order of the VM
 };
 // `code` empty: it was done, and `text` is what it gave (a path), or empty; else it was not, and
 // why.
@@ -166,9 +165,8 @@ struct VmTransition {
     bool block = false;         // also set the blocked flag (hkd.vm.failure = block)
     bool failed_start = false;  // count one more attempt; false on `running` clears the count
     std::string code = {};      // of the reason; empty if there is none
-    // To failed: the node will start it again after this long (retry_start).
-    std::optional<std::chrono::milliseconds> retry_in = {};
-    std::string saved_path = {};  // to suspended
+    std::optional<std::chrono::milliseconds> retry_in = {};  // to failed: retry_start() then
+    std::string saved_path = {};                             // to suspended
 };
 
 // Where something of a running VM listens; transport "tcp" (address:port) or "unix" (path).
@@ -296,11 +294,11 @@ public:
     // Failed and to be started again by its node: that is called off.
     virtual Async<void> order_stop(VmId vm) = 0;
 
-    // Any other command, by its states (may_be_ordered), to the node that has the VM; resume as
-    // order_start(), on the node that it is on. Returns the order's number. ErrorKind::conflict
-    // "vm.state", and "vm.order_pending" while another order has not been taken.
+    // Any other command, by its state (may_be_ordered), to its node; resume as order_start().
+    // Returns the order's number. ErrorKind::conflict "vm.state", "vm.order_pending" if one waits
+    // already.
     virtual Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) = 0;
-    // Nothing: it is still to be answered. A VM that ends answers all of its orders: "vm.ended".
+    // Nothing: it is still to be answered; a VM that ends answers its orders: "vm.ended".
     virtual Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) = 0;
 
     // ---- the node's side (hkd) ----
@@ -313,13 +311,12 @@ public:
     // incarnation → starting_1 of the next; no further attempt is counted. ErrorKind::conflict
     // "vm.superseded" or "vm.state", not_found "di.not_tagged": then nothing has changed.
     virtual Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) = 0;
-    // One that is neither start nor stop; ErrorKind::conflict "vm.no_command".
+    // Neither start nor stop; ErrorKind::conflict "vm.no_command".
     virtual Async<VmOrder> take_order(VmId vm, NodeId node) = 0;
     virtual Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) = 0;
     // Failed VMs that this node is to start again, and how long from now (negative: overdue).
     virtual Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) = 0;
-    // order_start() of such a VM; ErrorKind::conflict "vm.no_retry" once that was called off, or
-    // somebody else has ordered its start.
+    // order_start() of such a VM; ErrorKind::conflict "vm.no_retry" once that was called off.
     virtual Async<void> retry_start(VmId vm, NodeId node) = 0;
     // Clears the stop command and changes nothing else; ErrorKind::conflict "vm.no_command".
     virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
