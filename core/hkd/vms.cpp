@@ -68,7 +68,7 @@ Async<void> Vms::adopt(bool rebooted) {
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
 
-    if (!retrying_) QVD_CO_CHECK(co_await resume_retries());
+    QVD_CO_CHECK(co_await resume_retries());
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
     for (const auto& [name, why] : survey.silent)
@@ -240,6 +240,7 @@ void Vms::over(const VmHandler::End& end) {
 
 // What an earlier hkd had planned goes on.
 Async<void> Vms::resume_retries() {
+    if (retrying_) co_return Result<void>{};
     QVD_CO_TRY(const auto planned, co_await workshop_->store.retries(node_));
     retrying_ = true;
     for (const auto& [vm, wait] : planned) plan_retry(vm, std::max(wait, Milliseconds{0}));
