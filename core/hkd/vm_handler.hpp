@@ -113,7 +113,7 @@ private:
 
     // `generation` 0: a fact, whatever the stage; otherwise the news is of that stay in a stage.
     struct Occurrence {
-        VmEvent event;
+        VmEvent event{};
         Why why;
         std::uint64_t generation = 0;
         std::int64_t order = 0;  // that has led to it; 0: none

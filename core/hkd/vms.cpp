@@ -62,7 +62,7 @@ Async<void> Vms::adopt(bool rebooted) {
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
 
-    if (!retrying_) QVD_CO_CHECK(co_await resume_retries());
+    QVD_CO_CHECK(co_await resume_retries());
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
     for (const auto& [name, why] : survey.silent)
@@ -289,6 +289,7 @@ void Vms::over(const VmHandler::End& end) {
 
 // What an earlier hkd had planned goes on.
 Async<void> Vms::resume_retries() {
+    if (retrying_) co_return Result<void>{};
     QVD_CO_TRY(const auto planned, co_await workshop_->store.retries(node_));
     retrying_ = true;
     co_await forget_logs();
