@@ -235,6 +235,8 @@ void Vms::over(const VmHandler::End& end) {
         spawn(workshop_->executor, start_again(end.vm, end.attempt), 0);
     empty_->ring();
     look_for_orders();
+    if (restarts_.erase(end.vm) > 0 && end.stage == vm_stage::stopped && !closed_)
+        spawn(workshop_->executor, restart(end.vm), 0);
 }
 
 // hkd.vm.failure = retry: later each time, and in the end blocked all the same.
@@ -252,6 +254,17 @@ asio::awaitable<void> Vms::start_again(VmId vm, int attempt) {
     const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
     log::info("vm.start_again", {{"vm", vm}, {"attempt", attempt + 1}},
               ordered.ok() ? "" : ordered.error().sentence());
+}
+
+// After its hard expiry (manual, chapter 14). Where there is no room any more it stays stopped
+// until its user comes.
+asio::awaitable<void> Vms::restart(VmId vm) {
+    const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
+    if (ordered.ok())
+        log::info("vm.restarted", {{"vm", vm}}, "from the image that its tag means now");
+    else
+        log::warn("vm.not_restarted", {{"vm", vm}, {"code", ordered.error().code()}},
+                  ordered.error().sentence());
 }
 
 // ---- the end of all ------------------------------------------------------------------------
@@ -337,6 +350,7 @@ asio::awaitable<void> Vms::expire() {
         const auto handler = find(row.vm.id);
         if (!handler || handler->stage() != vm_stage::running) continue;
         if (row.runtime.expires_hard && *row.runtime.expires_hard <= *now) {
+            restarts_.insert(row.vm.id);
             log::info("vm.expired", {{"vm", row.vm.id}},
                       "its hard expiry has passed; it is stopped");
             handler->order_stop("its image has expired");

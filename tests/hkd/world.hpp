@@ -49,7 +49,8 @@ public:
     std::set<std::string> left_overs;          // uuids with mounts, devices ... on the node
     std::vector<std::string> violations;       // of the contract with backends
     int image_calls = 0;
-    int most_booting = 0;  // at once, launched and without an answer
+    int expiries_told = 0;  // calls of an agent's expire hook
+    int most_booting = 0;   // at once, launched and without an answer
     bool broker_down = false;
     std::set<std::string> silent;  // hypervisors that do not answer a survey
     Milliseconds usage_takes{0};

@@ -37,7 +37,9 @@ TEST_CASE("a schema of an older release is migrated, and what it holds stays") {
     Bench bench;
     const auto farm = bench.farm();
     sql(shared_view(), "qvd_owner",
-        "ALTER TABLE vm_usage DROP COLUMN pid; ALTER TABLE vm_runtimes DROP COLUMN last_node_id, "
+        "ALTER TABLE vm_usage DROP COLUMN pid, DROP COLUMN cores; "
+        "ALTER TABLE dis DROP COLUMN size, DROP COLUMN checksum; ALTER TABLE vm_runtimes DROP "
+        "COLUMN last_node_id, "
         "DROP COLUMN hypervisor; "
         "UPDATE versions SET version = '1' WHERE component = 'schema'");
     const auto deployed = deploy(shared_view());

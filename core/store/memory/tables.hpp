@@ -39,6 +39,8 @@ struct VmRow {
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
     VmUsage usage;
+    Timestamp used_at;     // when that was reported
+    double cpu_cores = 0;  // between the last two reports
     Properties properties;
 };
 

@@ -364,6 +364,9 @@ FROM unnest($2::bigint[], $3::bigint[], $4::float8[], $5::bigint[], $6::integer[
 JOIN vm_runtimes AS r ON r.vm_id = u.vm_id AND r.incarnation = u.incarnation AND r.node_id = $1
 ORDER BY r.vm_id
 ON CONFLICT (vm_id) DO UPDATE SET incarnation = excluded.incarnation,
+    cores = CASE WHEN vm_usage.incarnation = excluded.incarnation AND now() > vm_usage.at
+        THEN greatest(0, excluded.cpu_seconds - vm_usage.cpu_seconds)
+             / extract(epoch FROM now() - vm_usage.at)::float8 ELSE 0 END,
     cpu_seconds = excluded.cpu_seconds, memory_bytes = excluded.memory_bytes, pid = excluded.pid,
     at = now())",
                        node, array_of(vms), array_of(incarnations), array_of(seconds),
