@@ -135,6 +135,15 @@ public:
     Async<std::vector<Row>> users(Filter filter);
     Async<void> set_password(std::string login, Secret password);
 
+    // ---- operators ----
+    // `role` as OperatorRole says them.
+    Async<OperatorId> add_operator(std::string name, std::string role, Secret password);
+    Async<Done> delete_operators(Filter filter);
+    Async<std::vector<Row>> operators(Filter filter);
+    // Changes `role` and `blocked` (yes or no), what is given.
+    Async<int> edit_operators(Filter filter, Parameters changes);
+    Async<void> set_operator_password(std::string name, Secret password);
+
     // ---- vms ----
     struct NewVm {
         std::string name;
@@ -160,6 +169,14 @@ public:
     // ErrorKind::timeout "vm.wait_timeout"; patience 0 has no end.
     Async<std::vector<std::string>> await_vms(std::set<VmId> vms, VmState wanted,
                                               std::chrono::seconds patience, StepSeen seen);
+    // What nodes made of orders: `made` names the files, "vm desk: /path", of those that have any.
+    struct Ordered {
+        Done done;
+        std::vector<std::string> made;
+    };
+    // Pause, unpause, suspend, resume, checkpoint, snapshot (`argument`: its name) or reset;
+    // returns when the nodes have answered, or have not within five minutes.
+    Async<Ordered> order_vms(Filter filter, VmCommand command, std::string argument);
     Async<int> block_vms(Filter filter, bool blocked);
     Async<Done> disconnect_users(Filter filter);
 
@@ -176,6 +193,7 @@ private:
     Async<std::vector<Selected<store::OsfRecord>>> select_osfs(Filter filter);
     Async<std::vector<Selected<store::DiRecord>>> select_dis(Filter filter);
     Async<std::vector<Selected<User>>> select_users(Filter filter);
+    Async<std::vector<Selected<Operator>>> select_operators(Filter filter);
 
     Async<store::Expiry> resolved(ExpiryTexts texts);
     Async<Expired> limit_vms(std::set<VmId> vms, store::Expiry expiry);

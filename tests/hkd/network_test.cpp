@@ -127,8 +127,14 @@ TEST_CASE("a VM asks the node for names and addresses only where the node is to 
     CHECK_FALSE(dhcp.hears(one.netns()));
     REQUIRE(
         network.raise(view({{"vm.network.use_dhcp", "1"}}), "10.3.15.1", true, {one.link()}).ok());
-    CHECK_FALSE(dns.hears(one.netns()));
+    CHECK(dns.hears(one.netns()));
     CHECK(dhcp.hears(one.netns()));
+    REQUIRE(
+        network
+            .raise(view({{"vm.network.use_dhcp", "1"}, {"vm.network.dns_server", "192.0.2.53"}}),
+                   "10.3.15.1", true, {one.link()})
+            .ok());
+    CHECK_FALSE(dns.hears(one.netns()));
     REQUIRE(network.remove(view()).ok());
 }
 
@@ -209,7 +215,7 @@ TEST_CASE(
     sh("ip addr add 192.0.2.1/24 dev uplink0 && ip link set uplink0 up");
     sh("ip -n " + outside + " addr add 192.0.2.2/24 dev eth0");
     sh("ip -n " + outside + " link set eth0 up");
-    sh("echo 0 > /proc/sys/net/ipv4/ip_forward");
+    sh("(echo 0 > /proc/sys/net/ipv4/ip_forward)");
     Network network;
     const auto configured = view({{"vm.network.firewall.nat.iface", "uplink0"}});
     REQUIRE(network.raise(configured, "10.3.15.1", true, {}).ok());

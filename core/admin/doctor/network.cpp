@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -55,6 +56,17 @@ Diagnosis check_device(const std::string& bridge, bool makes) {
     if (makes) return good(name, "the node makes " + bridge + " at its start");
     return problem(name, "there is no bridge " + bridge,
                    "make it, or set vm.network.bridge.create = 1");
+}
+
+Diagnosis check_address_server(const config::View& view) {
+    const std::string program = view.get(hkd::dnsmasq_program);
+    if (::access(program.c_str(), X_OK) == 0)
+        return good("network.dhcp", program + " tells VMs their addresses");
+    return problem("network.dhcp",
+                   "there is no program " + program +
+                       ": VMs get no address, and none is started (vm.network.use_dhcp = 1)",
+                   "apt-get install dnsmasq-base, set command.dnsmasq to where it is, or "
+                   "vm.network.use_dhcp = 0");
 }
 
 enum class Answer { yes, no, unclear };
@@ -104,6 +116,7 @@ Diagnoses check_bridge(const config::View& view, const std::optional<std::string
     const bool makes = view.find(hkd::network_bridge_create).value_or(embedded);
     diagnoses.push_back(check_device(view.get(hkd::network_bridge), makes));
     if (node_address) diagnoses.push_back(check_address(*node_address, makes));
+    if (view.get(hkd::network_use_dhcp)) diagnoses.push_back(check_address_server(view));
     return diagnoses;
 }
 

@@ -6,6 +6,7 @@
 #include <nftables/libnftables.h>
 
 #include <algorithm>
+#include <array>
 
 namespace qvd::hkd::network {
 
@@ -24,14 +25,24 @@ bool is_mac(const std::string& mac) {
            });
 }
 
+// What the sets of the bridged table say of one link, in their order.
+constexpr std::array sets{"vm_links", "vm_cards", "vm_askers"};
+constexpr std::array types{"type ifname . ether_addr . ipv4_addr", "type ifname . ether_addr",
+                           // the client's hardware address in a DHCP request
+                           "typeof iifname . @th,288,48"};
+using Elements = std::array<std::string, sets.size()>;
+
 // What is put into a ruleset must be what it says: these texts come from configuration.
-Result<std::string> element_of(const VmLink& link) {
+Result<Elements> elements_of(const VmLink& link) {
     QVD_CHECK(check_name(link.device));
     QVD_TRY(const std::uint32_t address, parse_ipv4(link.address));
     if (!is_mac(link.mac))
         return Error{ErrorKind::invalid, "network.name",
                      text::quoted(link.mac) + " is not a MAC address (vm.network.mac.prefix)"};
-    return "\"" + link.device + "\" . " + link.mac + " . " + to_text(address);
+    const std::string card = "\"" + link.device + "\" . " + link.mac;
+    std::string digits = link.mac;
+    std::erase(digits, ':');
+    return Elements{card + " . " + to_text(address), card, "\"" + link.device + "\" . 0x" + digits};
 }
 
 std::string range(std::uint32_t first, std::uint32_t last) {
@@ -72,31 +83,71 @@ std::string routed_table(const FirewallPlan& plan) {
     return text + "}\n";
 }
 
-// Of frames between ports of the bridge, which no other table sees. This family knows no
-// connections: of what VMs send to other nodes, the first packet of a connection is dropped.
-std::string bridged_table(const FirewallPlan& plan, const std::string& elements) {
-    const std::string vms = range(plan.addresses.vm_first, plan.addresses.vm_last);
-    const std::string nodes = range(plan.addresses.node_first, plan.addresses.node_last);
-    const std::string links = "\"" + plan.device_prefix + "*\"";
-    std::string text = "table bridge " + table_of(plan.device_prefix) + " {\n";
-    text += " set vm_links {\n  type ifname . ether_addr . ipv4_addr\n";
-    if (!elements.empty()) text += "  elements = { " + elements + " }\n";
-    text += " }\n chain only_as_itself {\n";
+// Of frames from VMs, whoever they are for: a VM is heard as itself or not at all, in IPv4 and ARP,
+// and speaks for nobody else to the DHCP server. To nodes it sends no fragments: what a rule is to
+// read could be in the second.
+std::string as_itself(const FirewallPlan& plan, const std::string& links) {
+    const Addresses& addresses = plan.addresses;
+    const std::string server = "{ " + range(addresses.node_first, addresses.node_last) + ", " +
+                               to_text(addresses.broadcast) + ", 255.255.255.255 }";
+    std::string text = " chain only_as_itself {\n";
     text += "  type filter hook prerouting priority -300; policy accept;\n";
     text += "  iifname != " + links + " accept\n";
+    text += "  ether type ip ip daddr " + server + " ip frag-off & 0x3fff != 0 drop\n";
+    text += "  ether type ip udp dport 67 iifname . @th,288,48 != @vm_askers drop\n";
     text += "  ether type ip iifname . ether saddr . ip saddr @vm_links accept\n";
-    text += "  ether type arp iifname . ether saddr . arp saddr ip @vm_links accept\n";
+    text +=
+        "  ether type arp iifname . ether saddr . arp saddr ip @vm_links "
+        "iifname . arp saddr ether . arp saddr ip @vm_links accept\n";
     if (plan.vms_use_dhcp)
-        text += "  ether type ip ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept\n";
-    text += "  drop\n }\n chain between_ports {\n";
+        text +=
+            "  ether type ip iifname . ether saddr @vm_cards ip saddr 0.0.0.0 "
+            "udp sport 68 udp dport 67 accept\n";
+    text += "  drop\n }\n";
+    // What is for the bridge itself (spanning tree, 01:80:c2:...) passes only here.
+    text += " chain nothing_else_here {\n";
+    text += "  type filter hook input priority -200; policy accept;\n";
+    return text + "  iifname " + links + " ether type != { ip, arp } drop\n }\n";
+}
+
+// Of frames between ports of the bridge, which no other table sees. This family knows no
+// connections: of what VMs send to other nodes, the first packet of a connection is dropped.
+std::string between_ports(const FirewallPlan& plan, const std::string& links) {
+    const std::string vms = range(plan.addresses.vm_first, plan.addresses.vm_last);
+    const std::string nodes = range(plan.addresses.node_first, plan.addresses.node_last);
+    const std::string vm_to_node = "  ether type ip ip saddr " + vms + " ip daddr " + nodes;
+    std::string text = " chain between_ports {\n";
     text += "  type filter hook forward priority -200; policy accept;\n";
     text += "  iifname " + links + " oifname " + links + " drop\n";
+    // From the VM of another node, to everybody too.
+    text += "  oifname " + links + " ether type ip ip saddr " + vms + " drop\n";
+    text += "  iifname " + links + " ether type ip udp dport 67 drop\n";
+    if (plan.vms_use_dhcp)
+        text += "  oifname " + links + " ether type ip udp sport 67 udp dport 68 drop\n";
     text += "  ether type ip ip saddr " + vms + " ip daddr " + vms + " drop\n";
-    text += "  ether type ip ip saddr " + vms + " ip daddr " + nodes +
-            " tcp flags & (syn | ack) == syn drop\n";
-    text += "  ether type ip ip saddr " + vms + " ip daddr " + nodes + " ip protocol tcp accept\n";
-    text += "  ether type ip ip saddr " + vms + " ip daddr " + nodes + " drop\n";
-    return text + " }\n}\n";
+    text += vm_to_node + " tcp flags & (syn | ack) != syn accept\n";
+    return text + vm_to_node + " drop\n }\n";
+}
+
+std::string bridged_table(const FirewallPlan& plan, const std::vector<Elements>& elements) {
+    const std::string links = "\"" + plan.device_prefix + "*\"";
+    std::string text = "table bridge " + table_of(plan.device_prefix) + " {\n";
+    for (std::size_t set = 0; set < sets.size(); ++set) {
+        std::vector<std::string> those;
+        for (const Elements& one : elements) those.push_back(one.at(set));
+        text += std::string(" set ") + sets.at(set) + " {\n  " + types.at(set) + "\n";
+        if (!those.empty()) text += "  elements = { " + text::join(those, ", ") + " }\n";
+        text += " }\n";
+    }
+    return text + as_itself(plan, links) + between_ports(plan, links) + "}\n";
+}
+
+std::string commands(const char* verb, const std::string& table, const Elements& elements) {
+    std::string text;
+    for (std::size_t set = 0; set < sets.size(); ++set)
+        text += std::string(verb) + " element bridge " + table + " " + sets.at(set) + " { " +
+                elements.at(set) + " }\n";
+    return text;
 }
 
 // Deleting what may not be there is an error, adding what is there is none.
@@ -114,13 +165,12 @@ std::string without_tables(const std::string& device_prefix) {
 Result<std::string> firewall_text(const FirewallPlan& plan) {
     QVD_CHECK(check_name(plan.device_prefix));
     if (!plan.nat_interface.empty()) QVD_CHECK(check_name(plan.nat_interface));
-    std::vector<std::string> elements;
+    std::vector<Elements> elements;
     for (const VmLink& link : plan.links) {
-        QVD_TRY(std::string element, element_of(link));
-        elements.push_back(std::move(element));
+        QVD_TRY(Elements one, elements_of(link));
+        elements.push_back(std::move(one));
     }
-    return without_tables(plan.device_prefix) + routed_table(plan) +
-           bridged_table(plan, text::join(elements, ", "));
+    return without_tables(plan.device_prefix) + routed_table(plan) + bridged_table(plan, elements);
 }
 
 struct Firewall::Context {
@@ -147,19 +197,18 @@ Result<void> Firewall::run(const std::string& commands) {
 Result<void> Firewall::replace(const FirewallPlan& plan) {
     QVD_TRY(const std::string text, firewall_text(plan));
     QVD_CHECK(run(text));
-    set_of_links_ = "bridge " + table_of(plan.device_prefix) + " vm_links";
+    table_ = table_of(plan.device_prefix);
     return {};
 }
 
 Result<void> Firewall::admit(const VmLink& link) {
-    QVD_TRY(const std::string element, element_of(link));
-    return run("add element " + set_of_links_ + " { " + element + " }\n");
+    QVD_TRY(const Elements elements, elements_of(link));
+    return run(commands("add", table_, elements));
 }
 
 Result<void> Firewall::expel(const VmLink& link) {
-    QVD_TRY(const std::string element, element_of(link));
-    const std::string set = " element " + set_of_links_ + " { " + element + " }\n";
-    return run("add" + set + "delete" + set);
+    QVD_TRY(const Elements elements, elements_of(link));
+    return run(commands("add", table_, elements) + commands("delete", table_, elements));
 }
 
 Result<void> Firewall::remove(const std::string& device_prefix) {

@@ -17,13 +17,14 @@ struct VmLink {
     std::string device;  // the node's end
     std::string mac;
     std::string address;
+    std::string name = {};  // of the VM
 };
 
 struct FirewallPlan {
     Addresses addresses;
     std::string device_prefix;   // every device that begins so is a VM's
     std::string nat_interface;   // empty: no address translation
-    bool vms_use_dhcp = false;   // they may ask nodes for their address
+    bool vms_use_dhcp = false;   // they ask this node for their address, each for its own
     bool nodes_are_dns = false;  // they may ask nodes for names
     std::vector<VmLink> links;   // of the VMs that are here already
 };
@@ -51,7 +52,7 @@ private:
 
     struct Context;
     std::unique_ptr<Context> context_;
-    std::string set_of_links_;  // of the tables that are there
+    std::string table_;  // of the bridge family, as replace() made it
 };
 
 }  // namespace qvd::hkd::network

@@ -9,7 +9,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
 
 namespace qvd::hkd::network {
@@ -45,20 +44,29 @@ bool makes_bridge(const config::View& view, bool embedded) {
     return view.find(network_bridge_create).value_or(embedded);
 }
 
-// Whether VMs are told to ask a node for names.
-bool names_a_node(const config::View& view, const Addresses& addresses) {
-    return std::ranges::any_of(view.get(network_dns_server),
-                               [&addresses](const std::string& server) {
-                                   const auto address = parse_ipv4(server);
-                                   return address.ok() && addresses.is_node(*address);
-                               });
+std::string address_folder(const config::View& view) {
+    return view.get(config::path_run) + "/network";
+}
+
+AddressPlan address_plan(const config::View& view, const Addresses& addresses, std::uint32_t own) {
+    AddressPlan plan;
+    plan.program = view.get(dnsmasq_program);
+    plan.folder = address_folder(view);
+    plan.log = view.get(config::path_log) + "/qvd-dnsmasq.log";
+    plan.bridge = view.get(network_bridge);
+    plan.addresses = addresses;
+    plan.node = own;
+    plan.gateway = view.get(network_gateway);
+    plan.dns_servers = view.get(network_dns_server);
+    plan.domain = view.get(network_domain);
+    return plan;
 }
 
 }  // namespace
 
 std::optional<VmLink> link_of(const plugin::VmSpec& vm, const std::string& address) {
     if (vm.nics.empty() || vm.nics.front().mac.empty() || address.empty()) return std::nullopt;
-    return VmLink{vm.nics.front().host_device, vm.nics.front().mac, address};
+    return VmLink{vm.nics.front().host_device, vm.nics.front().mac, address, vm.name};
 }
 
 Result<void> Network::raise(const config::View& view, const std::string& address, bool embedded,
@@ -78,23 +86,35 @@ Result<void> Network::raise(const config::View& view, const std::string& address
                          " cannot be the name of a network device"};
     QVD_CHECK(makes_bridge(view, embedded) ? make_bridge(bridge) : find_bridge(bridge));
 
+    const AddressPlan serving = address_plan(view, addresses, own);
+    QVD_CHECK(guard(view, serving, links));
+    if (server_ == nullptr) return {};
+    if (view.get(network_use_dhcp)) return server_->raise(serving, links);
+    return server_->remove(serving.folder);
+}
+
+Result<void> Network::guard(const config::View& view, const AddressPlan& serving,
+                            std::vector<VmLink> links) {
     const std::string nat = view.get(network_nat_interface);
     if (!nat.empty()) QVD_CHECK(forward(view));
     guarded_ = view.get(network_firewall);
     const std::string prefix = view.get(network_device_prefix);
     if (!guarded_) return firewall_.remove(prefix);
     FirewallPlan plan;
-    plan.addresses = addresses;
+    plan.addresses = serving.addresses;
     plan.device_prefix = prefix;
     plan.nat_interface = nat;
     plan.vms_use_dhcp = view.get(network_use_dhcp);
-    plan.nodes_are_dns = names_a_node(view, addresses);
+    // Where nobody asks for an address, each VM is told its servers, or that there are none.
+    plan.nodes_are_dns =
+        asks_node_for_names(serving) && (plan.vms_use_dhcp || !serving.dns_servers.empty());
     plan.links = std::move(links);
     return firewall_.replace(plan);
 }
 
 Result<void> Network::remove(const config::View& view) {
     guarded_ = false;
+    if (server_ != nullptr) QVD_CHECK(server_->remove(address_folder(view)));
     QVD_CHECK(firewall_.remove(view.get(network_device_prefix)));
     QVD_CHECK(remove_bridge(view.get(network_bridge)));
     const std::string before = forwarding_before(view);
@@ -107,13 +127,17 @@ Result<void> Network::remove(const config::View& view) {
 
 Result<void> Network::admit(const plugin::VmSpec& vm, const std::string& address) {
     const auto link = link_of(vm, address);
-    if (!guarded_ || !link) return {};
+    if (!link) return {};
+    if (server_ != nullptr) QVD_CHECK(server_->admit(*link));
+    if (!guarded_) return {};
     return firewall_.admit(*link);
 }
 
 Result<void> Network::expel(const plugin::VmSpec& vm, const std::string& address) {
     const auto link = link_of(vm, address);
-    if (!guarded_ || !link) return {};
+    if (!link) return {};
+    if (server_ != nullptr) QVD_CHECK(server_->expel(*link));
+    if (!guarded_) return {};
     return firewall_.expel(*link);
 }
 

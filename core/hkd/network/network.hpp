@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/view.hpp"
+#include "hkd/network/address_server.hpp"
 #include "hkd/network/firewall.hpp"
 #include "plugin/vm_spec.hpp"
 
@@ -10,6 +11,9 @@ namespace qvd::hkd::network {
 // Belongs to one thread; calls take milliseconds.
 class Network {
 public:
+    // Who tells VMs their addresses if they ask; outlives this. Without one nobody does.
+    void serve_by(AddressServer& server) { server_ = &server; }
+
     // Sets up, or sets right, what `view` asks for; `links` of the VMs that are here. The node's
     // own address is `address`. Errors: network.*.
     Result<void> raise(const config::View& view, const std::string& address, bool embedded,
@@ -21,7 +25,11 @@ public:
     Result<void> expel(const plugin::VmSpec& vm, const std::string& address);
 
 private:
+    Result<void> guard(const config::View& view, const AddressPlan& plan,
+                       std::vector<VmLink> links);
+
     Firewall firewall_;
+    AddressServer* server_ = nullptr;
     bool guarded_ = false;  // the tables are there
 };
 

@@ -17,7 +17,7 @@ struct Option {
     bool takes_value;
 };
 
-constexpr std::array<Option, 11> options{{
+constexpr std::array<Option, 13> options{{
     {"--filter", "-f", true},
     {"--config", "-c", true},
     {"--force", "", false},
@@ -29,6 +29,8 @@ constexpr std::array<Option, 11> options{{
     {"--wait", "", false},
     {"--purge", "", false},
     {"--usage", "", false},
+    {"--node", "", true},
+    {"--operator", "", true},
 }};
 
 Error usage(const std::string& sentence) {
@@ -88,6 +90,8 @@ private:
     void apply(const Option& option, std::string value) {
         if (option.name == "--filter") return line_.filters.push_back(std::move(value));
         if (option.name == "--config") line_.config_file = std::move(value);
+        if (option.name == "--node") line_.node = std::move(value);
+        if (option.name == "--operator") line_.operator_name = std::move(value);
         if (option.name == "--force") line_.force = true;
         if (option.name == "--quiet") line_.quiet = true;
         if (option.name == "--help") line_.help = true;

@@ -12,7 +12,8 @@ const std::vector<Command>& all_commands() {
         for (auto part :
              {config_commands(), host_commands(), property_commands("host"), osf_commands(),
               property_commands("osf"), di_commands(), property_commands("di"), user_commands(),
-              property_commands("user"), vm_commands(), property_commands("vm")})
+              property_commands("user"), operator_commands(), vm_commands(),
+              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
@@ -60,6 +61,7 @@ std::string help_of(const Command& command) {
     if ((command.takes & purging) != 0U) text += " [--purge]";
     if ((command.takes & usages) != 0U) text += " [--usage]";
     if ((command.takes & (confirmation | forcing)) != 0U) text += " [--force]";
+    if ((command.takes & a_node) != 0U) text += " [--node HOST[:PORT]] [--operator NAME]";
     text += " [--json] [-q]\n";
     if (!command.parameters.empty()) text += "\n";
     std::size_t width = 0;
@@ -124,6 +126,8 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
         return wrong("this command takes no filter");
     if (line.has_password && (command.takes & a_password) == 0U)
         return wrong("there is no parameter password here");
+    if ((command.takes & a_node) == 0U && !(line.node.empty() && line.operator_name.empty()))
+        return wrong("this command takes no --node and no --operator");
     const auto foreign = [&command](bool given, Takes what) {
         return given && (command.takes & what) == 0U;
     };

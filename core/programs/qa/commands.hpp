@@ -35,6 +35,7 @@ enum Takes : unsigned {
     waiting = 128U,       // --wait
     purging = 256U,       // --purge
     usages = 512U,        // --usage
+    a_node = 1024U,       // --node and --operator
 };
 
 struct Command {
@@ -44,6 +45,9 @@ struct Command {
     std::vector<Parameter> parameters;
     unsigned takes = 0;
     std::function<admin::Async<Output>(Farm&, CommandLine)> run;
+    // Of a command that takes the terminal, and the farm only if it needs it: in place of `run`;
+    // gives the exit status.
+    std::function<Result<int>(const CommandLine&)> at_terminal = {};
 };
 
 // In the order of the help.
@@ -68,6 +72,10 @@ std::vector<Command> user_commands();
 std::vector<Command> vm_commands();
 // propset, propget and propdel of each of them.
 std::vector<Command> property_commands(std::string_view object);
+std::vector<Command> operator_commands();
+std::vector<Command> stream_commands();
+std::vector<Command> vm_log_commands();
+std::vector<Command> vm_order_commands();
 
 // "Are you sure ...?" of a command that would touch everything.
 std::string question_of(const Command& command);

@@ -24,6 +24,9 @@ public:
     [[nodiscard]] admin::Administration& administration() { return *administration_; }
     [[nodiscard]] store::Store& store() { return *store_; }
 
+    // Of the node that this is, if it is one.
+    [[nodiscard]] std::string control_socket() const;
+
     // The balancer of l7r.loadbalancer.plugin, made at its first use.
     admin::Async<std::shared_ptr<plugin::Balancer>> balancer();
 

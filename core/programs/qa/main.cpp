@@ -71,6 +71,9 @@ void print_help() {
            "      --wait                    with vm start, vm stop: until it is done\n"
            "      --purge                   with di del: the files, too\n"
            "      --usage                   with vm list: CPU and memory\n"
+           "      --node HOST[:PORT]        the node to ask, as an operator\n"
+           "      --operator NAME           who you are there; the password is in QVDPASSWORD\n"
+           "                                or asked for\n"
            "  -h, --help                    this, or the help of a command\n"
            "      --version\n"
            "\n`qa doctor` finds out why a node does not work.\n"
@@ -146,6 +149,10 @@ int run(const qa::Command& command, qa::CommandLine& line) {
     auto filter = admin::Filter::parse(line.filters);
     if (!filter.ok()) return report(filter.error(), line);
     line.filter = std::move(*filter);
+    if (command.at_terminal) {
+        const auto status = command.at_terminal(line);
+        return status.ok() ? *status : report(status.error(), line);
+    }
     const auto wanted = wants_it(command, line);
     if (!wanted.ok()) return report(wanted.error(), line);
     return *wanted ? carry_out(command, line) : done;
