@@ -190,6 +190,7 @@ private:
     Clock::time_point entered_;
     Clock::time_point limit_ = Alarm::never;
     std::optional<Clock::time_point> expiry_told_;
+    std::optional<Timestamp> expiry_told_of_;  // a limit that was changed is told at once
     std::deque<Occurrence> news_;
     std::unique_ptr<Alarm> alarm_;              // rung with news
     std::vector<std::weak_ptr<Alarm>> pauses_;  // of works; rung when the stage is left

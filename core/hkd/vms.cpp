@@ -283,6 +283,8 @@ void Vms::over(const VmHandler::End& end) {
     if (end.stage == vm_stage::failed && end.retry_in) plan_retry(end.vm, *end.retry_in);
     empty_->ring();
     look_for_orders();
+    if (restarts_.erase(end.vm) > 0 && end.stage == vm_stage::stopped && !closed_)
+        spawn(workshop_->executor, restart(end.vm), 0);
 }
 
 // ---- hkd.vm.failure = retry ----------------------------------------------------------------
@@ -328,6 +330,17 @@ asio::awaitable<void> Vms::retry(VmId vm, Milliseconds wait) {
         if (ordered.error().kind() != ErrorKind::unavailable) co_return;
         wait = full_node_pause;
     }
+}
+
+// After its hard expiry (manual, chapter 14). Where there is no room any more it stays stopped
+// until its user comes.
+asio::awaitable<void> Vms::restart(VmId vm) {
+    const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
+    if (ordered.ok())
+        log::info("vm.restarted", {{"vm", vm}}, "from the image that its tag means now");
+    else
+        log::warn("vm.not_restarted", {{"vm", vm}, {"code", ordered.error().code()}},
+                  ordered.error().sentence());
 }
 
 // ---- the end of all ------------------------------------------------------------------------
