@@ -118,6 +118,8 @@ std::string read_file(const std::string& path);
 bool exists(const std::string& path);
 // What is tested: "overlayfs", "unionfs-fuse", "fuse-overlayfs" or "btrfs", by QVD_TEST_KIND.
 const std::string& kind();
+// vm.lxc.unprivileged, by QVD_TEST_UNPRIVILEGED; "auto".
+const char* unprivileged();
 // The bridge of this process's network.
 std::string bridge_name();
 
