@@ -96,6 +96,15 @@ public:
     Async<std::vector<Row>> users(Filter filter);
     Async<void> set_password(std::string login, Secret password);
 
+    // ---- operators ----
+    // `role` as OperatorRole says them.
+    Async<OperatorId> add_operator(std::string name, std::string role, Secret password);
+    Async<Done> delete_operators(Filter filter);
+    Async<std::vector<Row>> operators(Filter filter);
+    // Changes `role` and `blocked` (yes or no), what is given.
+    Async<int> edit_operators(Filter filter, Parameters changes);
+    Async<void> set_operator_password(std::string name, Secret password);
+
     // ---- vms ----
     struct NewVm {
         std::string name;
@@ -111,6 +120,14 @@ public:
     // Orders only; the nodes do the rest.
     Async<Done> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
     Async<Done> stop_vms(Filter filter);
+    // What nodes made of orders: `made` names the files, "vm desk: /path", of those that have any.
+    struct Ordered {
+        Done done;
+        std::vector<std::string> made;
+    };
+    // Pause, unpause, suspend, resume, checkpoint, snapshot (`argument`: its name) or reset;
+    // returns when the nodes have answered, or have not within five minutes.
+    Async<Ordered> order_vms(Filter filter, VmCommand command, std::string argument);
     Async<int> block_vms(Filter filter, bool blocked);
     Async<Done> disconnect_users(Filter filter);
 
@@ -127,6 +144,7 @@ private:
     Async<std::vector<Selected<store::OsfRecord>>> select_osfs(Filter filter);
     Async<std::vector<Selected<store::DiRecord>>> select_dis(Filter filter);
     Async<std::vector<Selected<User>>> select_users(Filter filter);
+    Async<std::vector<Selected<Operator>>> select_operators(Filter filter);
 
     Async<OsfId> find_osf(std::string name, std::string id);
     Async<UserId> find_user(std::string login, std::string id);

@@ -1,6 +1,7 @@
 // qa config: the keys of the database over those of the file, and the farm's certificate.
 #include "admin/administration.hpp"
 #include "base/file.hpp"
+#include "base/openssl.hpp"
 #include "base/text.hpp"
 #include "config/keys.hpp"
 #include "plugin/keys.hpp"
@@ -16,7 +17,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <memory>
 
 namespace qvd::admin {
 
@@ -51,17 +51,6 @@ std::string set_all_the_same(const std::string& sentence) {
            (sentence.ends_with('?') ? " It was set all the same" : "; it was set all the same");
 }
 
-struct Free {
-    void operator()(BIO* bio) const { BIO_free(bio); }
-    void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-    void operator()(X509* certificate) const { X509_free(certificate); }
-    void operator()(X509_CRL* list) const { X509_CRL_free(list); }
-};
-
-std::unique_ptr<BIO, Free> memory(std::string_view text) {
-    return std::unique_ptr<BIO, Free>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
 Error not_pem(const std::string& file, const std::string& what) {
     ERR_clear_error();
     return {ErrorKind::invalid, "certificate.pem", file + " holds no " + what + " in PEM form"};
@@ -70,12 +59,11 @@ Error not_pem(const std::string& file, const std::string& what) {
 // The key belongs to the first certificate, and everything can be read.
 Result<void> check_material(const store::Certificate& material, const std::string& key_file,
                             const std::string& certificate_file) {
-    const auto key_bio = memory(material.key.reveal());
-    const std::unique_ptr<EVP_PKEY, Free> key(
-        PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+    const auto key_bio = openssl::reader_of(material.key.reveal());
+    const openssl::Key key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
     if (!key) return not_pem(key_file, "private key without a passphrase");
-    const auto certificate_bio = memory(material.certificate);
-    const std::unique_ptr<X509, Free> certificate(
+    const auto certificate_bio = openssl::reader_of(material.certificate);
+    const openssl::Certificate certificate(
         PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr));
     if (!certificate) return not_pem(certificate_file, "certificate");
     if (X509_check_private_key(certificate.get(), key.get()) != 1)

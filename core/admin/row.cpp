@@ -90,16 +90,19 @@ void add_runtime(Row& row, const store::VmRecord& record) {
     add_id(row, "host_id", runtime.node);
     row.text("state", to_string(runtime.state, runtime.phase));
     row.text("since", local_time(runtime.since));
-    row.text("reason", runtime.reason);
+    row.text("reason", runtime.reason).text("reason_code", runtime.reason_code);
     row.boolean("blocked", runtime.blocked);
     row.text("command", runtime.command ? to_string(*runtime.command) : std::string_view{});
     row.number("attempt", runtime.attempt);
     row.number("incarnation", runtime.incarnation);
     row.text("address", runtime.address);
     add_time(row, "agent_seen", runtime.agent_seen);
+    add_time(row, "retry_at", runtime.retry_at);
     add_time(row, "expire_soft", runtime.expires_soft);
     add_time(row, "expire_hard", runtime.expires_hard);
     row.number_or_none("vm_pid", record.pid);
+    row.number_or_none("cpu_seconds", static_cast<std::int64_t>(record.cpu_seconds));
+    row.number_or_none("memory_used", record.memory_bytes / (std::int64_t{1} << 20));
     row.number("run_attempts", record.run_attempts);
     row.number("run_ok", record.run_ok);
 }
@@ -187,6 +190,13 @@ Row row_of(const store::DiRecord& record) {
 Row row_of(const User& user) {
     Row row;
     row.number("id", user.id.value()).text("login", user.login);
+    return row;
+}
+
+Row row_of(const Operator& who) {
+    Row row;
+    row.number("id", who.id.value()).text("name", who.name);
+    row.text("role", to_string(who.role)).yes_or_no("blocked", who.blocked);
     return row;
 }
 

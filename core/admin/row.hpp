@@ -45,6 +45,7 @@ Row row_of(const store::NodeRecord& record, Timestamp now);
 Row row_of(const store::OsfRecord& record);
 Row row_of(const store::DiRecord& record);
 Row row_of(const User& user);
+Row row_of(const Operator& who);
 
 // "2026-11-22 14:05:00" in local time.
 std::string local_time(Timestamp time);

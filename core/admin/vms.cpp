@@ -6,6 +6,11 @@
 #include "broker/placement.hpp"
 #include "hkd/network/addresses.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 namespace qvd::admin {
 
 Async<VmId> Administration::add_vm(NewVm vm) {
@@ -140,6 +145,59 @@ Async<Done> Administration::stop_vms(Filter filter) {
         ++done.count;
     }
     co_return done;
+}
+
+namespace {
+
+constexpr std::chrono::milliseconds look_for_answer{100};
+constexpr std::chrono::minutes answer_patience{5};
+
+struct Given {
+    VmId vm;
+    std::string name;
+    std::int64_t order = 0;
+};
+
+// Errors: conflict with the node's code and sentence; timeout "vm.no_answer".
+Async<std::string> answer_of(store::Store& store, VmId vm, std::int64_t order) {
+    boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor);
+    const auto limit = std::chrono::steady_clock::now() + answer_patience;
+    for (;;) {
+        QVD_CO_TRY(const auto answer, co_await store.order_answer(vm, order));
+        if (answer && answer->code.empty()) co_return answer->text;
+        if (answer) co_return Error{ErrorKind::conflict, answer->code, answer->text};
+        if (std::chrono::steady_clock::now() > limit)
+            co_return Error{ErrorKind::conflict, "vm.no_answer",
+                            "its node has not answered within five minutes; the order stands"};
+        pause.expires_after(look_for_answer);
+        (void)co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    }
+}
+
+}  // namespace
+
+Async<Administration::Ordered> Administration::order_vms(Filter filter, VmCommand command,
+                                                         std::string argument) {
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    std::vector<Given> given;
+    Ordered ordered;
+    for (const auto& vm : selected) {
+        const std::string name = "vm " + vm.record.vm.name;
+        std::string its = argument;
+        const auto order = co_await store_.order(vm.record.vm.id, command, std::move(its));
+        if (skipped(ordered.done, name, order)) continue;
+        if (!order.ok()) co_return order.error().within(name);
+        given.emplace_back(Given{vm.record.vm.id, name, *order});
+        co_await audit("vm " + std::string(to_string(command)), vm.record.vm.name);
+    }
+    for (const Given& one : given) {
+        const auto answer = co_await answer_of(store_, one.vm, one.order);
+        if (skipped(ordered.done, one.name, answer)) continue;
+        QVD_CO_CHECK(answer);
+        ++ordered.done.count;
+        if (!answer->empty()) ordered.made.push_back(one.name + ": " + *answer);
+    }
+    co_return ordered;
 }
 
 Async<int> Administration::block_vms(Filter filter, bool blocked) {

@@ -190,23 +190,4 @@ asio::awaitable<Result<std::optional<std::string>>> Client::x_reason(Peer peer,
     co_return Reason{value->text};
 }
 
-asio::awaitable<Result<void>> Client::poweroff(Peer peer, Milliseconds timeout) const {
-    auto answer = call(std::move(peer), std::string(method::poweroff), Parameters{}, timeout);
-    QVD_CO_TRY(const Value value, co_await std::move(answer));
-    (void)value;
-    co_return Result<void>{};
-}
-
-asio::awaitable<Result<void>> Client::expire(Peer peer, std::string soft, std::string hard,
-                                             Milliseconds timeout) const {
-    Parameters parameters;
-    if (!soft.empty()) parameters["vm.expiration.soft"] = std::move(soft);
-    if (!hard.empty()) parameters["vm.expiration.hard"] = std::move(hard);
-    auto answer =
-        call(std::move(peer), std::string(method::expire), std::move(parameters), timeout);
-    QVD_CO_TRY(const Value value, co_await std::move(answer));
-    (void)value;
-    co_return Result<void>{};
-}
-
 }  // namespace qvd::agent

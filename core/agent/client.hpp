@@ -62,12 +62,6 @@ public:
     // upstream's.
     [[nodiscard]] boost::asio::awaitable<Result<std::optional<std::string>>> x_reason(
         Peer peer, Milliseconds timeout) const;
-    [[nodiscard]] boost::asio::awaitable<Result<void>> poweroff(Peer peer,
-                                                                Milliseconds timeout) const;
-    // `soft` and `hard` as the VM's expiry dates are written, empty for none.
-    [[nodiscard]] boost::asio::awaitable<Result<void>> expire(Peer peer, std::string soft,
-                                                              std::string hard,
-                                                              Milliseconds timeout) const;
 
 private:
     boost::asio::any_io_executor executor_;

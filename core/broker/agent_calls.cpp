@@ -71,20 +71,30 @@ asio::awaitable<void> serve_call(Context& context, std::shared_ptr<net::FrameCha
     hkd->send(answer);
 }
 
+// False: hkd must not send such a frame.
+bool take(Context& context, const std::shared_ptr<net::FrameChannel>& hkd, net::Frame& frame) {
+    if (auto* const call = std::get_if<net::AgentCall>(&frame)) {
+        spawn_contained(hkd->executor(), serve_call(context, hkd, std::move(*call)));
+        return true;
+    }
+    return context.control.heard(frame);
+}
+
 }  // namespace
 
-asio::awaitable<void> serve_agent_calls(Context& context, std::shared_ptr<net::FrameChannel> hkd) {
+asio::awaitable<void> serve_hkd(Context& context, std::shared_ptr<net::FrameChannel> hkd) {
+    context.control.connect(hkd);
     for (;;) {
         auto frame = co_await hkd->receive();
+        if (!frame.ok() && frame.error().code() == "frame.unknown") continue;  // of a newer build
         if (!frame.ok()) break;
-        auto* call = std::get_if<net::AgentCall>(&*frame);
-        if (call == nullptr) {
+        if (!take(context, hkd, *frame)) {
             log::error("hkd.malformed", {}, "it sent a frame that only others send");
             break;
         }
-        spawn_contained(hkd->executor(), serve_call(context, hkd, std::move(*call)));
     }
     hkd->close();
+    context.control.lost(*hkd);
 }
 
 }  // namespace qvd::broker

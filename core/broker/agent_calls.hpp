@@ -1,4 +1,5 @@
-// hkd's calls to the agents in VMs, made here: root parses nothing that an image controls.
+// The link with hkd: its calls to the agents in VMs are made here, because root parses nothing that
+// an image controls; and its answers to operators' calls arrive here.
 #pragma once
 
 #include "broker/context.hpp"
@@ -8,9 +9,8 @@
 
 namespace qvd::broker {
 
-// Serves one link to hkd until it ends. Any number of calls at once; answers carry at most 1 KiB of
-// printable text.
-boost::asio::awaitable<void> serve_agent_calls(Context& context,
-                                               std::shared_ptr<net::FrameChannel> hkd);
+// Serves one link to hkd until it ends. Any number of calls at once; answers to it carry at most
+// 1 KiB of printable text.
+boost::asio::awaitable<void> serve_hkd(Context& context, std::shared_ptr<net::FrameChannel> hkd);
 
 }  // namespace qvd::broker

@@ -1,5 +1,7 @@
 #include "broker/answer.hpp"
 
+#include "net/control.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -12,7 +14,7 @@ namespace qvd::broker {
 namespace {
 
 // Where the kind does not say enough. Codes are stable; clients and their users see the status.
-constexpr std::array<std::pair<std::string_view, std::uint16_t>, 18> statuses{{
+constexpr std::array<std::pair<std::string_view, std::uint16_t>, 21> statuses{{
     {"auth.missing", 401},
     {"auth.scheme", 401},
     {"auth.malformed", 401},
@@ -29,6 +31,9 @@ constexpr std::array<std::pair<std::string_view, std::uint16_t>, 18> statuses{{
     {"node.blocked", 503},
     {"node.state", 503},
     {"node.unregistered", 503},
+    {"admin.upgrade", 426},
+    {"control.query", 400},
+    {"vm.elsewhere", 409},
     {"vm.start_timeout", 504},
     {"vm.stop_timeout", 408},
 }};
@@ -70,7 +75,10 @@ net::Reply text_reply(std::uint16_t status, std::string_view sentence) {
 net::Reply error_reply(const Error& error) {
     net::Reply reply = text_reply(status_of(error), error.sentence());
     if (reply.status == 401) reply.headers.emplace_back("WWW-Authenticate", "Basic realm=\"QVD\"");
-    if (reply.status == 426) reply.headers.emplace_back("Upgrade", "QVD/1.0");
+    if (reply.status == 426)
+        reply.headers.emplace_back("Upgrade", error.code() == "admin.upgrade"
+                                                  ? std::string(net::control_protocol)
+                                                  : "QVD/1.0");
     reply.headers.emplace_back("X-QVD-Error", error.code());
     return reply;
 }

@@ -344,7 +344,7 @@ asio::awaitable<void> Broker::keep_worker(std::shared_ptr<WorkerLink> worker) {
 
 void Broker::add_hkd(UniqueFd socket) {
     auto channel = std::make_shared<net::FrameChannel>(loop_.get_executor(), std::move(socket));
-    spawn_contained(loop_.get_executor(), serve_agent_calls(context_, std::move(channel)));
+    spawn_contained(loop_.get_executor(), serve_hkd(context_, std::move(channel)));
 }
 
 void Broker::report_status(const std::string& text, std::string_view event) {

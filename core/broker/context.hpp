@@ -3,7 +3,9 @@
 
 #include "agent/client.hpp"
 #include "base/wakeup.hpp"
+#include "broker/control_calls.hpp"
 #include "broker/failed_logins.hpp"
+#include "broker/operator_gate.hpp"
 #include "config/view.hpp"
 #include "plugin/authenticators.hpp"
 #include "plugin/balancer.hpp"
@@ -38,6 +40,8 @@ struct Context {
     std::uint64_t uncounted_requests = 0;
     bool counting_requests = false;
     Wakeup configured = {};  // notified when there are plugins, or other ones
+    ControlCalls control = {};
+    OperatorGate operators = {};
 };
 
 // Until the plugins are there: a worker that outlived an earlier broker brings its requests to a

@@ -27,6 +27,18 @@ asio::awaitable<Result<void>> Conversation::link(std::string address, int port,
     linked_.reset();
     channel_->send(
         net::Link{request_.request, std::move(address), static_cast<std::uint16_t>(port)});
+    co_return co_await await_link(limit);
+}
+
+asio::awaitable<Result<void>> Conversation::attach(std::shared_ptr<UniqueFd> socket,
+                                                   Milliseconds limit) {
+    linked_.reset();
+    net::Attach attach{request_.request, std::move(socket)};
+    channel_->send(attach);
+    co_return co_await await_link(limit);
+}
+
+asio::awaitable<Result<void>> Conversation::await_link(Milliseconds limit) {
     const SteadyClock clock;
     const Deadline deadline = Deadline::in(clock, limit);
     while (!linked_) {
@@ -38,9 +50,9 @@ asio::awaitable<Result<void>> Conversation::link(std::string address, int port,
     co_return *linked_;
 }
 
-asio::awaitable<net::Ended> Conversation::relay(Secret slave_key) {
+asio::awaitable<net::Ended> Conversation::relay(Secret slave_key, std::string protocol) {
     relaying_ = true;
-    channel_->send(net::Switch{request_.request, std::move(slave_key)});
+    channel_->send(net::Switch{request_.request, std::move(slave_key), std::move(protocol)});
     if (interruption_) channel_->send(net::Abort{request_.request});
     co_return co_await relayed();
 }

@@ -26,8 +26,11 @@ public:
 
     // The worker's connection to the VM's NX port.
     boost::asio::awaitable<Result<void>> link(std::string address, int port, Milliseconds limit);
-    // Sends the 101 and waits until the relay is over.
-    boost::asio::awaitable<net::Ended> relay(Secret slave_key);
+    // The same with a socket that is connected already.
+    boost::asio::awaitable<Result<void>> attach(std::shared_ptr<UniqueFd> socket,
+                                                Milliseconds limit);
+    // Sends the 101 and waits until the relay is over. `protocol`: of the 101's Upgrade, or empty.
+    boost::asio::awaitable<net::Ended> relay(Secret slave_key, std::string protocol = {});
     // Waits for the end of a relay that an earlier broker has begun.
     boost::asio::awaitable<net::Ended> relayed();
 
@@ -53,6 +56,8 @@ public:
     void on_worker_lost();
 
 private:
+    boost::asio::awaitable<Result<void>> await_link(Milliseconds limit);
+
     net::Request request_;
     std::string worker_;
     std::shared_ptr<net::FrameChannel> channel_;

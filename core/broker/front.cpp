@@ -3,10 +3,12 @@
 #include "base/log.hpp"
 #include "broker/answer.hpp"
 #include "broker/keys.hpp"
+#include "broker/operator_front.hpp"
 #include "broker/request.hpp"
 #include "broker/session.hpp"
 #include "broker/spawn.hpp"
 #include "broker/vms.hpp"
+#include "net/control.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -77,7 +79,7 @@ Async<net::Reply> stop_vm(Context& context, Gate& gate, std::shared_ptr<Conversa
     const VmState state = record.runtime.state;
     const bool down = state == VmState::stopped || state == VmState::failed;
     if (down && !record.runtime.command) co_return text_reply(200, "Machine stopped");
-    if (state == VmState::zombie || state == VmState::paused || state == VmState::suspended)
+    if (state == VmState::zombie)
         co_return Error{ErrorKind::unavailable, "vm.unstoppable",
                         "The requested virtual machine is in an unstoppable state (" +
                             std::string(to_string(state)) + ")"};
@@ -141,6 +143,11 @@ asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conver
     if (path == "/qvd/ping") {
         auto reply = co_await ping(context);
         send(*client, std::move(reply));
+        co_return;
+    }
+    // Before all that plugins and the node's state may hinder: operators mend it.
+    if (path.starts_with(net::admin_path)) {
+        co_await serve_operator(context, client);
         co_return;
     }
     const bool counted =

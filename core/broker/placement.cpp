@@ -2,8 +2,10 @@
 
 #include "base/log.hpp"
 #include "broker/abortable.hpp"
+#include "broker/vm_watch.hpp"
 #include "broker/vms.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace qvd::broker {
@@ -12,6 +14,9 @@ namespace {
 
 // How often a lost race for a node is run again with a fresh look at the farm.
 constexpr int max_attempts = 5;
+// How often somebody who waits for the answer to an order looks for it; a change of state wakes
+// him.
+constexpr Milliseconds order_poll{500};
 
 bool may_take(const store::NodeRecord& node, double needed_mib) {
     const NodeRuntime& runtime = node.runtime;
@@ -75,6 +80,43 @@ Error too_slow_for_a_start(const Error& why) {
     return {ErrorKind::timeout, "vm.start_timeout", why.sentence() + ", retry later"};
 }
 
+// The node's answer to an order.
+Async<void> answered(Context& context, std::shared_ptr<Conversation> client, VmId vm,
+                     std::int64_t order, Deadline deadline) {
+    for (;;) {
+        QVD_CO_TRY(const auto answer, co_await context.store.order_answer(vm, order));
+        if (answer && answer->code.empty()) co_return Result<void>{};
+        if (answer)
+            co_return Error{ErrorKind::unavailable, "vm.not_resumed",
+                            "The requested virtual machine does not come back: " + answer->text +
+                                ", retry later"};
+        if (deadline.passed())
+            co_return Error{ErrorKind::timeout, "vm.start_timeout",
+                            "The requested virtual machine did not come back in time, retry later"};
+        QVD_CO_CHECK(co_await client->pause(std::min(order_poll, deadline.remaining())));
+    }
+}
+
+// A VM that stands still or is suspended comes back where it is. "vm.state": it has left that state
+// meanwhile.
+Async<void> wake(Context& context, std::shared_ptr<Conversation> client, store::VmRecord record,
+                 Deadline deadline) {
+    const VmId vm = record.vm.id;
+    const bool paused = record.runtime.state == VmState::paused;
+    client->progress(paused ? "Waking virtual machine" : "Resuming virtual machine");
+    const VmWatch::Interest interest(context.vms, vm, client);
+    std::string nothing;
+    const auto order = co_await context.store.order(
+        vm, paused ? VmCommand::unpause : VmCommand::resume, std::move(nothing));
+    // Another order is under way: what it makes of the VM is seen then.
+    if (!order.ok() && order.error().code() == "vm.order_pending") {
+        QVD_CO_CHECK(co_await client->pause(std::min(order_poll, deadline.remaining())));
+        co_return Error{ErrorKind::conflict, "vm.state", "another order is under way"};
+    }
+    if (!order.ok()) co_return order.error();
+    co_return co_await answered(context, client, vm, *order, deadline);
+}
+
 }  // namespace
 
 Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
@@ -117,17 +159,25 @@ Async<void> place(Context& context, std::shared_ptr<Conversation> client, VmId v
             case VmState::running:
             case VmState::starting:
             case VmState::debug:
-                co_return co_await consent(*record);
+                co_return co_await agreed(consent, *record);
             case VmState::stopping:
             case VmState::zombie: {
                 const auto stopped = co_await await_stopped(context, client, vm, deadline);
                 if (!stopped.ok()) co_return too_slow_for_a_start(stopped.error());
                 continue;
             }
+            case VmState::paused:
+            case VmState::suspended: {
+                auto agreeing = agreed(std::exchange(consent, nullptr), *record);
+                QVD_CO_CHECK(co_await std::move(agreeing));
+                const auto woken = co_await wake(context, client, *record, deadline);
+                if (woken.ok() || woken.error().code() != "vm.state") co_return woken;
+                continue;
+            }
             default:
                 break;
         }
-        if (record->runtime.command) co_return co_await consent(*record);
+        if (record->runtime.command) co_return co_await agreed(consent, *record);
         client->progress("Assigning VM " + vm.text() + " to host");
         co_return co_await order_start(context.store, context.balancer, *record, client, consent);
     }

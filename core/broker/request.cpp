@@ -52,6 +52,15 @@ std::optional<std::string> header(const net::Headers& headers, std::string_view 
     return std::nullopt;
 }
 
+bool asks_upgrade(const net::Headers& headers, std::string_view protocol) {
+    const auto connection = header(headers, "Connection");
+    const auto upgrade = header(headers, "Upgrade");
+    if (!connection || !upgrade || !text::equals_ignoring_case(*upgrade, protocol)) return false;
+    return std::ranges::any_of(text::split_list(*connection), [](const std::string& token) {
+        return text::equals_ignoring_case(token, "upgrade");
+    });
+}
+
 Result<Credentials> parse_authorization(const net::Headers& headers) {
     const auto value = header(headers, "Authorization");
     if (!value) return Error{ErrorKind::denied, "auth.missing", "no credentials were sent"};

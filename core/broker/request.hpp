@@ -25,6 +25,9 @@ Result<Target> parse_target(std::string_view target);
 // Of the header `name` in any case, the value without surrounding blanks; the first one counts.
 std::optional<std::string> header(const net::Headers& headers, std::string_view name);
 
+// "Connection: Upgrade" and "Upgrade: `protocol`", in any case.
+bool asks_upgrade(const net::Headers& headers, std::string_view protocol);
+
 struct Credentials {
     std::string login;  // as typed
     Secret password;

@@ -1,13 +1,10 @@
 #include "broker/session.hpp"
 
 #include "base/log.hpp"
-#include "base/text.hpp"
 #include "broker/abortable.hpp"
 #include "broker/keys.hpp"
 #include "broker/takeover.hpp"
 #include "broker/vms.hpp"
-
-#include <algorithm>
 
 namespace qvd::broker {
 
@@ -16,15 +13,6 @@ namespace {
 // Connecting to the NX port, the retries of protocol B5.1 included.
 constexpr Milliseconds link_limit{15'000};
 constexpr std::size_t slave_key_length = 64;
-
-bool is_upgrade(const net::Headers& headers) {
-    const auto connection = header(headers, "Connection");
-    const auto upgrade = header(headers, "Upgrade");
-    if (!connection || !upgrade || !text::equals_ignoring_case(*upgrade, "QVD/1.0")) return false;
-    return std::ranges::any_of(text::split_list(*connection), [](const std::string& token) {
-        return text::equals_ignoring_case(token, "upgrade");
-    });
-}
 
 // Owns what it asks: it may outlive the story.
 Async<void> ask_before_connect(std::shared_ptr<plugin::Authenticators> chain,
@@ -54,7 +42,7 @@ Async<void> SessionStory::run() {
 Async<void> SessionStory::check_request() {
     QVD_CO_TRY(const auto node, co_await this_node(context_));
     node_ = node.node.id;
-    if (!is_upgrade(client_->request().headers))
+    if (!asks_upgrade(client_->request().headers, "QVD/1.0"))
         co_return Error{ErrorKind::unsupported, "request.upgrade",
                         "Upgrade required: this client does not speak QVD/1.0"};
     QVD_CO_TRY(wanted_, parse_connect_parameters(target_));
@@ -109,6 +97,7 @@ Async<Properties> SessionStory::session_parameters(const Secret& slave_key) {
     for (const auto& [key, value] : own) parameters[key] = value;
     for (const auto& [key, value] : login_->session_parameters) parameters[key] = value;
     parameters["qvd.slave.key"] = std::string(slave_key.reveal());
+    parameters["qvd.vm.id"] = wanted_.vm.text();
     co_return parameters;
 }
 

@@ -1,5 +1,6 @@
 #include "client/certificate.hpp"
 
+#include "base/openssl.hpp"
 #include "client/printable.hpp"
 
 #include <arpa/inet.h>
@@ -12,19 +13,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <system_error>
 
 namespace qvd::client {
 namespace {
 
-struct BioDeleter {
-    void operator()(BIO* bio) const { BIO_free(bio); }
-};
-
 template <class Print>
 std::string printed(Print print) {
-    const std::unique_ptr<BIO, BioDeleter> bio{BIO_new(BIO_s_mem())};
+    const openssl::Bio bio{BIO_new(BIO_s_mem())};
     print(bio.get());
     std::array<char, 512> text{};
     const int length = BIO_read(bio.get(), text.data(), static_cast<int>(text.size()));

@@ -6,9 +6,11 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace qvd::client {
@@ -53,6 +55,22 @@ Result<Connection> Connection::open(const std::string& host, int port, const Pat
         if (last.kind() == ErrorKind::cancelled) return last;
     }
     return last.within(server);
+}
+
+Result<Connection> Connection::open_local(const std::string& path) {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    if (path.size() >= sizeof name.sun_path)
+        return Error{ErrorKind::invalid, "network.refused", path + " is too long for a socket"};
+    std::memcpy(&name.sun_path, path.data(), path.size());
+    Connection connection;
+    connection.fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!connection.fd_) return errno_error("network.socket", "cannot make a socket");
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket interface is made so
+    const auto* const address = reinterpret_cast<const sockaddr*>(&name);
+    if (::connect(connection.fd_.get(), address, sizeof name) != 0)
+        return errno_error("network.refused", "cannot connect to " + path);
+    return connection;
 }
 
 Step Connection::step_of(int result) const {

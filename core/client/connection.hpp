@@ -39,6 +39,8 @@ class Connection {
 public:
     // Tries each address of `host`. Errors: network.*, stopped.
     static Result<Connection> open(const std::string& host, int port, const Patience& patience);
+    // To a local socket, in place of a server. Errors: network.refused.
+    static Result<Connection> open_local(const std::string& path);
     // Errors: network.tls, network.timeout, stopped. What is wrong with the certificate is no error
     // here but in `peer()`: send nothing before it has been judged.
     Result<void> start_tls(SSL_CTX* context, const std::string& host, const Patience& patience);

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "client/keys.hpp"
+#include "config/nearest_key.hpp"
 #include "config/view.hpp"
 
 #include <algorithm>
@@ -60,14 +61,61 @@ Result<void> take_host(Settings& settings, std::string text) {
     return {};
 }
 
-// The files are shared with the graphical client, whose keys are no mistakes here.
+// The files are shared with the graphical client, whose keys are no mistakes here. "x.*" is every
+// key below x.
+constexpr std::array<std::string_view, 35> graphical_client_keys{
+    "client.user.password",
+    "client.remember_username",
+    "client.remember_password",
+    "client.show.remember_password",
+    "client.show.settings",
+    "client.auto_connect",
+    "client.force.host.name",
+    "client.force.link",
+    "client.ssl.error_timeout",
+    "client.ssl.ocsp_mode",
+    "client.ssl.allow_ocsp_server_failure",
+    "client.ssl.options.*",
+    "client.audio.enable",
+    "client.printing.enable",
+    "client.slave.enable",
+    "client.slave.command",
+    "client.slave.client",
+    "client.slave.debug_commands",
+    "client.file_sharing.enable",
+    "client.sshfs.extra_args",
+    "client.mount.*",
+    "client.xming.extra_args",
+    "client.vcxsrv.extra_args",
+    "client.usb.*",
+    "client.locale",
+    "client.darwin.*",
+    "client.auth_env_share.*",
+    "client.auth_env.share.*",
+    "path.client.*",
+    "path.ssl.ca.*",
+    "command.windows.*",
+    "command.darwin.*",
+    "command.xhost",
+    "command.xhost.family",
+    "path.qvd.bin",
+};
+
+bool is_of_graphical_client(const config::KeySet& keys, std::string_view name) {
+    return std::any_of(graphical_client_keys.begin(), graphical_client_keys.end(),
+                       [&](std::string_view known) {
+                           // Whoever mistypes a key of this client did not mean a family of the
+                           // other.
+                           return known == name || (text::matches_wildcard(known, name) &&
+                                                    config::slipped_from(keys, name).empty());
+                       });
+}
+
 std::vector<std::string> warnings_of(const config::View& view) {
     std::vector<std::string> warnings;
-    const std::vector<std::string> unknown = view.unknown();
-    for (const std::string& key : unknown)
-        if (!key.starts_with("client.")) warnings.push_back(key + " has no effect in qvdclient");
     for (const config::Finding& finding : view.findings())
-        if (std::find(unknown.begin(), unknown.end(), finding.key) == unknown.end())
+        if (view.keys().find(finding.key) != nullptr ||
+            !is_of_graphical_client(view.keys(), finding.key))
             warnings.push_back(finding.text());
     return warnings;
 }

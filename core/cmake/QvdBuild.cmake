@@ -1,7 +1,9 @@
 # How everything in this tree is compiled, and the three ways to declare a part of it:
 #   qvd_room(NAME SOURCES ... USES room...)      a static library; USES is the permission to include
 #   qvd_program(NAME SOURCES ... USES room...)   an executable in core/programs
-#   qvd_test(NAME SOURCES ... USES room... [LABELS ...] [TIMEOUT seconds])   a doctest executable
+#   qvd_test(NAME SOURCES ... USES room... [LABELS ...] [TIMEOUT seconds] [APART word...])
+#                                                a doctest executable; its suite "needs WORD", of cases
+#                                                that some machines cannot run, is a test of its own
 # Labels that the checks go by: `threads` runs under TSan, too; `unsanitized` does not work with a
 # sanitizer in the process (a comment beside it says why).
 
@@ -97,14 +99,23 @@ function(qvd_program name)
 endfunction()
 
 function(qvd_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;USES;LIBRARIES;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;USES;LIBRARIES;LABELS;APART" ${ARGN})
   add_executable(${name} ${ARG_SOURCES} $<TARGET_OBJECTS:qvd_doctest>)
   set(rooms ${ARG_USES})
   list(TRANSFORM rooms PREPEND qvd::)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${rooms} ${ARG_LIBRARIES} qvd_flags)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests-bin)
-  add_test(NAME ${name} COMMAND ${name})
+  set(without)
+  if(ARG_APART)
+    set(without "--test-suite-exclude=needs *")
+  endif()
+  add_test(NAME ${name} COMMAND ${name} ${without})
+  set(tests ${name})
+  foreach(word ${ARG_APART})
+    add_test(NAME ${name}.${word} COMMAND ${name} "--test-suite=needs ${word}")
+    list(APPEND tests ${name}.${word})
+  endforeach()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
@@ -115,6 +126,6 @@ function(qvd_test name)
   if("threads" IN_LIST ARG_LABELS)
     add_dependencies(tests_with_threads ${name})
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+  set_tests_properties(${tests} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
                        SKIP_RETURN_CODE 77)
 endfunction()

@@ -1,6 +1,7 @@
 #include "config/key.hpp"
 
 #include "base/text.hpp"
+#include "config/nearest_key.hpp"
 
 #include <algorithm>
 #include <array>
@@ -255,11 +256,7 @@ const Declaration* KeySet::find(std::string_view name) const {
 }
 
 std::string KeySet::nearest(std::string_view name) const {
-    std::vector<std::string> names;
-    names.reserve(declarations_.size());
-    for (const auto& [declared, declaration] : declarations_)
-        if (!declaration.is_family()) names.push_back(declared);
-    return text::nearest(name, names);
+    return text::nearest(name, candidates_for(*this, name));
 }
 
 }  // namespace qvd::config

@@ -8,10 +8,12 @@ namespace qvd::config {
 
 namespace {
 
-// `names` are separated by blanks; "x.*" is every key below x.
+// `names` are separated by blanks; "x.*" is every key below x. A row does not count for the program
+// whose own keys begin with `owner`.
 struct Upstream {
     std::string_view why;
     std::string_view names;
+    std::string_view owner = {};
 };
 
 constexpr std::string_view notified =
@@ -19,7 +21,8 @@ constexpr std::string_view notified =
 constexpr std::string_view unused_before = "it had no effect in QVD 3.5 either";
 constexpr std::string_view later = "QVD 3.5 knows it; this version does not use it";
 
-// The first row that fits counts. No row may name a key that is declared: a test sees to it.
+// A name listed by itself counts, else the first row that fits. No row may name a key that is
+// declared: a test sees to it.
 constexpr std::array table{
     Upstream{"each role runs as a user of its own",
              "l7r.as_user hkd.as_user l7r.user.umask hkd.user.umask wat.as_user wat.user.umask"},
@@ -40,7 +43,11 @@ constexpr std::array table{
              "l7r.ssl.options.SSL_version"},
     Upstream{"the database is reached over few lasting connections",
              "internal.database.client.* internal.database.pool.*"},
-    Upstream{notified, "internal.l7r.poll_time.vm internal.l7r.poll_time.x internal.hkd.agent.*"},
+    Upstream{notified,
+             "internal.l7r.poll_time.vm internal.l7r.poll_time.x internal.hkd.agent.ticker.timeout "
+             "internal.hkd.agent.command_handler.delay internal.hkd.agent.l7rkiller.delay "
+             "internal.hkd.agent.l7rmonitor.delay internal.hkd.agent.cluster_monitor.* "
+             "internal.hkd.agent.dhcpdhandler.delay"},
     Upstream{"there is no simulated hypervisor of that kind",
              "internal.l7r.nothing.timeout.* internal.hkd.nothing.timeout.*"},
     Upstream{"there is no debugger in the node", "internal.hkd.debugger.*"},
@@ -74,19 +81,29 @@ constexpr std::array table{
              "internal.hkd.command.timeout.lxc-stop internal.hkd.lxc.killer.* path.run.lxc"},
     Upstream{"control groups are found without it",
              "path.cgroup path.cgroup.cpu.lxc path.cgroup.cpuset.lxc path.cgroup.memory.lxc"},
+    Upstream{later,
+             "vma.sshfs.extra_args vma.usb.usbip.debug vma.usb.usbip.log command.sshfs "
+             "command.sftp-server command.open_file internal.vma.printing.config "
+             "internal.vma.on_printing.*"},
     Upstream{"it belongs into vma.conf, in the image",
              "vma.* internal.vma.* internal.nxagent.* command.nxagent command.nxagent.* "
              "command.nxdiag command.x-session command.x-session.* command.xinit command.useradd "
-             "command.userdel command.groupadd command.groupdel command.poweroff command.x11vnc "
-             "command.open_file"},
+             "command.userdel command.groupadd command.groupdel command.poweroff command.x11vnc",
+             "vma."},
     Upstream{"it belongs into client.conf",
              "client.* path.client.* path.ssl.ca.personal command.nxproxy command.xhost "
              "command.xhost.* command.windows.* command.darwin.* command.usbsrv command.usbclnt "
-             "command.usbip command.slaveclient"},
+             "command.usbip command.slaveclient",
+             "client."},
     Upstream{"virtual machines are run through libvirt, which has time-outs and logs of its own",
              "command.kvm command.kvm-img internal.hkd.kvm.timeout.* vm.hypervisor.capture "
              "path.hypervisor.captures internal.vm.monitor.redirect"},
-    Upstream{"the node does this itself and runs no such program", "command.*"},
+    Upstream{"the node does this itself and runs no such program",
+             "command.tar command.mount command.umount command.rm command.modprobe command.brctl "
+             "command.ifconfig command.ip command.ebtables command.iptables command.dhcpd "
+             "command.btrfs command.version.mount.overlayfs command.qvd-l7r-slave "
+             "command.*.args.extra",
+             "vma."},
     Upstream{"no loaded plugin knows it",
              "auth.ldap.* auth.auto.* l7r.auth.plugin.* l7r.loadbalancer.plugin.*"},
     Upstream{"the network has no DHCP server of the node's: addresses are written into VMs",
@@ -97,20 +114,32 @@ constexpr std::array table{
              "path.ssl.ca.system.file path.usb.database wat.* admin.ssh.opt.*"},
 };
 
+bool is_own(const Upstream& upstream, const KeySet& keys) {
+    const auto first = keys.all().lower_bound(upstream.owner);
+    return !upstream.owner.empty() && first != keys.all().end() &&
+           first->first.starts_with(upstream.owner);
+}
+
 }  // namespace
 
-std::string_view known_without_effect(std::string_view name) {
-    for (const Upstream& upstream : table)
-        for (const std::string& pattern : text::split_list(upstream.names, ' '))
-            if (text::matches_wildcard(pattern, name)) return upstream.why;
-    return {};
+KnownKey known_without_effect(std::string_view name, const KeySet& keys) {
+    KnownKey known;
+    for (const Upstream& upstream : table) {
+        if (is_own(upstream, keys)) continue;
+        for (const std::string& pattern : text::split_list(upstream.names, ' ')) {
+            if (pattern == name) return {upstream.why, true};
+            if (known.why.empty() && text::matches_wildcard(pattern, name))
+                known.why = upstream.why;
+        }
+    }
+    return known;
 }
 
 std::vector<std::string> names_without_effect() {
     std::vector<std::string> names;
     for (const Upstream& upstream : table)
         for (std::string& name : text::split_list(upstream.names, ' '))
-            if (!name.ends_with('*')) names.push_back(std::move(name));
+            if (name.find('*') == std::string::npos) names.push_back(std::move(name));
     return names;
 }
 

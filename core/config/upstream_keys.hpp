@@ -2,15 +2,17 @@
 // so, instead of being told that he mistyped.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
+#include "config/key.hpp"
 
 namespace qvd::config {
 
-// Why `name` has no effect; empty if it is no key of QVD 3.5, or one that this product may know.
-// Ask only for keys that nobody declared.
-std::string_view known_without_effect(std::string_view name);
+struct KnownKey {
+    std::string_view why;  // it has no effect; empty: it is no key of QVD 3.5
+    bool by_name = false;  // listed itself, not only by its family: it is not mistyped
+};
+
+// What is known of a key that is not among the `keys` of the program that reads it.
+KnownKey known_without_effect(std::string_view name, const KeySet& keys);
 
 // The keys that are listed one by one. None of them may be declared: nobody could be told so.
 std::vector<std::string> names_without_effect();

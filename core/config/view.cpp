@@ -1,6 +1,7 @@
 #include "config/view.hpp"
 
 #include "config/expansion.hpp"
+#include "config/nearest_key.hpp"
 #include "config/upstream_keys.hpp"
 
 #include <stdexcept>
@@ -14,9 +15,12 @@ constexpr auto warning = Finding::Severity::warning;
 
 // Why a key that nobody declared does nothing.
 std::string about_unknown(const KeySet& keys, const std::string& name) {
-    if (const std::string_view why = known_without_effect(name); !why.empty())
-        return name + " has no effect here: " + std::string(why);
-    const std::string near = keys.nearest(name);
+    const KnownKey known = known_without_effect(name, keys);
+    std::string near = slipped_from(keys, name);
+    // Whoever mistypes a key of a family that means nothing here did not mean that family.
+    if (!known.why.empty() && (known.by_name || near.empty()))
+        return name + " has no effect here: " + std::string(known.why);
+    if (near.empty()) near = keys.nearest(name);
     return "there is no key \"" + name + "\"" +
            (near.empty() ? std::string() : "; did you mean \"" + near + "\"?");
 }

@@ -30,9 +30,10 @@ struct FoundVm : plugin::VmStatus {
     std::string hypervisor;
 };
 
-// Whether something of the VM runs or may run.
+// Whether something of the VM runs or may run. A suspended one is only a file.
 constexpr bool is_alive(plugin::BackendState state) {
-    return state != plugin::BackendState::stopped && state != plugin::BackendState::crashed;
+    return state != plugin::BackendState::stopped && state != plugin::BackendState::crashed &&
+           state != plugin::BackendState::suspended;
 }
 
 template <class T>
@@ -76,6 +77,11 @@ public:
     virtual Async<FoundVm> state(VmPlan vm, Deadline deadline) = 0;
     virtual Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) = 0;
     virtual Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) = 0;
+    // Pause, unpause, suspend, resume, checkpoint, snapshot or reset; `argument` is the snapshot's
+    // name, or the path that suspend gave. Gives the path of what was made, or nothing. Errors:
+    // unsupported "hypervisor.cannot" where the hypervisor does not do that.
+    virtual Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
+                                         Deadline deadline) = 0;
     // What the node's default hypervisor says that the node has; unsupported "backend.unsupported"
     // if it leaves that to the core.
     virtual Async<plugin::NodeCapacity> capacity(Deadline deadline) = 0;

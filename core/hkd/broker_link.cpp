@@ -44,8 +44,13 @@ void BrokerLink::connect(UniqueFd socket) {
 
 asio::awaitable<void> BrokerLink::listen(std::shared_ptr<net::FrameChannel> channel) {
     for (;;) {
-        const Result<net::Frame> frame = co_await channel->receive();
+        Result<net::Frame> frame = co_await channel->receive();
+        if (!frame.ok() && frame.error().code() == "frame.unknown") continue;  // of a newer build
         if (!frame.ok()) break;
+        if (auto* const call = std::get_if<net::ControlCall>(&*frame); call && on_control_) {
+            on_control_(std::move(*call), channel);
+            continue;
+        }
         const auto* const answer = std::get_if<net::AgentAnswer>(&*frame);
         if (answer == nullptr) {
             log::error("broker.malformed", {}, "it sent a frame that only others send");

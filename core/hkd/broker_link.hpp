@@ -8,6 +8,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -18,6 +19,11 @@ class BrokerLink final : public AgentCalls {
 public:
     BrokerLink(boost::asio::any_io_executor executor, Schedule& schedule)
         : executor_(std::move(executor)), schedule_(schedule) {}
+
+    // What is to be done with an operator's call; the channel takes the answer.
+    using OnControl =
+        std::function<void(net::ControlCall, std::shared_ptr<net::FrameChannel> broker)>;
+    void on_control(OnControl serve) { on_control_ = std::move(serve); }
 
     // A broker, instead of the one before.
     void connect(UniqueFd socket);
@@ -39,6 +45,7 @@ private:
 
     boost::asio::any_io_executor executor_;
     Schedule& schedule_;
+    OnControl on_control_;
     std::shared_ptr<net::FrameChannel> channel_;
     std::map<std::uint64_t, std::shared_ptr<Pending>> pending_;
     std::uint64_t next_ = 1;

@@ -37,6 +37,10 @@ public:
     Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override {
         return inner_.console(std::move(vm), deadline);
     }
+    Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
+                                 Deadline deadline) override {
+        return inner_.carry_out(std::move(vm), command, std::move(argument), deadline);
+    }
     Async<plugin::NodeCapacity> capacity(Deadline deadline) override {
         return inner_.capacity(deadline);
     }

@@ -22,9 +22,31 @@ inline constexpr Key<std::int64_t> vm_starting_max{
     0,
     Range{1, 10000}};
 inline constexpr Key<config::Word> vm_failure{
-    "hkd.vm.failure", "block", "block|retry|ignore",
-    "what becomes of a VM that fails to start or dies: closed to its user, started again, or just "
-    "left as failed"};
+    "hkd.vm.failure", "block", "block|retry|ignore|debug",
+    "what becomes of a VM that fails to start or dies: closed to its user; started again, later "
+    "each time, and closed in the end; just left as failed; or kept running for a look into it "
+    "where only its agent is missing, and closed otherwise"};
+inline constexpr Key<std::int64_t> vm_failure_attempts{
+    "hkd.vm.failure.retry.max",
+    "5",
+    "starts",
+    "with hkd.vm.failure = retry: after this many failed starts in a row the VM is given up",
+    0,
+    Range{1, 1000}};
+inline constexpr Key<Seconds> vm_failure_pause{
+    "hkd.vm.failure.retry.delay",
+    "10",
+    "seconds",
+    "how long after the first failure it is started again; twice as long after each further one",
+    0,
+    Range{1, 86400}};
+inline constexpr Key<Seconds> vm_failure_longest_pause{
+    "hkd.vm.failure.retry.delay.max",
+    "300",
+    "seconds",
+    "the longest time between two starts of a VM that fails",
+    0,
+    Range{1, 86400}};
 inline constexpr Key<bool> vm_overlay_persistent{
     "vm.overlay.persistent", "0", "",
     "whether a VM finds its own changes to the image at its next start"};
@@ -264,8 +286,9 @@ inline constexpr Key<Seconds> killing_vms_retry_timeout{
     Range{1, 3600}};
 
 inline void declare(config::KeySet& keys) {
-    keys.add(vm_starting_max, vm_failure, vm_overlay_persistent, vm_home_per_user, vm_debug,
-             vma_port, nxagent_display);
+    keys.add(vm_starting_max, vm_failure, vm_failure_attempts, vm_failure_pause,
+             vm_failure_longest_pause, vm_overlay_persistent, vm_home_per_user, vm_debug, vma_port,
+             nxagent_display);
     keys.add(network_bridge, network_bridge_create, network_ip_start, network_netmask,
              network_gateway, network_dns_server, network_domain, network_use_dhcp, dnsmasq_program,
              network_mac_prefix, network_nat_interface, network_firewall, network_device_prefix);

@@ -2,6 +2,8 @@
 
 #include "hkd/keys.hpp"
 
+#include <algorithm>
+
 namespace qvd::hkd {
 
 namespace {
@@ -9,16 +11,25 @@ namespace {
 FailurePolicy policy_of(const config::View& view) {
     const std::string word = view.get(vm_failure);
     if (word == "retry") return FailurePolicy::retry;
+    if (word == "debug") return FailurePolicy::debug;
     return word == "ignore" ? FailurePolicy::ignore : FailurePolicy::block;
 }
 
 }  // namespace
 
+Milliseconds Retry::pause_after(int failed) const {
+    Milliseconds pause = first_pause;
+    for (int count = 1; count < failed && pause < longest_pause; ++count) pause *= 2;
+    return std::min(pause, longest_pause);
+}
+
 Limits limits_of(const config::View& view) {
     Limits limits;
     limits.starting_max = static_cast<int>(view.get(vm_starting_max));
     limits.failure = policy_of(view);
-    limits.keep_for_debugging = view.get(vm_debug);
+    limits.retry = {static_cast<int>(view.get(vm_failure_attempts)), view.get(vm_failure_pause),
+                    view.get(vm_failure_longest_pause)};
+    limits.keep_for_debugging = view.get(vm_debug) || limits.failure == FailurePolicy::debug;
     limits.agent_port = static_cast<int>(view.get(vma_port));
     limits.nx_port = static_cast<int>(view.get(nxagent_display)) + 4000;
     limits.image = view.get(image_timeout);

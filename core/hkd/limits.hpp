@@ -8,7 +8,7 @@
 
 namespace qvd::hkd {
 
-enum class FailurePolicy { block, retry, ignore };
+enum class FailurePolicy { block, retry, ignore, debug };
 
 // How long an agent may be silent: lost after max_count failed calls and max_time.
 struct Patience {
@@ -16,9 +16,20 @@ struct Patience {
     Milliseconds max_time{0};
 };
 
+// With FailurePolicy::retry.
+struct Retry {
+    int attempts = 5;  // failed starts in a row before it is given up
+    Milliseconds first_pause{10'000};
+    Milliseconds longest_pause{300'000};
+
+    // Twice as long each time.
+    [[nodiscard]] Milliseconds pause_after(int failed) const;
+};
+
 struct Limits {
     int starting_max = 6;
     FailurePolicy failure = FailurePolicy::block;
+    Retry retry;
     bool keep_for_debugging = false;
     int agent_port = 3030;
     int nx_port = 4100;

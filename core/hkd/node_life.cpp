@@ -66,6 +66,7 @@ Async<void> NodeLife::come_up() {
     if (!workshop_) {
         workshop_ = std::make_unique<Workshop>(parts_.executor, parts_.store, parts_.backend,
                                                parts_.agents, parts_.schedule, limits_of(view_));
+        workshop_->logs = KeptLogs(kept_logs_folder(view_));
         vms_.emplace(*workshop_, node_, view_);
     }
     vms_->set_view(view_);

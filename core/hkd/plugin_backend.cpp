@@ -5,6 +5,8 @@
 #include "plugin/host.hpp"
 #include "plugin/keys.hpp"
 
+#include <qvd/hypervisor.h>
+
 #include <algorithm>
 
 namespace qvd::hkd {
@@ -22,6 +24,54 @@ FoundVm found(plugin::VmStatus status, std::string hypervisor) {
 
 plugin::VmSpec spec_of(const VmPlan& plan) {
     return static_cast<const plugin::VmSpec&>(plan);
+}
+
+std::uint64_t capability_for(VmCommand command) {
+    switch (command) {
+        case VmCommand::pause:
+        case VmCommand::unpause:
+            return QVD_CAN_PAUSE;
+        case VmCommand::suspend:
+        case VmCommand::resume:
+            return QVD_CAN_SAVE;
+        case VmCommand::checkpoint:
+            return QVD_CAN_CHECKPOINT;
+        case VmCommand::snapshot:
+            return QVD_CAN_SNAPSHOT;
+        case VmCommand::reset:
+            return QVD_CAN_RESET;
+        default:
+            return 0;
+    }
+}
+
+bool makes_something(VmCommand command) {
+    return command == VmCommand::suspend || command == VmCommand::checkpoint ||
+           command == VmCommand::snapshot;
+}
+
+Async<std::string> make(plugin::Hypervisor* one, plugin::VmSpec vm, VmCommand command,
+                        std::string argument, Milliseconds limit) {
+    auto asked = command == VmCommand::suspend ? one->save(std::move(vm), limit)
+                 : command == VmCommand::checkpoint
+                     ? one->checkpoint(std::move(vm), limit)
+                     : one->snapshot(std::move(vm), std::move(argument), limit);
+    QVD_CO_TRY(const plugin::SavedVm made, co_await std::move(asked));
+    co_return made.path;
+}
+
+Async<void> change(plugin::Hypervisor* one, plugin::VmSpec vm, VmCommand command,
+                   std::string argument, Milliseconds limit) {
+    switch (command) {
+        case VmCommand::pause:
+            return one->pause(std::move(vm), limit);
+        case VmCommand::unpause:
+            return one->unpause(std::move(vm), limit);
+        case VmCommand::resume:
+            return one->restore(std::move(vm), std::move(argument), limit);
+        default:
+            return one->reset(std::move(vm), limit);
+    }
 }
 
 }  // namespace
@@ -163,6 +213,22 @@ Async<std::vector<plugin::ConsoleEndpoint>> PluginBackend::console(VmPlan vm, De
     QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
     plugin::VmSpec spec = spec_of(vm);
     co_return co_await one->console(std::move(spec), deadline.remaining());
+}
+
+Async<std::string> PluginBackend::carry_out(VmPlan vm, VmCommand command, std::string argument,
+                                            Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
+    if ((one->capabilities() & capability_for(command)) == 0)
+        co_return Error{ErrorKind::unsupported, "hypervisor.cannot",
+                        "the hypervisor " + one->name() + " cannot " +
+                            std::string(to_string(command)) + " VMs on this node"};
+    plugin::VmSpec spec = spec_of(vm);
+    if (makes_something(command))
+        co_return co_await make(one, std::move(spec), command, std::move(argument),
+                                deadline.remaining());
+    QVD_CO_CHECK(
+        co_await change(one, std::move(spec), command, std::move(argument), deadline.remaining()));
+    co_return std::string();
 }
 
 Async<plugin::NodeCapacity> PluginBackend::capacity(Deadline deadline) {

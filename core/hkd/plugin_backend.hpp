@@ -31,6 +31,8 @@ public:
     Async<FoundVm> state(VmPlan vm, Deadline deadline) override;
     Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) override;
     Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override;
+    Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
+                                 Deadline deadline) override;
     Async<plugin::NodeCapacity> capacity(Deadline deadline) override;
 
 private:

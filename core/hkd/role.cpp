@@ -13,6 +13,7 @@
 #include "hkd/plugin_backend.hpp"
 #include "hkd/spawn.hpp"
 #include "hkd/storage.hpp"
+#include "hkd/vm_streams.hpp"
 #include "plugin/host.hpp"
 #include "plugin/processes.hpp"
 #include "store/postgres.hpp"
@@ -77,6 +78,7 @@ private:
     GuardedBackend backend_;
     BrokerLink broker_;
     NodeLife node_;
+    VmStreams streams_;
     Control control_;
     store::Store::Token listening_;
     int exit_status_ = 0;
@@ -94,6 +96,11 @@ Role::Role(EventLoop& loop, net::RoleLink& link, config::View view, store::Store
       backend_(plugins_, network_),
       broker_(loop.get_executor(), schedule_),
       node_(parts(), std::move(view)),
+      streams_(loop.get_executor(), backend_,
+               [this](VmId vm) {
+                   const Vms* const vms = node_.vms();
+                   return vms == nullptr ? nullptr : vms->find(vm);
+               }),
       control_(loop.get_executor(), control_source()) {
     host_.processes = std::make_unique<plugin::Processes>(
         host_.workers().get_executor(), view_.get(config::path_run) + "/processes");
@@ -138,15 +145,20 @@ ControlSource Role::control_source() {
     source.metrics = [this] { return plugin::metrics_text(host_.metrics()); };
     // Of a VM that has ended, too: that is when one wants to read it.
     source.console_log = [this](VmId vm) {
-        const std::string own = view_.get(config::path_run) + "/vm/" + vm.text();
-        for (const char* const name : {".console.log", "/console.log"})
-            if (::access((own + name).c_str(), R_OK) == 0) return own + name;
-        return std::string();
+        return console_file(view_.get(config::path_run) + "/vm/" + vm.text());
+    };
+    source.open = [this](net::ControlVerb verb, VmId vm) { return streams_.open(verb, vm); };
+    source.failure = [this](VmId vm) -> std::optional<KeptLogs::Kept> {
+        if (node_.vms() != nullptr && node_.vms()->find(vm)) return std::nullopt;
+        return KeptLogs(kept_logs_folder(view_)).find(vm);
     };
     return source;
 }
 
 void Role::open_control() {
+    broker_.on_control([this](net::ControlCall call, std::shared_ptr<net::FrameChannel> broker) {
+        control_.serve(std::move(call), std::move(broker));
+    });
     const std::string run = view_.get(config::path_run);
     Result<void> opened = file::make_folders(run, 0755);
     if (opened.ok()) opened = control_.open(run + "/control.sock", "qvd-admin");

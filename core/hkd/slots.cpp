@@ -36,7 +36,7 @@ void Slots::Line::admit() {
         Ticket* const first = waiting.front();
         waiting.pop_front();
         ++taken;
-        first->slot = Slot(first->line);
+        first->slot.line_ = first->line;
         first->alarm->ring();
     }
 }

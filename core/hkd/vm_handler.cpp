@@ -19,8 +19,13 @@ VmHandler::VmHandler(Workshop& workshop, VmPlan plan, ImagePlan image, int attem
 
 VmHandler::VmHandler(Workshop& workshop, VmPlan plan, const VmRuntime& runtime)
     : VmHandler(workshop, std::move(plan), {}, runtime.attempt) {
+    remember(runtime);
+}
+
+void VmHandler::remember(const VmRuntime& runtime) {
     stage_ = {runtime.state, runtime.phase};
-    reason_ = runtime.reason;
+    reason_ = {runtime.reason_code, runtime.reason};
+    saved_path_ = runtime.saved_path;
     stop_wanted_ = runtime.state == VmState::stopping;
     came_up_ = runtime.state != VmState::starting;
 }
@@ -44,8 +49,8 @@ void VmHandler::start_again(Over over) {
     start(std::move(over));
 }
 
-void VmHandler::fail_at_once(Error why, Over over) {
-    post(VmEvent::died, why.sentence(), 0);
+void VmHandler::fail_at_once(const Error& why, Over over) {
+    post(VmEvent::died, Why::of(why, "vm.launch_failed"), 0);
     begin(std::move(over));
 }
 
@@ -54,29 +59,39 @@ void VmHandler::adopt(const FoundVm& found, Over over) {
     log::info("vm.adopted", {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"pid", found.pid}},
               plan_.name + " ran on without hkd");
     if (stage_.state == VmState::starting) slot_ = workshop_->slots.take_anyway();
+    if (stage_ == vm_stage::suspended) {
+        waking_ = true;
+        post(VmEvent::was_restored, 0);
+        return begin(std::move(over));
+    }
     post(VmEvent::adopted, reason_, 0);
+    // An hkd before this one did not come to write that down.
+    if (stage_ == vm_stage::running && found.state == plugin::BackendState::paused)
+        post(VmEvent::was_paused, 0);
+    if (stage_ == vm_stage::paused && found.state == plugin::BackendState::running)
+        post(VmEvent::was_unpaused, 0);
     begin(std::move(over));
 }
 
-void VmHandler::give_up(std::string reason, Over over) {
+void VmHandler::give_up(Why why, Over over) {
     culpable_ = false;
     ended_ = true;
     ended_cleanly_ = true;
-    end_reason_ = std::move(reason);
+    end_reason_ = std::move(why);
     spawn(tidy());
     begin(std::move(over));
 }
 
 // ---- what others tell it -------------------------------------------------------------------
 
-void VmHandler::order_stop(std::string reason) {
+void VmHandler::order_stop(Why why) {
     if (stop_wanted_ || is_over(stage_)) return;
     stop_wanted_ = true;
-    post(VmEvent::stop_ordered, std::move(reason), 0);
+    post(VmEvent::stop_ordered, std::move(why), 0);
 }
 
 void VmHandler::order_kill() {
-    order_stop("the node is evacuated");
+    order_stop(Why("node.evacuated", "the node is evacuated"));
     // In starting_1 the stop itself ends whatever there is.
     if (kill_wanted_ || is_over(stage_) || stage_ == vm_stage::starting_1) return;
     kill_wanted_ = true;
@@ -85,13 +100,23 @@ void VmHandler::order_kill() {
 
 void VmHandler::ended(const FoundVm& found) {
     if (found.incarnation != plan_.incarnation || ended_ || is_over(stage_)) return;
+    if (suspending_ || stage_ == vm_stage::suspended) return;
     ended_ = true;
     ended_cleanly_ = found.state == plugin::BackendState::stopped;
-    end_reason_ = found.sentence;
-    if (end_reason_.empty())
-        end_reason_ = ended_cleanly_ ? "it shut itself down" : "its process ended unexpectedly";
-    log::info("vm.ended", {{"vm", plan_.vm}, {"stage", to_string(stage_)}}, end_reason_);
+    end_reason_ = why_ended(found.sentence);
+    log::info("vm.ended",
+              {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"code", end_reason_.code()}},
+              end_reason_.sentence());
     spawn(tidy());
+}
+
+Why VmHandler::why_ended(const std::string& sentence) const {
+    if (!came_up_)
+        return {"vm.boot_failed",
+                "it ended before its agent answered" + (sentence.empty() ? "" : ": " + sentence)};
+    if (ended_cleanly_)
+        return {"vm.shut_down", sentence.empty() ? "it shut itself down" : sentence};
+    return {"vm.crashed", sentence.empty() ? "its process ended unexpectedly" : sentence};
 }
 
 VmFacts VmHandler::facts() const {
@@ -101,7 +126,8 @@ VmFacts VmHandler::facts() const {
             plan_.incarnation,
             stage_,
             std::chrono::duration_cast<std::chrono::seconds>(stay),
-            reason_,
+            reason_.sentence(),
+            reason_.code(),
             doing_,
             pid_};
 }
@@ -113,8 +139,8 @@ void VmHandler::spawn(Awaitable<void> work) {
     hkd::spawn(workshop_->executor, std::move(work), shared_from_this());
 }
 
-void VmHandler::post(VmEvent event, std::string reason, std::uint64_t generation) {
-    news_.push_back({event, std::move(reason), generation});
+void VmHandler::post(VmEvent event, Why why, std::uint64_t generation) {
+    news_.push_back({event, std::move(why), generation});
     alarm_->ring();
 }
 
@@ -134,7 +160,7 @@ void VmHandler::post_gone() {
 }
 
 asio::awaitable<void> VmHandler::run() {
-    while (!is_over(stage_) && !disowned_) {
+    while (!rests() && !disowned_) {
         const std::optional<Occurrence> next = co_await next_occurrence();
         if (next) co_await apply(*next);
     }
@@ -144,7 +170,7 @@ asio::awaitable<void> VmHandler::run() {
     Slots::Slot turn = co_await turn_.take();
     slot_.release();
     const Over over = std::move(over_);
-    over({plan_.vm, stage_, attempt_, culpable_});
+    over({plan_.vm, stage_, attempt_, culpable_, retry_in_});
 }
 
 asio::awaitable<std::optional<VmHandler::Occurrence>> VmHandler::next_occurrence() {
@@ -168,7 +194,7 @@ asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
         occurrence.event = event_of_end();
         // Why it had to go says more than how it went.
         const bool had_to = stage_.state == VmState::zombie && !reason_.empty();
-        if (occurrence.event == VmEvent::died && had_to) occurrence.reason = reason_;
+        if (occurrence.event == VmEvent::died && had_to) occurrence.why = reason_;
     }
     const auto next = next_stage(stage_, occurrence.event);
     if (!next) {
@@ -176,29 +202,34 @@ asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
             "vm.impossible_event",
             {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"news", to_string(occurrence.event)}},
             "cannot happen in this state; ignored");
+        if (occurrence.order != 0)
+            answer(occurrence.order, "vm.state", "it is " + to_string(stage_) + " by now");
         co_return;
     }
     const bool stays = *next == stage_;
     if (stays && occurrence.event != VmEvent::time_is_up && occurrence.event != VmEvent::adopted)
         co_return;
     if (!stays) {
-        const bool written = co_await record(*next, occurrence.event, occurrence.reason);
+        const bool written = co_await record(*next, occurrence.event, occurrence.why);
         if (!written) co_return;
     }
     const VmStage before = std::exchange(stage_, *next);
+    waking_ = false;
     log::info("vm.stage",
               {{"vm", plan_.vm},
                {"incarnation", plan_.incarnation},
                {"from", to_string(before)},
                {"to", to_string(stage_)},
-               {"news", to_string(occurrence.event)}},
-              occurrence.reason);
-    reason_ = occurrence.reason;
+               {"news", to_string(occurrence.event)},
+               {"code", occurrence.why.code()}},
+              occurrence.why.sentence());
+    reason_ = occurrence.why;
     doing_.clear();
     enter(before);
+    if (occurrence.order != 0) answer(occurrence.order, "", "");
 }
 
-asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, const std::string& reason) {
+asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, Why why) {
     store::VmTransition change;
     change.vm = plan_.vm;
     change.incarnation = plan_.incarnation;
@@ -206,10 +237,15 @@ asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, const std::
     change.from = {stage_.state, next.state};
     change.to = next.state;
     change.phase = next.phase;
-    change.reason = next == vm_stage::running ? "" : reason;
-    if (event == VmEvent::died) {
-        change.failed_start = culpable_ && !came_up_;
-        change.block = culpable_ && workshop_->limits->failure == FailurePolicy::block;
+    if (next == vm_stage::suspended) change.saved_path = saved_path_;
+    if (next != vm_stage::running) {
+        change.code = why.code();
+        change.reason = why.sentence();
+    }
+    if (event == VmEvent::died && culpable_) judge_failure(change);
+    if (event == VmEvent::died && culpable_) {
+        if (!std::exchange(words_kept_, true)) (void)workshop_->logs.keep(plan_, 0);
+        (void)workshop_->logs.explain(plan_, why);
     }
     store::Store* const store = &workshop_->store;
     const bool over = is_over(next);
@@ -217,6 +253,18 @@ asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, const std::
         return over ? store->clear_vm(change) : store->transition(change);
     };
     co_return co_await until_written(std::move(write));
+}
+
+// hkd.vm.failure.
+void VmHandler::judge_failure(store::VmTransition& change) {
+    const Limits& limits = *workshop_->limits;
+    change.failed_start = !came_up_;
+    const int failed = came_up_ ? 0 : attempt_ + 1;
+    if (limits.failure == FailurePolicy::retry && failed < limits.retry.attempts)
+        retry_in_ = limits.retry.pause_after(failed);
+    change.retry_in = retry_in_;
+    // Retries used up are a failure like any other.
+    change.block = limits.failure != FailurePolicy::ignore && !retry_in_;
 }
 
 // A database that is away stops nothing: the VM waits in its state until the next is written.
@@ -282,17 +330,20 @@ void VmHandler::enter(VmStage before) {
     entered_ = workshop_->schedule.clock().now();
     limit_ = time_limit();
     if (stage_.state != VmState::starting) slot_.release();
-    if (is_over(stage_)) return;
+    if (is_over(stage_) || stage_ == vm_stage::suspended) return;
     // Left without having been launched, or nothing there any more: only cleaning up remains.
-    const bool unlaunched = before == vm_stage::starting_1 && stage_ != vm_stage::starting_2;
+    const bool unlaunched = (before == vm_stage::starting_1 && stage_ != vm_stage::starting_2) ||
+                            (before == vm_stage::suspended && stage_ != vm_stage::running);
     if (ended_ || kill_wanted_ || unlaunched || stage_ == vm_stage::zombie_2) return spawn(tidy());
     if (stage_ == vm_stage::starting_2) spawn(await_agent(generation_));
     if (stage_ == vm_stage::running) {
         came_up_ = true;
-        spawn(watch_agent(generation_));
+        spawn(
+            watch_agent(generation_, before == vm_stage::starting_2 || before == vm_stage::debug));
     }
     if (stage_ == vm_stage::debug) spawn(watch_for_recovery(generation_));
-    if (stage_ == vm_stage::stopping_1) spawn(shut_down(generation_));
+    if (stage_ == vm_stage::stopping_1)
+        spawn(before == vm_stage::paused ? shut_down_paused(generation_) : shut_down(generation_));
     if (stage_ == vm_stage::zombie_1) spawn(terminate(generation_));
 }
 

@@ -5,9 +5,12 @@
 #include "hkd/agent_calls.hpp"
 #include "hkd/backend.hpp"
 #include "hkd/images.hpp"
+#include "hkd/kept_logs.hpp"
 #include "hkd/limits.hpp"
+#include "hkd/neighbours.hpp"
 #include "hkd/schedule.hpp"
 #include "hkd/slots.hpp"
+#include "hkd/why.hpp"
 #include "model/vm_life.hpp"
 #include "store/store.hpp"
 
@@ -40,6 +43,9 @@ struct Workshop {
     std::shared_ptr<const Limits> limits;  // replaced when configuration changes
     Slots slots;
     Images images;
+    KeptLogs logs{""};           // replaced when configuration changes
+    bool database_away = false;  // its last answer to whoever looks for orders was an error
+    std::function<Neighbour(const std::string& address)> neighbour = &hkd::neighbour;
 };
 
 // What `qa` and the control socket show beyond the database's row.
@@ -50,6 +56,7 @@ struct VmFacts {
     VmStage stage;
     std::chrono::seconds in_stage{0};
     std::string reason;
+    std::string reason_code;
     std::string doing;  // "unpacking the image: 40 %"
     int pid = 0;        // of what keeps it running; 0: not known
 };
@@ -62,6 +69,8 @@ public:
         VmStage stage;         // stopped or failed
         int attempt = 0;       // failed starts in a row, before this one
         bool culpable = true;  // false: not the VM's fault
+        // It is to be started again after this long, and the database knows.
+        std::optional<Milliseconds> retry_in = {};
     };
     using Over = std::function<void(const End&)>;
 
@@ -74,11 +83,17 @@ public:
     void start(Over over);
     // As start(), and first removes what an earlier attempt may have left.
     void start_again(Over over);
-    void fail_at_once(Error why, Over over);  // what was ordered cannot even be planned
+    void fail_at_once(const Error& why, Over over);  // what was ordered cannot even be planned
     void adopt(const FoundVm& found, Over over);
-    void give_up(std::string reason, Over over);  // it is not there any more
+    void give_up(Why why, Over over);  // it is not there any more
+    // Of a suspended VM: what is ordered next wakes it, or ends it.
+    void wake(Over over);
+    // It was suspended when an earlier hkd did not come to write that down.
+    void finish_suspending(Over over);
 
-    void order_stop(std::string reason);
+    void order_stop(Why why);
+    // Whatever becomes of it, the order is answered.
+    void obey(store::VmOrder order);
     // Of an evacuation that takes too long, whatever the VM thinks of it.
     void order_kill();
     // Tells the agent, which tells the user; at most once an hour, answers are not waited for.
@@ -99,12 +114,15 @@ private:
     // `generation` 0: a fact, whatever the stage; otherwise the news is of that stay in a stage.
     struct Occurrence {
         VmEvent event;
-        std::string reason;
+        Why why;
         std::uint64_t generation = 0;
+        std::int64_t order = 0;  // that has led to it; 0: none
     };
 
+    void remember(const VmRuntime& runtime);
     void begin(Over over);
-    void post(VmEvent event, std::string reason, std::uint64_t generation);
+    void post(VmEvent event, Why why, std::uint64_t generation);
+    void post(VmEvent event, std::uint64_t generation) { post(event, Why(), generation); }
     void post_gone();
     void spawn(Awaitable<void> work);
 
@@ -112,25 +130,47 @@ private:
     Awaitable<void> run();
     Awaitable<std::optional<Occurrence>> next_occurrence();
     Awaitable<void> apply(Occurrence occurrence);
-    Awaitable<bool> record(VmStage next, VmEvent event, const std::string& reason);
+    Awaitable<bool> record(VmStage next, VmEvent event, Why why);
+    void judge_failure(store::VmTransition& change);
     Awaitable<bool> until_written(std::function<Async<void>()> write);
     Awaitable<void> destroy_disowned();
     void leave_stage();
     void enter(VmStage before);
     [[nodiscard]] Clock::time_point time_limit() const;
     [[nodiscard]] VmEvent event_of_end() const;
+    [[nodiscard]] Why why_ended(const std::string& sentence) const;
+    [[nodiscard]] VmEvent event_of_silence(VmEvent otherwise) const;
 
     // vm_work.cpp: what is done in each stage; each ends by itself once `generation` is over
     Awaitable<void> launch(std::uint64_t generation);
     Awaitable<Result<void>> announce();
     Awaitable<Result<void>> start_backend(std::uint64_t generation);
     Awaitable<void> await_agent(std::uint64_t generation);
-    Awaitable<void> watch_agent(std::uint64_t generation);
+    Awaitable<void> watch_agent(std::uint64_t generation, bool just_answered);
     Awaitable<bool> tells(Error unanswered);
     Awaitable<void> watch_for_recovery(std::uint64_t generation);
     Awaitable<void> shut_down(std::uint64_t generation);
     Awaitable<void> terminate(std::uint64_t generation);
     Awaitable<void> tidy();
+
+    // vm_orders.cpp: what is ordered of a VM that runs, stands still or is suspended
+    Awaitable<void> carry_out(store::VmOrder order, std::uint64_t generation);
+    Awaitable<Result<std::string>> ask_backend(store::VmOrder order);
+    Awaitable<Result<VmPlan>> plan_for(VmCommand command);
+    void carried_out(const store::VmOrder& order, const std::string& path);
+    Awaitable<void> suspended_too_late();
+    Awaitable<void> look_what_is_left();
+    void answer(std::int64_t order, std::string code, std::string text);
+    Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer answer);
+    Awaitable<void> shut_down_paused(std::uint64_t generation);
+    // A suspended VM needs no handler, unless something is done with it.
+    [[nodiscard]] bool rests() const {
+        return is_over(stage_) || (stage_ == vm_stage::suspended && !waking_);
+    }
+
+    Awaitable<void> keep_last_words();
+    [[nodiscard]] bool is_failing() const;
+    [[nodiscard]] Why why_silent(const std::string& silence, const Error& last) const;
     Awaitable<Result<void>> ping();
     Awaitable<Result<std::string>> call_agent(std::string method, AgentParameters parameters);
     Awaitable<void> call_expire(AgentParameters parameters);
@@ -143,7 +183,7 @@ private:
     ImagePlan image_;
     VmStage stage_ = vm_stage::starting_1;
     std::uint64_t generation_ = 1;
-    std::string reason_;
+    Why reason_;
     std::string doing_;
     int pid_ = 0;
     int attempt_ = 0;
@@ -155,6 +195,9 @@ private:
     std::vector<std::weak_ptr<Alarm>> pauses_;  // of works; rung when the stage is left
     Slots turn_;                                // one backend call at a time
     Slots::Slot slot_;                          // while it is starting
+    std::string saved_path_;                    // of a suspended VM
+    bool waking_ = false;                       // suspended, and something has been ordered
+    bool suspending_ = false;                   // its end is what was ordered
     bool stop_wanted_ = false;
     bool kill_wanted_ = false;
     bool ended_ = false;          // its process is gone
@@ -165,7 +208,9 @@ private:
     bool came_up_ = false;     // its agent has answered
     bool culpable_ = true;
     std::optional<Error> disowned_;  // why the database no longer gives it to us
-    std::string end_reason_;
+    Why end_reason_;
+    bool words_kept_ = false;  // its last ones, for `qa vm log`
+    std::optional<Milliseconds> retry_in_;
     Over over_;
 };
 

@@ -153,7 +153,7 @@ std::string hypervisor_of(const Properties& properties, const config::View& view
         const auto own = properties.find(key.name);
         return own != properties.end() && !own->second.empty() ? own->second : view.get(key);
     };
-    const std::string name = said(plugin::hypervisor);
+    std::string name = said(plugin::hypervisor);
     if (name == "lxc") return plugin::lxc_plugin(said(plugin::unionfs_type));
     return name;
 }

@@ -2,11 +2,10 @@
 // whether their stage is over.
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "hkd/utc.hpp"
 #include "hkd/vm_handler.hpp"
 
 #include <algorithm>
-#include <array>
-#include <ctime>
 
 namespace qvd::hkd {
 
@@ -16,20 +15,12 @@ namespace {
 
 constexpr Milliseconds first_ping_pause{20};
 constexpr Milliseconds longest_ping_pause{1000};
+// For what only helps to tell why it failed.
+constexpr Milliseconds state_patience{2'000};
 
 // Nobody asked the agent: that says nothing about the VM.
 bool says_nothing(const Error& error) {
     return error.code() == "agent.no_broker" || error.code() == "agent.stale";
-}
-
-// "2026-11-22T04:13:49Z"
-std::string utc(Timestamp time) {
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 32> text{};
-    const std::size_t length = std::strftime(text.data(), text.size(), "%FT%TZ", &parts);
-    return {text.data(), length};
 }
 
 // Counts the calls that an agent left unanswered.
@@ -42,14 +33,15 @@ public:
         last_ = since_ = clock_->now();
         calls_ = 0;
     }
-    void goes_on() {
-        last_ = clock_->now();
-        ++calls_;
-    }
-    // Since the last call nobody could tell: that time does not count.
-    void unheard() {
+    // Not known to be the agent's fault: nobody could tell since the last call, and that time does
+    // not count.
+    void goes_on(bool known) {
         const Clock::time_point now = clock_->now();
-        since_ += now - std::exchange(last_, now);
+        const auto since_last = now - std::exchange(last_, now);
+        if (known)
+            ++calls_;
+        else
+            since_ += since_last;
     }
     [[nodiscard]] bool too_long() const {
         return calls_ >= patience_.max_count && clock_->now() - since_ > patience_.max_time;
@@ -83,7 +75,7 @@ asio::awaitable<void> VmHandler::launch(std::uint64_t generation) {
     Slots::Slot slot = co_await workshop_->slots.take();
     if (is_past(generation)) co_return;
     slot_ = std::move(slot);
-    post(VmEvent::slot_granted, "", generation);
+    post(VmEvent::slot_granted, generation);
 
     doing_ = "preparing the image";
     Backend::Progress progress = [self = weak_from_this(), generation](const std::string& text) {
@@ -96,7 +88,7 @@ asio::awaitable<void> VmHandler::launch(std::uint64_t generation) {
         co_await workshop_->images.prepare(std::move(image), patience, std::move(progress));
     if (is_past(generation)) co_return;
     if (!prepared.ok()) {
-        post(VmEvent::died, prepared.error().sentence(), generation);
+        post(VmEvent::died, Why::of(prepared.error(), "vm.image_failed"), generation);
         co_return;
     }
     const Result<void> announced = co_await announce();
@@ -105,9 +97,9 @@ asio::awaitable<void> VmHandler::launch(std::uint64_t generation) {
     doing_ = "launching";
     const Result<void> started = co_await start_backend(generation);
     if (started.ok())
-        post(VmEvent::launched, "", generation);
+        post(VmEvent::launched, generation);
     else
-        post(VmEvent::launch_failed, started.error().sentence(), generation);
+        post(VmEvent::launch_failed, Why::of(started.error(), "vm.launch_failed"), generation);
 }
 
 // Before the VM runs: whoever waits for it finds its address as soon as there is one.
@@ -171,20 +163,13 @@ asio::awaitable<void> VmHandler::await_agent(std::uint64_t generation) {
     for (;;) {
         const Result<void> answer = co_await ping();
         if (is_past(generation)) co_return;
-        if (answer.ok()) co_return post(VmEvent::agent_answers, "", generation);
+        if (answer.ok()) co_return post(VmEvent::agent_answers, generation);
         const bool counts = co_await tells(answer.error());
         if (is_past(generation)) co_return;
-        if (counts)
-            silence.goes_on();
-        else
-            silence.unheard();
-        if (counts && silence.too_long()) {
-            const bool keep = workshop_->limits->keep_for_debugging;
-            co_return post(
-                keep ? VmEvent::kept_for_debugging : VmEvent::time_is_up,
-                "it did not come up: " + silence.text() + " (" + answer.error().sentence() + ")",
-                generation);
-        }
+        silence.goes_on(counts);
+        if (counts && silence.too_long())
+            co_return post(event_of_silence(VmEvent::time_is_up),
+                           why_silent(silence.text(), answer.error()), generation);
         co_await pause(wait);
         if (is_past(generation)) co_return;
         wait = std::min(longest_ping_pause, wait * 3 / 2);
@@ -194,12 +179,28 @@ asio::awaitable<void> VmHandler::await_agent(std::uint64_t generation) {
 // Without the database the broker cannot know where the agent is: then nothing is learnt.
 asio::awaitable<bool> VmHandler::tells(Error unanswered) {
     if (says_nothing(unanswered)) co_return false;
-    const auto row = co_await workshop_->store.vm(plan_.vm);
-    co_return row.ok();
+    // Whoever looks for orders, each second, knows; a look of its own for each call would be a
+    // crowd when many VMs boot.
+    co_return !workshop_->database_away;
 }
 
-asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
+VmEvent VmHandler::event_of_silence(VmEvent otherwise) const {
+    return workshop_->limits->keep_for_debugging ? VmEvent::kept_for_debugging : otherwise;
+}
+
+// Whether the guest has come as far as its network.
+Why VmHandler::why_silent(const std::string& silence, const Error& last) const {
+    const std::string because = ": " + silence + " (" + last.sentence() + ")";
+    if (workshop_->neighbour(plan_.address) == Neighbour::silent)
+        return {"vm.no_network",
+                "it did not come up on the network, nobody answers for " + plan_.address + because};
+    return {"vm.no_agent", "its agent did not come up" + because};
+}
+
+asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation, bool just_answered) {
     Silence silence(workshop_->schedule.clock(), workshop_->limits->running);
+    if (just_answered) co_await pause(workshop_->limits->after_ok);
+    if (is_past(generation)) co_return;
     for (;;) {
         const Result<void> answer = co_await ping();
         if (is_past(generation)) co_return;
@@ -209,17 +210,14 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation) {
             (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
         } else {
             const bool counts = co_await tells(answer.error());
-            if (counts)
-                silence.goes_on();
-            else
-                silence.unheard();
+            silence.goes_on(counts);
         }
         if (is_past(generation)) co_return;
-        if (silence.too_long()) {
-            const bool keep = workshop_->limits->keep_for_debugging;
-            co_return post(keep ? VmEvent::kept_for_debugging : VmEvent::agent_lost,
-                           silence.text() + " (" + answer.error().sentence() + ")", generation);
-        }
+        if (silence.too_long())
+            co_return post(
+                event_of_silence(VmEvent::agent_lost),
+                Why("vm.agent_lost", silence.text() + " (" + answer.error().sentence() + ")"),
+                generation);
         const Milliseconds wait =
             answer.ok() ? workshop_->limits->after_ok : workshop_->limits->after_error;
         co_await pause(wait);
@@ -233,7 +231,7 @@ asio::awaitable<void> VmHandler::watch_for_recovery(std::uint64_t generation) {
         if (is_past(generation)) co_return;
         const Result<void> answer = co_await ping();
         if (is_past(generation)) co_return;
-        if (answer.ok()) co_return post(VmEvent::agent_answers, "", generation);
+        if (answer.ok()) co_return post(VmEvent::agent_answers, generation);
     }
 }
 
@@ -266,14 +264,14 @@ asio::awaitable<void> VmHandler::shut_down(std::uint64_t generation) {
         AgentParameters none;
         const Result<std::string> answer = co_await call_agent(std::move(method), std::move(none));
         if (is_past(generation)) co_return;
-        if (answer.ok()) co_return post(VmEvent::poweroff_accepted, "", generation);
+        if (answer.ok()) co_return post(VmEvent::poweroff_accepted, generation);
         log::info("vm.poweroff_refused", {{"vm", plan_.vm}, {"code", answer.error().code()}},
                   answer.error().sentence());
         if (answer.error().kind() != ErrorKind::timeout) break;
     }
     const Result<void> asked = co_await stop_by_backend();
     if (asked.ok())
-        post(VmEvent::poweroff_accepted, "asked by the hypervisor", generation);
+        post(VmEvent::poweroff_accepted, Why("", "asked by the hypervisor"), generation);
     else
         log::warn("vm.not_stopped", {{"vm", plan_.vm}}, asked.error().sentence());
 }
@@ -287,9 +285,26 @@ asio::awaitable<void> VmHandler::terminate(std::uint64_t generation) {
 Async<void> VmHandler::stop_by_backend() {
     const Slots::Slot turn = co_await turn_.take();
     if (ended_) co_return Result<void>{};
+    if (is_failing()) co_await keep_last_words();
     const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
     VmPlan plan = plan_;
     co_return co_await workshop_->backend.stop(std::move(plan), deadline);
+}
+
+bool VmHandler::is_failing() const {
+    return culpable_ && !stop_wanted_ && !(ended_ && ended_cleanly_);
+}
+
+// Before its files go, and its file system with it; with its turn held.
+asio::awaitable<void> VmHandler::keep_last_words() {
+    if (std::exchange(words_kept_, true)) co_return;
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), state_patience);
+    VmPlan plan = plan_;
+    const auto state = co_await workshop_->backend.state(std::move(plan), deadline);
+    const auto kept = workshop_->logs.keep(plan_, state.ok() ? state->pid : 0);
+    if (!kept.ok())
+        log::warn("vm.logs_not_kept", {{"vm", plan_.vm}, {"code", kept.error().code()}},
+                  kept.error().sentence());
 }
 
 // Ends what runs and cleans up behind what has ended; afterwards nothing is left, or it is known
@@ -298,6 +313,7 @@ asio::awaitable<void> VmHandler::tidy() {
     if (tidying_ || gone_ || disowned_) co_return;
     tidying_ = true;
     Slots::Slot turn = co_await turn_.take();
+    if (is_failing()) co_await keep_last_words();
     const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
     VmPlan plan = plan_;
     const Result<void> destroyed = co_await workshop_->backend.destroy(std::move(plan), deadline);
@@ -313,7 +329,8 @@ asio::awaitable<void> VmHandler::tidy() {
         limit_ = workshop_->schedule.in(workshop_->limits->zombie_2);
         alarm_->ring();
     } else {
-        post(VmEvent::remains, "it cannot be cleaned up: " + destroyed.error().sentence(), 0);
+        post(VmEvent::remains,
+             Why("vm.remains", "it cannot be cleaned up: " + destroyed.error().sentence()), 0);
     }
 }
 

@@ -12,14 +12,21 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr int most_attempts = 5;
-constexpr Milliseconds first_restart_pause{10'000};
-constexpr Milliseconds longest_restart_pause{300'000};
+// Until a retry is tried again that its node had no room for.
+constexpr Milliseconds full_node_pause{10'000};
 constexpr Milliseconds usage_patience{2'000};
 
 // In these a process of it exists, or ended without our knowing.
 bool is_launched(VmStage stage) {
-    return !is_over(stage) && stage != vm_stage::starting_1 && stage != vm_stage::zombie_2;
+    return !is_over(stage) && stage != vm_stage::starting_1 && stage != vm_stage::zombie_2 &&
+           stage != vm_stage::suspended;
+}
+
+std::vector<std::string> uuids_of(const std::vector<store::VmRecord>& rows) {
+    std::vector<std::string> uuids;
+    uuids.reserve(rows.size());
+    for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    return uuids;
 }
 
 }  // namespace
@@ -42,8 +49,7 @@ VmHandler::Over Vms::when_over() {
 Async<void> Vms::adopt(bool rebooted) {
     adopting_ = true;
     QVD_CO_TRY(const std::vector<store::VmRecord> rows, co_await workshop_->store.vms_on(node_));
-    std::vector<std::string> uuids;
-    for (const store::VmRecord& row : rows) uuids.push_back(row.vm.uuid);
+    std::vector<std::string> uuids = uuids_of(rows);
     QVD_CO_TRY(PropertiesByVm properties, co_await properties_of(rows));
     QVD_CO_CHECK(co_await workshop_->backend.collect(std::move(uuids)));
     QVD_CO_TRY(const Survey survey, co_await workshop_->backend.survey());
@@ -55,7 +61,7 @@ Async<void> Vms::adopt(bool rebooted) {
         if (is_over(stage)) continue;
         expected.insert(row.vm.uuid);
         if (handlers_.contains(row.vm.id)) continue;
-        if (!next_stage(stage, VmEvent::adopted)) continue;  // paused, suspended
+        if (stage == vm_stage::suspended && !found_there(found, row)) continue;  // it rests
         const VmPlan known = plan_known(row, properties[row.vm.id], view_);
         if (survey.silent.contains(known.hypervisor)) continue;  // it may run: the next try tells
         co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
@@ -63,6 +69,7 @@ Async<void> Vms::adopt(bool rebooted) {
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
 
+    if (!retrying_) QVD_CO_CHECK(co_await resume_retries());
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
     for (const auto& [name, why] : survey.silent)
@@ -87,6 +94,20 @@ Async<Vms::PropertiesByVm> Vms::properties_of(std::vector<store::VmRecord> rows)
     co_return all;
 }
 
+bool Vms::found_there(const std::vector<FoundVm>& found, const store::VmRecord& row) {
+    return std::ranges::any_of(found, [&row](const FoundVm& one) {
+        return one.uuid == row.vm.uuid && is_alive(one.state) &&
+               one.incarnation == row.runtime.incarnation;
+    });
+}
+
+// Whether nothing of it runs because an earlier hkd has suspended it.
+asio::awaitable<bool> Vms::is_suspended(VmPlan plan) {
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    const auto state = co_await workshop_->backend.state(std::move(plan), deadline);
+    co_return state.ok() && state->state == plugin::BackendState::suspended;
+}
+
 asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
                                      std::vector<FoundVm> found, bool rebooted) {
     VmPlan plan = plan_known(row, std::move(properties), view_);
@@ -102,14 +123,19 @@ asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
         const bool again = co_await launch_again(row);
         if (again) co_return;
     }
+    bool suspended = false;
+    if (!is_there && stage == vm_stage::running) suspended = co_await is_suspended(plan);
     const auto handler = std::make_shared<VmHandler>(*workshop_, std::move(plan), row.runtime);
     handlers_[row.vm.id] = handler;
     if (is_there)
         handler->adopt(*its, when_over());
+    else if (suspended)
+        handler->finish_suspending(when_over());
     else
-        handler->give_up(
-            rebooted ? "the node was restarted" : "it was not there any more when hkd came back",
-            when_over());
+        handler->give_up(rebooted
+                             ? Why("node.restarted", "the node was restarted")
+                             : Why("vm.not_there", "it was not there any more when hkd came back"),
+                         when_over());
 }
 
 // The hkd before this one took the order and did not come to launch it: whoever waits for the VM
@@ -150,6 +176,7 @@ asio::awaitable<void> Vms::follow_orders(Milliseconds every) {
     while (!closed_) {
         look_ = false;
         const auto pending = co_await workshop_->store.pending_commands(node_);
+        workshop_->database_away = !pending.ok();
         if (pending.ok()) {
             if (std::exchange(deaf_, false))
                 log::info("hkd.database_back", {}, "takes orders again");
@@ -176,8 +203,43 @@ asio::awaitable<void> Vms::take(VmId vm, VmCommand command) {
     if (closed_) co_return;
     if (command == VmCommand::start)
         co_await take_start(vm);
-    else
+    else if (command == VmCommand::stop)
         co_await take_stop(vm);
+    else
+        co_await take_order(vm);
+}
+
+asio::awaitable<void> Vms::take_order(VmId vm) {
+    auto order = co_await workshop_->store.take_order(vm, node_);
+    if (!order.ok()) {
+        log::info("vm.order_not_taken", {{"vm", vm}}, order.error().sentence());
+        co_return;
+    }
+    const auto handler = co_await handler_of(vm);
+    if (handler) co_return handler->obey(std::move(*order));
+    store::OrderAnswer answer{"vm.not_here", "it is not on this node"};
+    (void)co_await workshop_->store.answer_order(vm, order->number, std::move(answer));
+}
+
+// A suspended VM gets one when something is to be done with it.
+asio::awaitable<std::shared_ptr<VmHandler>> Vms::handler_of(VmId vm) {
+    if (auto known = find(vm)) co_return known;
+    const auto row = co_await workshop_->store.vm(vm);
+    const bool rests = row.ok() && *row && (*row)->runtime.state == VmState::suspended &&
+                       (*row)->runtime.node == node_;
+    if (!rests) co_return nullptr;
+    const auto properties = co_await workshop_->store.session_properties(vm);
+    if (!properties.ok()) co_return nullptr;
+    VmPlan plan = plan_known(**row, *properties, view_);
+    if (const auto known = workshop_->backend.know(plan.hypervisor); !known.ok())
+        log::error("hypervisor.not_loaded", {{"vm", vm}, {"plugin", plan.hypervisor}},
+                   known.error().sentence());
+    // Another turn of the loop may have been faster.
+    if (auto known = find(vm)) co_return known;
+    auto handler = std::make_shared<VmHandler>(*workshop_, std::move(plan), (*row)->runtime);
+    handlers_[vm] = handler;
+    handler->wake(when_over());
+    co_return handler;
 }
 
 asio::awaitable<void> Vms::take_start(VmId vm) {
@@ -215,8 +277,9 @@ asio::awaitable<void> Vms::take_stop(VmId vm) {
         log::info("vm.stop_not_taken", {{"vm", vm}}, taken.error().sentence());
         co_return;
     }
-    if (const auto handler = find(vm))
-        handler->order_stop("");
+    const auto handler = co_await handler_of(vm);
+    if (handler)
+        handler->order_stop(Why());
     else
         log::warn("vm.stop_without_vm", {{"vm", vm}}, "ordered to stop, but it is not here");
 }
@@ -224,28 +287,53 @@ asio::awaitable<void> Vms::take_stop(VmId vm) {
 void Vms::over(const VmHandler::End& end) {
     handlers_.erase(end.vm);
     log::info("vm.over", {{"vm", end.vm}, {"stage", to_string(end.stage)}}, "");
-    const bool failed = end.stage == vm_stage::failed && end.culpable;
-    if (failed && workshop_->limits->failure == FailurePolicy::retry && !closed_)
-        spawn(workshop_->executor, start_again(end.vm, end.attempt), 0);
+    if (end.stage == vm_stage::failed && end.retry_in) plan_retry(end.vm, *end.retry_in);
     empty_->ring();
     look_for_orders();
 }
 
-// hkd.vm.failure = retry: later each time, and in the end blocked all the same.
-asio::awaitable<void> Vms::start_again(VmId vm, int attempt) {
-    if (attempt + 1 >= most_attempts) {
-        log::error("vm.given_up", {{"vm", vm}, {"attempts", attempt + 1}},
-                   "blocked after that many failed starts in a row");
-        (void)co_await workshop_->store.set_vm_blocked(vm, true);
-        co_return;
+// ---- hkd.vm.failure = retry ----------------------------------------------------------------
+
+// What an earlier hkd had planned goes on.
+Async<void> Vms::resume_retries() {
+    QVD_CO_TRY(const auto planned, co_await workshop_->store.retries(node_));
+    retrying_ = true;
+    co_await forget_logs();
+    for (const auto& [vm, wait] : planned) plan_retry(vm, std::max(wait, Milliseconds{0}));
+    co_return Result<void>{};
+}
+
+// What was kept of VMs that have been deleted since.
+asio::awaitable<void> Vms::forget_logs() {
+    const auto rows = co_await workshop_->store.vms();
+    if (!rows.ok()) co_return;
+    std::set<VmId> vms;
+    for (const store::VmRecord& row : *rows) vms.insert(row.vm.id);
+    const std::uint64_t bytes = workshop_->logs.retain(vms);
+    if (bytes > 0) log::info("vm.logs_removed", {{"bytes", bytes}}, "of deleted VMs");
+}
+
+void Vms::plan_retry(VmId vm, Milliseconds wait) {
+    log::info("vm.retry_planned", {{"vm", vm}, {"ms", wait.count()}}, "it is to be started again");
+    spawn(workshop_->executor, retry(vm, wait), 0);
+}
+
+// The database knows whether somebody still wants it: a stop, a start of his own, or a new failure
+// with a new date call this one off.
+asio::awaitable<void> Vms::retry(VmId vm, Milliseconds wait) {
+    for (;;) {
+        co_await workshop_->schedule.sleep(wait);
+        if (closed_ || handlers_.contains(vm)) co_return;
+        const Result<void> ordered = co_await workshop_->store.retry_start(vm, node_);
+        if (ordered.ok()) {
+            log::info("vm.retried", {{"vm", vm}}, "");
+            co_return;
+        }
+        log::info("vm.not_retried", {{"vm", vm}, {"code", ordered.error().code()}},
+                  ordered.error().sentence());
+        if (ordered.error().kind() != ErrorKind::unavailable) co_return;
+        wait = full_node_pause;
     }
-    const auto factor = 1 << std::min(attempt, 8);
-    co_await workshop_->schedule.sleep(
-        std::min(longest_restart_pause, first_restart_pause * factor));
-    if (closed_ || handlers_.contains(vm)) co_return;
-    const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
-    log::info("vm.start_again", {{"vm", vm}, {"attempt", attempt + 1}},
-              ordered.ok() ? "" : ordered.error().sentence());
 }
 
 // ---- the end of all ------------------------------------------------------------------------
@@ -259,7 +347,8 @@ asio::awaitable<void> Vms::evacuate(Milliseconds patience, Milliseconds kill_aga
     close();
     log::info("node.evacuation", {{"vms", handlers_.size()}}, "stops every VM of this node");
     const auto all = handlers_;
-    for (const auto& [id, handler] : all) handler->order_stop("the node is evacuated");
+    for (const auto& [id, handler] : all)
+        handler->order_stop(Why("node.evacuated", "the node is evacuated"));
     co_await wait_until_empty(workshop_->schedule.in(patience));
     while (!handlers_.empty()) {
         log::warn("node.evacuation_kills", {{"vms", handlers_.size()}},
@@ -328,12 +417,19 @@ asio::awaitable<void> Vms::expire() {
     const auto now = co_await workshop_->store.now();
     if (!now.ok()) co_return;
     for (const store::VmRecord& row : *rows) {
-        const auto handler = find(row.vm.id);
-        if (!handler || handler->stage() != vm_stage::running) continue;
+        const VmState state = row.runtime.state;
+        const bool may_expire =
+            state == VmState::running || state == VmState::paused || state == VmState::suspended;
+        if (!may_expire) continue;
+        const bool is_past = row.runtime.expires_hard && *row.runtime.expires_hard <= *now;
+        // One that stands still cannot be told, and is not woken for that.
+        if (!is_past && state != VmState::running) continue;
+        const auto handler = co_await handler_of(row.vm.id);
+        if (!handler || handler->stage().state != state) continue;
         if (row.runtime.expires_hard && *row.runtime.expires_hard <= *now) {
             log::info("vm.expired", {{"vm", row.vm.id}},
                       "its hard expiry has passed; it is stopped");
-            handler->order_stop("its image has expired");
+            handler->order_stop(Why("vm.expired", "its image has expired"));
         } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= *now) {
             handler->tell_expiry(row.runtime.expires_soft, row.runtime.expires_hard);
         }

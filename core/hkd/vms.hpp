@@ -48,7 +48,14 @@ private:
     Awaitable<void> take(VmId vm, VmCommand command);
     Awaitable<void> take_start(VmId vm);
     Awaitable<void> take_stop(VmId vm);
-    Awaitable<void> start_again(VmId vm, int attempt);
+    Awaitable<void> take_order(VmId vm);
+    Awaitable<std::shared_ptr<VmHandler>> handler_of(VmId vm);
+    Awaitable<bool> is_suspended(VmPlan plan);
+    static bool found_there(const std::vector<FoundVm>& found, const store::VmRecord& row);
+    Async<void> resume_retries();
+    Awaitable<void> forget_logs();
+    void plan_retry(VmId vm, Milliseconds wait);
+    Awaitable<void> retry(VmId vm, Milliseconds wait);
     Awaitable<bool> launch_again(store::VmRecord row);
     void begin(const store::StartOrder& order, bool again);
     Awaitable<void> destroy_stray(FoundVm found);
@@ -70,6 +77,7 @@ private:
     bool look_ = true;
     bool closed_ = false;
     bool adopting_ = false;
+    bool retrying_ = false;       // what an earlier hkd had planned
     bool deaf_ = false;           // the database's last answer was an error
     std::vector<FoundVm> early_;  // ends reported while adopting
     Backend::Token listening_;

@@ -197,7 +197,7 @@ void Connection::submit() {
     parked_.reset();
     link_->send(net::Request{request_, id_, address_, std::move(head.method),
                              std::move(head.target), std::move(head.headers),
-                             stream_.has_client_certificate()});
+                             stream_.has_client_certificate(), !stream_.is_plain()});
 }
 
 void Connection::broker_came() {

@@ -46,7 +46,8 @@ public:
     void on_body(std::string bytes);
     void on_reply(net::Reply reply);
     void on_link(const net::Link& link);
-    void on_switch(const Secret& slave_key);
+    void on_attach(const net::Attach& attach);
+    void on_switch(const net::Switch& ordered);
     void on_abort();
 
     [[nodiscard]] std::uint64_t id() const noexcept { return id_; }

@@ -4,6 +4,7 @@
 #include "l7r/worker.hpp"
 #include "net/reply.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -192,7 +193,20 @@ void Connection::on_linked(Result<UniqueFd> vm) {
     update();
 }
 
-void Connection::on_switch(const Secret& slave_key) {
+// A socket that somebody else has connected.
+void Connection::on_attach(const net::Attach& attach) {
+    if (phase_ != Phase::waiting || was_linked_ || !attach.socket) {
+        log::warn("l7r.frame.unexpected", {{"request", request_}},
+                  "the broker sent Attach too late");
+        return;
+    }
+    UniqueFd socket = std::move(*attach.socket);
+    const int flags = ::fcntl(socket.get(), F_GETFL);    // NOLINT(*-vararg): fcntl is
+    ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK);  // NOLINT(*-vararg)
+    on_linked(std::move(socket));
+}
+
+void Connection::on_switch(const net::Switch& ordered) {
     if (phase_ != Phase::linked) {
         log::warn("l7r.frame.unexpected", {{"request", request_}},
                   "the broker sent Switch for a request without a VM");
@@ -200,11 +214,11 @@ void Connection::on_switch(const Secret& slave_key) {
     }
     if (has_closed(vm_.get())) {
         if (link_) link_->send(net::Ended{request_, 0, 0, 0, "vm closed"});
-        refuse(503, "The virtual machine closed its screen again, try again");
+        refuse(503, "The virtual machine closed the connection again, try again");
         update();
         return;
     }
-    out_.push_back(take_progress() + net::switch_head(slave_key));
+    out_.push_back(take_progress() + net::switch_head(ordered.slave_key, ordered.protocol));
     phase_ = Phase::relaying;
     timer_.stop();
     relay_began_ = worker_.loop().now();

@@ -47,8 +47,11 @@ void tell(Connection& connection, net::Reply& said) {
 void tell(Connection& connection, const net::Link& said) {
     connection.on_link(said);
 }
+void tell(Connection& connection, const net::Attach& said) {
+    connection.on_attach(said);
+}
 void tell(Connection& connection, const net::Switch& said) {
-    connection.on_switch(said.slave_key);
+    connection.on_switch(said);
 }
 void tell(Connection& connection, const net::Abort& /*said*/) {
     connection.on_abort();

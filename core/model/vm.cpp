@@ -21,6 +21,18 @@ constexpr std::array<std::pair<VmState, std::string_view>, 9> state_names{{
     {VmState::suspended, "suspended"},
 }};
 
+constexpr std::array<std::pair<VmCommand, std::string_view>, 9> command_names{{
+    {VmCommand::start, "start"},
+    {VmCommand::stop, "stop"},
+    {VmCommand::pause, "pause"},
+    {VmCommand::unpause, "unpause"},
+    {VmCommand::suspend, "suspend"},
+    {VmCommand::resume, "resume"},
+    {VmCommand::checkpoint, "checkpoint"},
+    {VmCommand::snapshot, "snapshot"},
+    {VmCommand::reset, "reset"},
+}};
+
 }  // namespace
 
 std::string_view to_string(VmState state) {
@@ -55,13 +67,34 @@ std::string_view client_name(VmState state) {
 }
 
 std::string_view to_string(VmCommand command) {
-    return command == VmCommand::start ? "start" : "stop";
+    for (const auto& [known, name] : command_names)
+        if (known == command) return name;
+    return "start";
 }
 
 Result<VmCommand> parse_vm_command(std::string_view text) {
-    if (text == "start") return VmCommand::start;
-    if (text == "stop") return VmCommand::stop;
+    for (const auto& [known, name] : command_names)
+        if (name == text) return known;
     return Error{ErrorKind::invalid, "vm.command", "unknown VM command " + text::quoted(text)};
+}
+
+bool may_be_ordered(VmCommand command, VmState state) {
+    switch (command) {
+        case VmCommand::pause:
+        case VmCommand::suspend:
+        case VmCommand::checkpoint:
+            return state == VmState::running;
+        case VmCommand::snapshot:
+            return state == VmState::running || state == VmState::paused;
+        case VmCommand::reset:
+            return state == VmState::running || state == VmState::debug;
+        case VmCommand::unpause:
+            return state == VmState::paused;
+        case VmCommand::resume:
+            return state == VmState::suspended;
+        default:
+            return false;
+    }
 }
 
 }  // namespace qvd

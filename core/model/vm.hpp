@@ -40,9 +40,11 @@ std::string to_string(VmState state, int phase);
 // failed as `stopped` (starting leaves each of the three).
 std::string_view client_name(VmState state);
 
-enum class VmCommand { start, stop };
+enum class VmCommand { start, stop, pause, unpause, suspend, resume, checkpoint, snapshot, reset };
 std::string_view to_string(VmCommand command);
 Result<VmCommand> parse_vm_command(std::string_view text);
+// In which states a VM may be ordered to do that; of start and stop see store::Store.
+bool may_be_ordered(VmCommand command, VmState state);
 
 struct Vm {
     VmId id;
@@ -57,7 +59,9 @@ struct Vm {
 struct VmRuntime {
     VmState state = VmState::stopped;
     int phase = 0;
-    std::string reason;  // why it is in this state, one sentence; empty if that is obvious
+    std::string reason;       // why it is in this state, one sentence; empty if that is obvious
+    std::string reason_code;  // the same for programs: "vm.no_agent"; empty with the sentence, or
+                              // if an older hkd wrote it
     Timestamp since;
     bool blocked = false;              // closed to its users by an administrator or hkd.vm.failure
     std::optional<VmCommand> command;  // ordered and not yet taken by the node
@@ -65,10 +69,12 @@ struct VmRuntime {
     std::optional<NodeId> last_node;   // where it ended last, however it did
     std::optional<DiId> current_di;
     std::string hypervisor;  // the plugin that it was launched by; empty: not launched, or unknown
-    std::optional<UserId> real_user;  // who connected last (pools)
-    std::int64_t incarnation = 0;     // counts starts; a message about an older one is ignored
-    int attempt = 0;                  // failed starts in a row
-    std::string address;              // while it runs
+    std::optional<UserId> real_user;    // who connected last (pools)
+    std::int64_t incarnation = 0;       // counts starts; a message about an older one is ignored
+    int attempt = 0;                    // failed starts in a row
+    std::optional<Timestamp> retry_at;  // failed: when last_node starts it again
+    std::string saved_path;             // suspended: where its memory is, on its node
+    std::string address;                // while it runs
     std::optional<Timestamp> agent_seen;
     std::optional<Timestamp> expires_soft;
     std::optional<Timestamp> expires_hard;

@@ -32,6 +32,14 @@ std::string_view to_string(VmEvent event) {
             return "time_is_up";
         case VmEvent::adopted:
             return "adopted";
+        case VmEvent::was_paused:
+            return "was_paused";
+        case VmEvent::was_unpaused:
+            return "was_unpaused";
+        case VmEvent::was_saved:
+            return "was_saved";
+        case VmEvent::was_restored:
+            return "was_restored";
     }
     return "unknown";
 }

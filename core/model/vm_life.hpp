@@ -26,6 +26,10 @@ enum class VmEvent {
     remains,             // its process is gone, but something of it could not be cleaned up
     time_is_up,          // the state's time-out
     adopted,             // a new hkd found it alive
+    was_paused,          // as ordered: in memory, not scheduled
+    was_unpaused,
+    was_saved,  // as ordered: its memory is in a file and nothing of it runs
+    was_restored,
 };
 std::string_view to_string(VmEvent event);
 
@@ -49,6 +53,8 @@ inline constexpr VmStage stopping_2{VmState::stopping, 2};  // shuts down
 inline constexpr VmStage zombie_1{VmState::zombie, 1};      // TERM: asked by the hypervisor
 inline constexpr VmStage zombie_2{VmState::zombie, 2};      // KILL: destroyed, until it is gone
 inline constexpr VmStage debug{VmState::debug, 0};          // failed, kept alive to look at
+inline constexpr VmStage paused{VmState::paused, 0};        // stands still
+inline constexpr VmStage suspended{VmState::suspended, 0};  // in a file
 }  // namespace vm_stage
 
 struct VmTransitionRule {
@@ -94,6 +100,19 @@ inline constexpr std::array vm_life = [] {
         VmTransitionRule{debug, died, failed},
         VmTransitionRule{debug, remains, zombie_2},
         VmTransitionRule{debug, adopted, debug},
+
+        VmTransitionRule{running, was_paused, paused},
+        VmTransitionRule{paused, was_unpaused, running},
+        VmTransitionRule{paused, stop_ordered, stopping_1},
+        VmTransitionRule{paused, vanished, stopped},
+        VmTransitionRule{paused, died, failed},
+        VmTransitionRule{paused, remains, zombie_2},
+        VmTransitionRule{paused, adopted, paused},
+
+        VmTransitionRule{running, was_saved, suspended},
+        VmTransitionRule{suspended, was_restored, running},
+        VmTransitionRule{suspended, stop_ordered, stopping_2},
+        VmTransitionRule{suspended, remains, zombie_2},
 
         VmTransitionRule{stopping_1, poweroff_accepted, stopping_2},
         VmTransitionRule{stopping_1, time_is_up, zombie_1},

@@ -1,6 +1,7 @@
 #include "net/frame_channel.hpp"
 
 #include "base/log.hpp"
+#include "net/descriptor.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -81,16 +82,17 @@ void FrameChannel::queue(const Frame& frame) {
         close();
         return;
     }
-    queue_.push_back(std::move(packet).value());
+    const auto* const attach = std::get_if<Attach>(&frame);
+    queue_.push_back({std::move(packet).value(), attach == nullptr ? nullptr : attach->socket});
     if (!waiting_) write_queued();
 }
 
 void FrameChannel::write_queued() {
     while (!queue_.empty()) {
-        const std::string& packet = queue_.front();
-        const ssize_t sent = ::send(descriptor_.native_handle(), packet.data(), packet.size(),
-                                    MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EINTR) continue;
+        const Queued& next = queue_.front();
+        const ssize_t sent =
+            send_with_descriptor(descriptor_.native_handle(), next.packet,
+                                 next.socket ? next.socket->get() : -1, MSG_DONTWAIT);
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
             wait_writable();
             return;

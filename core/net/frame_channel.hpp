@@ -41,7 +41,11 @@ private:
     static constexpr std::size_t body_piece_bytes = max_frame_bytes / 2;
 
     boost::asio::posix::stream_descriptor descriptor_;
-    std::deque<std::string> queue_;
+    struct Queued {
+        std::string packet;
+        std::shared_ptr<UniqueFd> socket;  // that goes beside it
+    };
+    std::deque<Queued> queue_;
     bool waiting_ = false;
 };
 

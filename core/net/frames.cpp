@@ -2,6 +2,7 @@
 
 #include "base/receive.hpp"
 #include "base/unique_fd.hpp"
+#include "net/descriptor.hpp"
 
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -45,7 +46,7 @@ void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Link> {
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Switch> {
-    v(f.request, f.slave_key);
+    v(f.request, f.slave_key, f.protocol);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Hello> {
@@ -54,7 +55,7 @@ void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Hello> {
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Request> {
     v(f.request, f.connection, f.client_address, f.method, f.target, f.headers,
-      f.client_certificate);
+      f.client_certificate, f.tls);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, ConnectionClosed> {
@@ -84,7 +85,11 @@ template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Connections> {
     v(f.in_all, f.by_address);
 }
-// Abort, Gone, Linked
+template <class V, class T>
+void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, ControlCall> {
+    v(f.call, f.verb, f.vm, f.parameters, f.caller);
+}
+// Abort, Gone, Linked, Attach
 template <class V, class T>
 void walk(V& v, T& f) {
     v(f.request);
@@ -243,17 +248,6 @@ Error socket_error(const char* what) {
     return errno_error("frame.socket", what);
 }
 
-ssize_t send_packet(int socket, const std::string& packet) {
-    ssize_t sent = 0;
-    do sent = ::send(socket, packet.data(), packet.size(), MSG_NOSIGNAL | MSG_EOR);
-    while (sent < 0 && errno == EINTR);
-    return sent;
-}
-
-ssize_t receive_packet(int socket, char* buffer, std::size_t size, int flags) {
-    return receive_last_words_too([&] { return ::recv(socket, buffer, size, flags); });
-}
-
 // A packet must fit into the send buffer, whose default is below max_frame_bytes on most kernels.
 void enlarge(int socket) {
     const int bytes = static_cast<int>(4 * max_frame_bytes);
@@ -261,7 +255,19 @@ void enlarge(int socket) {
     ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
+Result<Frame> with_descriptor(Frame frame, UniqueFd fd) {
+    auto* const attach = std::get_if<Attach>(&frame);
+    if ((attach != nullptr) != static_cast<bool>(fd)) return malformed();
+    if (attach != nullptr) attach->socket = std::make_shared<UniqueFd>(std::move(fd));
+    return frame;
+}
+
 }  // namespace
+
+int descriptor_of(const Frame& frame) {
+    const auto* const attach = std::get_if<Attach>(&frame);
+    return attach == nullptr || !attach->socket ? -1 : attach->socket->get();
+}
 
 Result<std::string> encode(const Frame& frame) {
     Writer writer;
@@ -302,10 +308,11 @@ Result<Frame> decode(std::string_view packet) {
 
 Result<void> send_frame(int socket, const Frame& frame) {
     QVD_TRY(std::string packet, encode(frame));
-    ssize_t sent = send_packet(socket, packet);
+    const int fd = descriptor_of(frame);
+    ssize_t sent = send_with_descriptor(socket, packet, fd, MSG_EOR);
     if (sent < 0 && errno == EMSGSIZE) {
         enlarge(socket);
-        sent = send_packet(socket, packet);
+        sent = send_with_descriptor(socket, packet, fd, MSG_EOR);
     }
     const int number = errno;
     wipe(packet);
@@ -317,19 +324,21 @@ Result<void> send_frame(int socket, const Frame& frame) {
 Result<Frame> receive_frame(int socket) {
     char first = 0;
     // The true length of the packet, which stays queued.
-    const ssize_t length = receive_packet(socket, &first, 1, MSG_PEEK | MSG_TRUNC);
+    const ssize_t length =
+        receive_last_words_too([&] { return ::recv(socket, &first, 1, MSG_PEEK | MSG_TRUNC); });
     if (length < 0) return socket_error("cannot receive a frame");
     if (length == 0)
         return Error{ErrorKind::cancelled, "frame.closed", "the other side closed the socket"};
     std::string packet(std::min<std::size_t>(static_cast<std::size_t>(length), max_frame_bytes),
                        '\0');
-    const ssize_t received = receive_packet(socket, packet.data(), packet.size(), 0);
-    if (received < 0) return socket_error("cannot receive a frame");
+    ReceivedPacket received = receive_with_descriptor(socket, packet.data(), packet.size(), 0);
+    if (received.bytes < 0) return socket_error("cannot receive a frame");
     if (static_cast<std::size_t>(length) > max_frame_bytes) return malformed();
     Result<Frame> frame =
-        decode(std::string_view(packet).substr(0, static_cast<std::size_t>(received)));
+        decode(std::string_view(packet).substr(0, static_cast<std::size_t>(received.bytes)));
     wipe(packet);
-    return frame;
+    if (!frame.ok()) return frame;
+    return with_descriptor(std::move(frame).value(), std::move(received.fd));
 }
 
 Result<std::pair<UniqueFd, UniqueFd>> frame_sockets() {

@@ -12,6 +12,7 @@
 #include "base/unique_fd.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -94,6 +95,7 @@ struct Link {
 struct Switch {
     std::uint64_t request = 0;
     Secret slave_key;
+    std::string protocol = {};  // names itself in the 101's Upgrade; empty: QVD's own
 };
 
 // End this request now: close its relay (take-over), or drop it unanswered.
@@ -121,6 +123,7 @@ struct Request {
     std::string target;  // as sent: path and query, undecoded
     Headers headers;     // names as sent
     bool client_certificate = false;
+    bool tls = false;
 };
 
 struct Gone {  // the client left before its answer
@@ -176,10 +179,30 @@ struct AgentAnswer {
     std::string text;  // the agent's value or sentence, printable, at most 1 KiB
 };
 
+// ---- broker ↔ hkd, broker → worker ---------------------------------------------------------
+
+// An operator's call of the control protocol (net/control.hpp), broker → hkd. Who he is and whether
+// he may has been decided; root gets a verb and a number, never his bytes. Answered by Reply (and
+// Body before it) or Attach, with `call` as their request.
+struct ControlCall {
+    std::uint64_t call = 0;
+    std::uint8_t verb = 0;  // ControlVerb; one of a newer build is answered by 501
+    std::int64_t vm = 0;
+    Headers parameters;
+    std::string caller;  // for the log: "ann"
+};
+
+// With a descriptor: a connected stream socket. hkd → broker: what a call opened; broker → worker:
+// relay this, in place of Link; answered by Linked.
+struct Attach {
+    std::uint64_t request = 0;
+    std::shared_ptr<UniqueFd> socket;  // travels beside the packet; null in one that was decoded
+};
+
 // The order is the wire's: new kinds go to the end, and so do new fields of a frame.
 using Frame = std::variant<Configure, Progress, Reply, Link, Switch, Abort, Hello, Request, Gone,
                            ConnectionClosed, Linked, LinkFailed, Ended, AgentCall, AgentAnswer,
-                           Body, Connections>;
+                           Body, Connections, ControlCall, Attach>;
 
 // The packet of a frame; ErrorKind::invalid "frame.too_long" past max_frame_bytes.
 Result<std::string> encode(const Frame& frame);
@@ -188,7 +211,11 @@ Result<std::string> encode(const Frame& frame);
 // an upgrade goes on: fields that a frame has not yet are defaults, those beyond ours are ignored.
 Result<Frame> decode(std::string_view packet);
 
-// One packet on a connected SOCK_SEQPACKET socket. unavailable "frame.would_block" if the socket
+// The descriptor that goes with a frame; -1: none.
+int descriptor_of(const Frame& frame);
+
+// One packet on a connected SOCK_SEQPACKET socket. An Attach without a descriptor is malformed, and
+// so is any other frame with one. unavailable "frame.would_block" if the socket
 // is non-blocking and full (empty); cancelled "frame.closed" once the other side has closed.
 Result<void> send_frame(int socket, const Frame& frame);
 Result<Frame> receive_frame(int socket);

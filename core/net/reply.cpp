@@ -94,8 +94,10 @@ std::string progress_head(std::string_view text) {
     return status_line(102) + "X-QVD-VM-Info: " + on_one_line(text) + "\r\n\r\n";
 }
 
-std::string switch_head(const Secret& slave_key) {
+std::string switch_head(const Secret& slave_key, std::string_view protocol) {
     std::string head = status_line(101);
+    if (!protocol.empty())
+        head += "Connection: Upgrade\r\nUpgrade: " + on_one_line(protocol) + "\r\n";
     if (!slave_key.empty()) head += "X-QVD-Slave-Key: " + on_one_line(slave_key.reveal()) + "\r\n";
     return head + "\r\n";
 }

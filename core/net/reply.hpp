@@ -27,7 +27,8 @@ struct Answer {
 
 // "HTTP/1.1 102 Processing" with X-QVD-VM-Info.
 [[nodiscard]] std::string progress_head(std::string_view text);
-// "HTTP/1.1 101 Switching Protocols"; without X-QVD-Slave-Key when the key is empty.
-[[nodiscard]] std::string switch_head(const Secret& slave_key);
+// "HTTP/1.1 101 Switching Protocols"; without X-QVD-Slave-Key when the key is empty, and without
+// Connection and Upgrade when no protocol is named.
+[[nodiscard]] std::string switch_head(const Secret& slave_key, std::string_view protocol = {});
 
 }  // namespace qvd::net

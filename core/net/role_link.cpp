@@ -1,14 +1,13 @@
 #include "net/role_link.hpp"
 
 #include "base/overloaded.hpp"
-#include "base/receive.hpp"
+#include "net/descriptor.hpp"
 
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 namespace qvd::net {
 
@@ -132,29 +131,12 @@ Error closed() {
 }
 
 // One packet with at most one descriptor.
-Result<void> send_packet(int socket, std::string packet, int fd) {
-    iovec part{packet.data(), packet.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (fd >= 0) {
-        message.msg_control = space.data();
-        message.msg_controllen = space.size();
-        cmsghdr* const header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
-    }
-    for (;;) {
-        if (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {};
-        if (errno == EINTR) continue;
-        if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return closed();
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
-            return Error{ErrorKind::unavailable, "role_link.full", "the control socket is full"};
-        return errno_error("role_link.send", "cannot write to the control socket");
-    }
+Result<void> send_packet(int socket, const std::string& packet, int fd) {
+    if (send_with_descriptor(socket, packet, fd, MSG_DONTWAIT) >= 0) return {};
+    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return closed();
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+        return Error{ErrorKind::unavailable, "role_link.full", "the control socket is full"};
+    return errno_error("role_link.send", "cannot write to the control socket");
 }
 
 struct Packet {
@@ -162,36 +144,16 @@ struct Packet {
     UniqueFd fd;
 };
 
-UniqueFd passed_descriptor(msghdr& message) {
-    UniqueFd passed;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header), sizeof(int));
-        passed.reset(fd);
-    }
-    return passed;
-}
-
 Result<std::optional<Packet>> receive_packet(int socket) {
     std::array<char, max_role_message_bytes> buffer{};
-    iovec part{buffer.data(), buffer.size()};
-    // Room for one descriptor (CMSG_SPACE has padding for a second one, which would be lost and
-    // stay open): the kernel closes what is sent beyond it.
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = space.data();
-    message.msg_controllen = CMSG_LEN(sizeof(int));
-    const ssize_t got = receive_last_words_too(
-        [&] { return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::optional<Packet>{};
-    if (got == 0 || (got < 0 && errno == ECONNRESET)) return closed();
-    if (got < 0) return errno_error("role_link.receive", "cannot read from the control socket");
-    Packet packet{{buffer.data(), static_cast<std::size_t>(got)}, passed_descriptor(message)};
-    if ((message.msg_flags & MSG_TRUNC) != 0) return malformed("too long");
+    ReceivedPacket got =
+        receive_with_descriptor(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (got.bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::optional<Packet>{};
+    if (got.bytes == 0 || (got.bytes < 0 && errno == ECONNRESET)) return closed();
+    if (got.bytes < 0)
+        return errno_error("role_link.receive", "cannot read from the control socket");
+    Packet packet{{buffer.data(), static_cast<std::size_t>(got.bytes)}, std::move(got.fd)};
+    if (got.cut) return malformed("too long");
     return std::optional<Packet>(std::move(packet));
 }
 

@@ -1,6 +1,7 @@
 #include "net/tls.hpp"
 
 #include "base/file.hpp"
+#include "base/openssl.hpp"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -17,17 +18,7 @@ namespace qvd::net {
 
 namespace {
 
-template <auto free_function>
-struct Free {
-    template <class T>
-    void operator()(T* thing) const {
-        free_function(thing);
-    }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Crl = std::unique_ptr<X509_CRL, Free<X509_CRL_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+using openssl::reader_of;
 
 constexpr long ticket_seconds = 7200;
 
@@ -36,23 +27,19 @@ Error tls_error(std::string code, const std::string& what) {
     return {ErrorKind::invalid, std::move(code), why.empty() ? what : what + ": " + why};
 }
 
-Bio reader_of(std::string_view pem) {
-    return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-}
-
 // An encrypted key must fail, not ask the terminal.
 int no_password(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*user*/) {
     return -1;
 }
 
 Result<void> use_certificate(SSL_CTX* context, const std::string& pem) {
-    const Bio reader = reader_of(pem);
-    const Certificate leaf(PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
+    const openssl::Bio reader = reader_of(pem);
+    const openssl::Certificate leaf(PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
     if (!leaf) return tls_error("tls.certificate", "l7r.ssl.cert holds no PEM certificate");
     if (SSL_CTX_use_certificate(context, leaf.get()) != 1)
         return tls_error("tls.certificate", "the certificate of l7r.ssl.cert cannot be used");
     while (true) {
-        Certificate next(PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
+        openssl::Certificate next(PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
         if (!next) break;
         if (SSL_CTX_add0_chain_cert(context, next.get()) != 1)
             return tls_error("tls.certificate", "a chain certificate of l7r.ssl.cert is refused");
@@ -63,8 +50,8 @@ Result<void> use_certificate(SSL_CTX* context, const std::string& pem) {
 }
 
 Result<void> use_key(SSL_CTX* context, const Secret& pem) {
-    const Bio reader = reader_of(pem.reveal());
-    const Key key(PEM_read_bio_PrivateKey(reader.get(), nullptr, no_password, nullptr));
+    const openssl::Bio reader = reader_of(pem.reveal());
+    const openssl::Key key(PEM_read_bio_PrivateKey(reader.get(), nullptr, no_password, nullptr));
     if (!key) {
         return tls_error(
             "tls.key", "l7r.ssl.key holds no PEM private key that can be read without a password");
@@ -76,11 +63,12 @@ Result<void> use_key(SSL_CTX* context, const Secret& pem) {
 }
 
 Result<void> trust_client_ca(SSL_CTX* context, const std::string& pem) {
-    const Bio reader = reader_of(pem);
+    const openssl::Bio reader = reader_of(pem);
     X509_STORE* const store = SSL_CTX_get_cert_store(context);
     int count = 0;
     while (true) {
-        const Certificate authority(PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
+        const openssl::Certificate authority(
+            PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
         if (!authority) break;
         if (X509_STORE_add_cert(store, authority.get()) != 1 ||
             SSL_CTX_add_client_CA(context, authority.get()) != 1)
@@ -96,11 +84,11 @@ Result<void> trust_client_ca(SSL_CTX* context, const std::string& pem) {
 }
 
 Result<void> use_crl(SSL_CTX* context, const std::string& pem) {
-    const Bio reader = reader_of(pem);
+    const openssl::Bio reader = reader_of(pem);
     X509_STORE* const store = SSL_CTX_get_cert_store(context);
     int count = 0;
     while (true) {
-        const Crl crl(PEM_read_bio_X509_CRL(reader.get(), nullptr, no_password, nullptr));
+        const openssl::Crl crl(PEM_read_bio_X509_CRL(reader.get(), nullptr, no_password, nullptr));
         if (!crl) break;
         if (X509_STORE_add_crl(store, crl.get()) != 1)
             return tls_error("tls.client_crl", "a list of l7r.ssl.crl cannot be used");

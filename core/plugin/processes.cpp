@@ -241,8 +241,8 @@ void Processes::Watch::close() {
     });
 }
 
-Processes::Processes(asio::any_io_executor workers, std::string folder)
-    : folder_(std::move(folder)), watch_(std::make_shared<Watch>(std::move(workers))) {
+Processes::Processes(const asio::any_io_executor& workers, std::string folder)
+    : folder_(std::move(folder)), watch_(std::make_shared<Watch>(workers)) {
 }
 
 Processes::~Processes() {

@@ -41,7 +41,7 @@ public:
     using Ended = std::function<void(const ProcessStatus&)>;
 
     // Records lie in `folder`/PLUGIN/LABEL (0700, root only).
-    Processes(boost::asio::any_io_executor workers, std::string folder);
+    Processes(const boost::asio::any_io_executor& workers, std::string folder);
     // Stops watching; the processes run on, and no `ended` comes any more.
     ~Processes();
     Processes(const Processes&) = delete;

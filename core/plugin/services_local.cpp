@@ -174,7 +174,7 @@ const void* find_service(CoreObject& core, std::string_view id) {
         // That role knows its own VMs; nobody keeps a picture of the farm there.
         {QVD_CORE_INVENTORY, &inventory_service, !runs_vms},
     }};
-    const auto found = std::ranges::find(offers, id, &Offer::id);
+    const auto* const found = std::ranges::find(offers, id, &Offer::id);
     return found == offers.end() || !found->is_there ? nullptr : found->table;
 }
 

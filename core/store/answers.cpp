@@ -20,6 +20,8 @@ constexpr auto wrong = ErrorKind::invalid;
 
 constexpr std::array known{
     Answer{"users_login_key", false, taken, "user.exists", "a user with that login exists already"},
+    Answer{"operators_name_key", false, taken, "operator.exists",
+           "an operator with that name exists already"},
     Answer{"osfs_name_key", false, taken, "osf.exists", "an osf with that name exists already"},
     Answer{"vms_name_key", false, taken, "vm.exists", "a vm with that name exists already"},
     Answer{"vms_address_key", false, taken, "address.taken", "another vm has that address"},
@@ -72,6 +74,31 @@ Error missing(std::string_view what, std::int64_t id) {
 
 Error conflict(std::string code, std::string sentence) {
     return {ErrorKind::conflict, std::move(code), std::move(sentence)};
+}
+
+Error no_command(VmId vm) {
+    return conflict("vm.no_command",
+                    "the order for vm " + vm.text() + " was withdrawn or taken already");
+}
+
+Error not_orderable(VmId vm, VmCommand command, VmState state, int phase) {
+    std::string wanted;
+    for (const VmState one :
+         {VmState::running, VmState::debug, VmState::paused, VmState::suspended})
+        if (may_be_ordered(command, one))
+            wanted += (wanted.empty() ? "" : " or ") + std::string(to_string(one));
+    return conflict("vm.state", "vm " + vm.text() + " is " + to_string(state, phase) +
+                                    "; only one that is " + wanted + " can be ordered to " +
+                                    std::string(to_string(command)));
+}
+
+Error order_pending(VmId vm) {
+    return conflict("vm.order_pending",
+                    "vm " + vm.text() + " has another order that its node has not taken yet");
+}
+
+Error no_retry(VmId vm) {
+    return conflict("vm.no_retry", "nobody wants vm " + vm.text() + " to be started again by now");
 }
 
 Error alive(std::string_view host, std::int64_t seconds) {

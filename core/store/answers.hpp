@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "model/vm.hpp"
 
 #include <cstdint>
 #include <string>
@@ -16,6 +17,13 @@ Error missing(std::string_view what, std::int64_t id);
 // conflict "node.alive", of a host that reported `seconds` ago.
 Error alive(std::string_view host, std::int64_t seconds);
 Error conflict(std::string code, std::string sentence);
+// conflict "vm.no_command": it is not there any more.
+Error no_command(VmId vm);
+// conflict "vm.state", "vm.order_pending".
+Error not_orderable(VmId vm, VmCommand command, VmState state, int phase);
+Error order_pending(VmId vm);
+// conflict "vm.no_retry".
+Error no_retry(VmId vm);
 
 // What a violated constraint of the schema means, by its name there: "users_login_key" is
 // conflict "user.exists". Of a foreign key `deleting` says which side was changed. A constraint

@@ -45,6 +45,13 @@ public:
     Async<std::optional<Secret>> password_hash(UserId user) override;
     Async<void> set_password_hash(UserId user, Secret hash) override;
 
+    Async<OperatorId> add_operator(std::string name, OperatorRole role,
+                                   Secret password_hash) override;
+    Async<void> delete_operator(OperatorId id) override;
+    Async<std::vector<Operator>> operators() override;
+    Async<void> edit_operator(OperatorId id, OperatorEdit edit) override;
+    Async<std::optional<OperatorAccess>> operator_access(std::string name) override;
+
     Async<OsfId> add_osf(Osf osf) override;
     Async<void> delete_osf(OsfId osf) override;
     Async<std::vector<OsfRecord>> osfs() override;
@@ -66,10 +73,16 @@ public:
 
     Async<void> order_start(VmId vm, NodeId node) override;
     Async<void> order_stop(VmId vm) override;
+    Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
+    Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
+    Async<VmOrder> take_order(VmId vm, NodeId node) override;
+    Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) override;
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
     Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) override;
+    Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) override;
+    Async<void> retry_start(VmId vm, NodeId node) override;
     Async<Timestamp> now() override;
     Async<void> take_stop(VmId vm, NodeId node) override;
     Async<void> transition(VmTransition change) override;
@@ -109,7 +122,13 @@ public:
 
     Async<void> audit(std::string who, std::string operation, std::string subject) override;
 
+    // How often it has been asked anything, and for orders to a node.
+    [[nodiscard]] int round_trips() const { return round_trips_; }
+    [[nodiscard]] int looks() const { return looks_; }
+
 private:
+    int round_trips_ = 0;
+    int looks_ = 0;
     // Once around the event loop; then store.down if that is what the test wants.
     Async<void> ready();
 

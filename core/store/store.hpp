@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "model/node.hpp"
+#include "model/operator.hpp"
 #include "model/osf.hpp"
 #include "model/session.hpp"
 #include "model/user.hpp"
@@ -141,6 +142,19 @@ struct StartOrder {
     Properties properties;  // merged: osf < di < user < vm (behaviour 3.3.10)
 };
 
+// An order besides start and stop; they are numbered for each VM.
+struct VmOrder {
+    VmCommand command = VmCommand::pause;
+    std::string argument;  // of snapshot: its name
+    std::int64_t number = 0;
+};
+// `code` empty: it was done, and `text` is what it gave (a path), or empty; else it was not, and
+// why.
+struct OrderAnswer {
+    std::string code;
+    std::string text;
+};
+
 // A change of a VM's state; applies only to this incarnation, while it is in one of `from`.
 struct VmTransition {
     VmId vm;
@@ -151,6 +165,10 @@ struct VmTransition {
     std::string reason;
     bool block = false;         // also set the blocked flag (hkd.vm.failure = block)
     bool failed_start = false;  // count one more attempt; false on `running` clears the count
+    std::string code = {};      // of the reason; empty if there is none
+    // To failed: the node will start it again after this long (retry_start).
+    std::optional<std::chrono::milliseconds> retry_in = {};
+    std::string saved_path = {};  // to suspended
 };
 
 // Where something of a running VM listens; transport "tcp" (address:port) or "unix" (path).
@@ -213,6 +231,27 @@ public:
     virtual Async<std::optional<Secret>> password_hash(UserId user) = 0;
     virtual Async<void> set_password_hash(UserId user, Secret hash) = 0;
 
+    // ---- operators ----
+    // ErrorKind::invalid "operator.name"; conflict "operator.exists"; unknown ids are not_found
+    // "operator.not_found".
+    virtual Async<OperatorId> add_operator(std::string name, OperatorRole role,
+                                           Secret password_hash) = 0;
+    virtual Async<void> delete_operator(OperatorId id) = 0;
+    virtual Async<std::vector<Operator>> operators() = 0;
+    // Changes what is given.
+    struct OperatorEdit {
+        std::optional<OperatorRole> role;
+        std::optional<bool> blocked;
+        std::optional<Secret> password_hash;
+    };
+    virtual Async<void> edit_operator(OperatorId id, OperatorEdit edit) = 0;
+    // What the broker verifies him by; nobody else may ask.
+    struct OperatorAccess {
+        Operator who;
+        Secret password_hash;
+    };
+    virtual Async<std::optional<OperatorAccess>> operator_access(std::string name) = 0;
+
     // ---- osfs, dis, tags ----
     virtual Async<OsfId> add_osf(Osf osf) = 0;
     // ErrorKind::conflict "osf.has_vms" and "osf.has_dis".
@@ -254,7 +293,15 @@ public:
     // a start is ordered already.
     virtual Async<void> order_start(VmId vm, NodeId node) = 0;
     // Running: sets the stop command; start not yet taken: clears it. conflict "vm.not_running".
+    // Failed and to be started again by its node: that is called off.
     virtual Async<void> order_stop(VmId vm) = 0;
+
+    // Any other command, by its states (may_be_ordered), to the node that has the VM; resume as
+    // order_start(), on the node that it is on. Returns the order's number. ErrorKind::conflict
+    // "vm.state", and "vm.order_pending" while another order has not been taken.
+    virtual Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) = 0;
+    // Nothing: it is still to be answered. A VM that ends answers all of its orders: "vm.ended".
+    virtual Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) = 0;
 
     // ---- the node's side (hkd) ----
     virtual Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) = 0;
@@ -266,6 +313,14 @@ public:
     // incarnation → starting_1 of the next; no further attempt is counted. ErrorKind::conflict
     // "vm.superseded" or "vm.state", not_found "di.not_tagged": then nothing has changed.
     virtual Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) = 0;
+    // One that is neither start nor stop; ErrorKind::conflict "vm.no_command".
+    virtual Async<VmOrder> take_order(VmId vm, NodeId node) = 0;
+    virtual Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) = 0;
+    // Failed VMs that this node is to start again, and how long from now (negative: overdue).
+    virtual Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) = 0;
+    // order_start() of such a VM; ErrorKind::conflict "vm.no_retry" once that was called off, or
+    // somebody else has ordered its start.
+    virtual Async<void> retry_start(VmId vm, NodeId node) = 0;
     // Clears the stop command and changes nothing else; ErrorKind::conflict "vm.no_command".
     virtual Async<void> take_stop(VmId vm, NodeId node) = 0;
     // ErrorKind::conflict "vm.superseded" for another incarnation, "vm.state" if not in `from`; so

@@ -39,9 +39,10 @@ Result<void> open_log(const config::View& view) {
     return log::open(target);
 }
 
-void report_findings(const config::View& view) {
+void report_findings(const config::View& view, const Settings& settings) {
     for (const config::Finding& finding : view.findings())
         log::warn("config.warning", {{"key", finding.key}}, finding.text());
+    for (const std::string& warning : settings.warnings) log::warn("config.warning", {}, warning);
 }
 
 Result<void> write_pid_file(const std::string& path) {
@@ -55,7 +56,7 @@ Result<void> write_pid_file(const std::string& path) {
 Result<void> run_agent(const Configuration& configuration, const std::function<void()>& ready) {
     const Settings& settings = configuration.settings;
     QVD_CHECK(open_log(*configuration.view));
-    report_findings(*configuration.view);
+    report_findings(*configuration.view, settings);
     // Whatever a hook or a session leaves behind ends up here and is reaped.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for this signal

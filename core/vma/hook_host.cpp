@@ -88,6 +88,11 @@ qvd_str as_str(const std::string& text) {
     return {text.c_str(), text.size()};
 }
 
+std::int64_t number_of(const Packet& request, std::string_view name) {
+    const auto found = request.find(name);
+    return found == request.end() ? 0 : text::to_integer(found->second).value_or(0);
+}
+
 // What a plugin sees of one event; borrows from the request.
 class Lent {
 public:
@@ -98,12 +103,10 @@ public:
                     {sizeof(qvd_property), 0, {name.c_str() + 2, name.size() - 2}, as_str(value)});
         session_.size = sizeof session_;
         session_.event = of(request, "word");
+        session_.vm_id = static_cast<std::uint64_t>(number_of(request, "vm"));
         session_.user_name = of(request, "user.name");
         session_.user_home = of(request, "user.home");
         session_.parameters = {parameters_.data(), parameters_.size(), sizeof(qvd_property)};
-        const auto vm = request.find("p.qvd.vm.id");
-        if (vm != request.end())
-            session_.vm_id = static_cast<std::uint64_t>(text::to_integer(vm->second).value_or(0));
     }
     [[nodiscard]] const qvd_session* session() const { return &session_; }
 
@@ -116,11 +119,6 @@ private:
     std::vector<qvd_property> parameters_;
     qvd_session session_{};
 };
-
-std::int64_t number_of(const Packet& request, std::string_view name) {
-    const auto found = request.find(name);
-    return found == request.end() ? 0 : text::to_integer(found->second).value_or(0);
-}
 
 qvd_status call_hook(const qvd_vma_hook& hook, void* self, const Packet& request, qvd_call* call) {
     const Lent lent(request);

@@ -173,8 +173,9 @@ Result<void> HookPlugins::load() {
     return {};
 }
 
-void HookPlugins::set_user(std::string name, std::string home) {
-    user_name_ = std::move(name);
+void HookPlugins::set_subject(std::uint64_t vm, std::string user, std::string home) {
+    vm_ = vm;
+    user_name_ = std::move(user);
     user_home_ = std::move(home);
 }
 
@@ -184,7 +185,8 @@ Task<Result<bool>> HookPlugins::call(unsigned kind, unsigned number, std::string
     Packet request{
         {"kind", std::to_string(kind)}, {"number", std::to_string(number)},
         {"word", std::string(word)},    {"limit", std::to_string(settings_.hook_timeout.count())},
-        {"user.name", user_name_},      {"user.home", user_home_}};
+        {"vm", std::to_string(vm_)},    {"user.name", user_name_},
+        {"user.home", user_home_}};
     for (const auto& [name, value] : parameters) request["p." + name] = value;
     bool taken = false;
     for (const auto& host : hosts_) {

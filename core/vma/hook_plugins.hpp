@@ -22,8 +22,8 @@ public:
     // Starts all of vma.hook.plugins and waits until each is ready. Errors: plugin.load, with what
     // is wrong with the file; then none runs.
     Result<void> load();
-    // Whose session later calls are about.
-    void set_user(std::string name, std::string home);
+    // What later calls are about: the VM's id (0: not told), the session's user and his home.
+    void set_subject(std::uint64_t vm, std::string user, std::string home);
 
     // Calls each plugin in turn: kind 0 action, 1 state, 2 provisioning; `number` and `word` name
     // the event. True if one said that it did it. Errors: vma.hook.failed, vma.hook.timeout.
@@ -37,6 +37,7 @@ private:
     const Settings& settings_;
     const config::Properties& file_;
     std::vector<std::unique_ptr<Host>> hosts_;
+    std::uint64_t vm_ = 0;
     std::string user_name_;
     std::string user_home_;
 };

@@ -100,17 +100,22 @@ Task<Result<bool>> Hooks::run_program(const HookPoint& point, const agent::Param
     co_return true;
 }
 
-void Hooks::announce(const HookPoint& point, agent::Parameters parameters, agent::XState state) {
-    loop_.start(run_detached(point, std::move(parameters), state));
+void Hooks::announce(const HookPoint& point, agent::XState state) {
+    announcements_.push_back({point, state});
+    if (announcements_.size() == 1) loop_.start(run_announcements());
 }
 
-Task<void> Hooks::run_detached(const HookPoint& point, agent::Parameters parameters,
-                               agent::XState state) {
-    auto running = run(point, parameters, state);
-    const Result<bool> done = co_await std::move(running);
-    if (!done.ok())
-        log::warn("vma.hook.failed", {{"hook", point.key}, {"code", done.error().code()}},
-                  done.error().sentence());
+Task<void> Hooks::run_announcements() {
+    while (!announcements_.empty()) {
+        const Announcement& next = announcements_.front();
+        agent::Parameters none;
+        auto running = run(next.point, none, next.state);
+        const Result<bool> done = co_await std::move(running);
+        if (!done.ok())
+            log::warn("vma.hook.failed", {{"hook", next.point.key}, {"code", done.error().code()}},
+                      done.error().sentence());
+        announcements_.pop_front();
+    }
 }
 
 }  // namespace qvd::vma

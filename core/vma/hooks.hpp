@@ -6,6 +6,8 @@
 #include "vma/keys.hpp"
 #include "vma/process.hpp"
 
+#include <deque>
+
 namespace qvd::vma {
 
 // Something that can happen. `key` is the executable hook's; `word` is what the hook is told
@@ -56,9 +58,9 @@ public:
     Hooks(Loop& loop, Processes& processes, const Settings& settings, HookPlugins& plugins)
         : loop_(loop), processes_(processes), settings_(settings), plugins_(plugins) {}
 
-    // Whose session later events are about.
-    void set_user(std::string name, std::string home) {
-        plugins_.set_user(std::move(name), std::move(home));
+    // What later events are about: the VM's id (0: not told), the session's user and his home.
+    void set_subject(std::uint64_t vm, std::string user, std::string home) {
+        plugins_.set_subject(vm, std::move(user), std::move(home));
     }
 
     // Runs what is configured for `point`; false if that is nothing, or nobody wanted it. Plugins
@@ -66,18 +68,24 @@ public:
     // on.
     Task<Result<bool>> run(const HookPoint& point, agent::Parameters& parameters,
                            agent::XState state);
-    // For states: the same on its own; failures are logged.
-    void announce(const HookPoint& point, agent::Parameters parameters, agent::XState state);
+    // For what has happened already: the same on its own, behind what was announced before;
+    // failures are logged.
+    void announce(const HookPoint& point, agent::XState state);
 
 private:
-    Task<void> run_detached(const HookPoint& point, agent::Parameters parameters,
-                            agent::XState state);
+    struct Announcement {
+        HookPoint point;
+        agent::XState state;
+    };
+
+    Task<void> run_announcements();
     Task<Result<bool>> run_program(const HookPoint& point, const agent::Parameters& parameters);
 
     Loop& loop_;
     Processes& processes_;
     const Settings& settings_;
     HookPlugins& plugins_;
+    std::deque<Announcement> announcements_;  // the first one runs
 };
 
 }  // namespace qvd::vma

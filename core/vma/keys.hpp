@@ -164,6 +164,7 @@ struct Settings {
     std::vector<std::string> hook_plugins;
     // By full key: "vma.on_action.connect".
     std::map<std::string, std::string, std::less<>> hooks;
+    std::vector<std::string> warnings;  // about keys that do nothing
 
     std::string xinit, nxagent, x_session, nxdiag, x11vnc, useradd, userdel, groupadd, groupdel;
     std::vector<std::string> nxagent_args, x_session_args, x11vnc_args, poweroff;

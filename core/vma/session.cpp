@@ -2,12 +2,14 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "vma/launch.hpp"
 #include "vma/nx_options.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <utility>
@@ -57,6 +59,7 @@ Task<Result<std::string>> Session::start(agent::Parameters session) {
     QVD_CO_TRY(std::string options, nx_options(session, settings_));
     QVD_CO_TRY(const WantedUser user, wanted_user(session, settings_));
     reason_.reset();
+    introduce(session, user);
     apply(Event::start_ordered);
     const Phase preparing = phase();
     auto hook = hooks_.run(hook::pre_connect, session, state());
@@ -101,9 +104,9 @@ Task<Result<void>> Session::launch_steps(agent::Parameters session, std::string 
     QVD_CO_TRY(const off_t offset, OutputTail::prepare(log_path()));
     const Command command = session_command(account, session, settings_, log_path());
     QVD_CO_TRY(const pid_t leader, processes_.start(command));
-    record_ = SessionRecord{record_.phase, leader,       0,    0, 0, account.uid, offset,
-                            account.name,  account.home, false};
-    hooks_.set_user(account.name, account.home);
+    record_ = SessionRecord{record_.phase, leader,       0,          0,    0, account.uid, offset,
+                            account.name,  account.home, record_.vm, false};
+    hooks_.set_subject(record_.vm, account.name, account.home);
     last_complaint_.clear();
     seen_ending_ = seen_waiting_ = false;
     processes_.on_exit(leader, [](int) {});
@@ -134,8 +137,12 @@ Task<Result<std::string>> Session::suspend() {
     if (state() != agent::XState::listening && state() != agent::XState::connected)
         co_return std::string(agent::to_string(state()));
     agent::Parameters parameters;
+    suspend_hook_ran_ = true;
     auto hook = hooks_.run(hook::suspend, parameters, state());
-    QVD_CO_TRY([[maybe_unused]] const bool ran, co_await std::move(hook));
+    const Result<bool> content = co_await std::move(hook);
+    suspend_hook_ran_ = content.ok() && (phase() == Phase::offered_again ||
+                                         phase() == Phase::offered || phase() == Phase::connected);
+    if (!content.ok()) co_return content.error();
     if (phase() == Phase::offered_again)
         withdraw();
     else if (phase() == Phase::offered || phase() == Phase::connected)
@@ -164,6 +171,21 @@ void Session::take_back_offer() {
         withdraw();
     else
         apply(Event::stop_ordered);
+}
+
+void Session::introduce(const agent::Parameters& session, const WantedUser& user) {
+    const auto vm = session.find("qvd.vm.id");
+    const auto number = vm == session.end() ? std::nullopt : text::to_integer(vm->second);
+    record_.vm = static_cast<std::uint64_t>(std::max<std::int64_t>(number.value_or(0), 0));
+    // A session goes on as the user whose it is.
+    if (phase() == Phase::suspended)
+        hooks_.set_subject(record_.vm, record_.user_name, record_.user_home);
+    else
+        hooks_.set_subject(record_.vm, user.name, user.home);
+}
+
+void Session::announce_suspension() {
+    if (!std::exchange(suspend_hook_ran_, false)) hooks_.announce(hook::suspend, state());
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): from phase to phase, as far as x_life has lines
@@ -203,10 +225,15 @@ void Session::entered(Phase from) {
     switch (phase()) {
         case Phase::connected:
             record_.was_connected = true;
-            hooks_.announce(hook::connected, {}, state());
+            suspend_hook_ran_ = false;
+            hooks_.announce(hook::connected, state());
+            break;
+        case Phase::suspending:
+            announce_suspension();
             break;
         case Phase::suspended:
-            if (from != Phase::waking) hooks_.announce(hook::suspended, {}, state());
+            if (from == Phase::connected || from == Phase::offered_again) announce_suspension();
+            if (from != Phase::waking) hooks_.announce(hook::suspended, state());
             break;
         case Phase::resuming:
             loop_.start(nudge());
@@ -217,7 +244,8 @@ void Session::entered(Phase from) {
             break;
         case Phase::stopped:
             output_.close();
-            if (has_agent(from)) hooks_.announce(hook::stopped, {}, state());
+            suspend_hook_ran_ = false;
+            if (has_agent(from)) hooks_.announce(hook::stopped, state());
             break;
         default:
             break;

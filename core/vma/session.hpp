@@ -56,6 +56,10 @@ private:
     Task<Result<std::string>> wake(agent::Parameters session, std::string options);
 
     void take_back_offer();
+    // The action of a suspension that nobody called x_suspend for.
+    void announce_suspension();
+    // Tells the hooks whose session they will hear of.
+    void introduce(const agent::Parameters& session, const WantedUser& user);
 
     // Goes where the table says; false if it says nothing.
     bool apply(Event event);
@@ -102,7 +106,8 @@ private:
     Loop::Handle limit_ = 0;
     std::map<Loop::Handle, std::coroutine_handle<>> waiters_;  // by the timer that ends the wait
     bool watching_port_ = false;
-    bool seen_waiting_ = false;  // "Resuming" since the last HUP
+    bool suspend_hook_ran_ = false;  // by x_suspend, for the suspension to come
+    bool seen_waiting_ = false;      // "Resuming" since the last HUP
     bool seen_ending_ = false;
 };
 

@@ -201,13 +201,14 @@ void Session::adopt() {
     }
     log::warn("vma.session.lost", {{"user", record_.user_name}, {"phase", to_string(was)}},
               "the session of the agent before this one is gone");
+    hooks_.set_subject(record_.vm, record_.user_name, record_.user_home);
     record_ = SessionRecord{};
     save();
-    if (has_agent(was)) hooks_.announce(hook::stopped, {}, state());
+    if (has_agent(was)) hooks_.announce(hook::stopped, state());
 }
 
 void Session::go_on() {
-    hooks_.set_user(record_.user_name, record_.user_home);
+    hooks_.set_subject(record_.vm, record_.user_name, record_.user_home);
     if (record_.agent != 0 &&
         !agent_.watch(record_.agent, record_.agent_started, [this] { agent_gone(); }).ok())
         loop_.after(Milliseconds{0}, [this] { agent_gone(); });

@@ -51,7 +51,7 @@ std::string encode_record(const SessionRecord& record) {
            "\nuid = " + std::to_string(record.uid) +
            "\nlog.offset = " + std::to_string(record.log_offset) +
            "\nuser.name = " + escaped(record.user_name) +
-           "\nuser.home = " + escaped(record.user_home) +
+           "\nuser.home = " + escaped(record.user_home) + "\nvm = " + std::to_string(record.vm) +
            "\nwas_connected = " + (record.was_connected ? "1" : "0") + "\n";
 }
 
@@ -72,6 +72,8 @@ Result<SessionRecord> decode_record(std::string_view text) {
         !take_text(fields, "user.name", record.user_name) ||
         !take_text(fields, "user.home", record.user_home))
         return Error{ErrorKind::invalid, "vma.record", "the record of the last session is damaged"};
+    // An agent before this one may not have written it.
+    if (!take(fields, "vm", record.vm)) record.vm = 0;
     record.phase = *phase;
     return record;
 }

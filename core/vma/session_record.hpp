@@ -17,6 +17,7 @@ struct SessionRecord {
     off_t log_offset = 0;  // of qvd-nxagent.log: lines before it are in `phase` already
     std::string user_name;
     std::string user_home;
+    std::uint64_t vm = 0;  // 0: the agent was not told
     bool was_connected = false;
 };
 

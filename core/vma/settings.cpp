@@ -41,8 +41,13 @@ Result<void> add_hooks(const config::View& view, std::string_view family, Settin
     const std::string prefix(family.substr(0, family.size() - 1));
     for (const auto& [name, program] : view.family(family)) {
         const std::string key = prefix + name;
-        // Upstream has the key but never calls it.
-        if (program.empty() || key == "vma.on_action.disconnect") continue;
+        if (program.empty()) continue;
+        if (key == "vma.on_action.disconnect") {
+            settings.warnings.push_back(key +
+                                        " has no effect, nor had it in QVD 3.5: a client that goes "
+                                        "suspends the session (vma.on_action.suspend)");
+            continue;
+        }
         const std::vector<std::string> known(hook_keys.begin(), hook_keys.end());
         if (std::find(known.begin(), known.end(), key) == known.end()) {
             const std::string near = text::nearest(key, known);

@@ -5,7 +5,7 @@
 class Random : public qvd::LoadBalancer {
 public:
     std::optional<std::size_t> choose(const qvd::sdk::Placement& placement,
-                                      qvd::sdk::Call&) override {
+                                      qvd::sdk::Call& /*call*/) override {
         return std::uniform_int_distribution<std::size_t>(0, placement.nodes().size() - 1)(engine_);
     }
 

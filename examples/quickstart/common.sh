@@ -51,3 +51,6 @@ until_true() {
         sleep 0.2
     done
 }
+
+# setting KEY: what the farm's node.conf says; nothing if it does not, or if there is none.
+setting() { sed -n "s/^${1//./\\.} *= *//p" "$CONF" 2>/dev/null || true; }

@@ -88,7 +88,7 @@ std::vector<std::string> names_in(const std::string& path) {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), &::closedir);
     if (!folder) return names;
-    while (const dirent* entry = ::readdir(folder.get())) {  // NOLINT(concurrency-mt-unsafe)
+    while (const dirent* entry = ::readdir(folder.get())) {
         const std::string_view name = static_cast<const char*>(entry->d_name);
         if (name != "." && name != "..") names.emplace_back(name);
     }

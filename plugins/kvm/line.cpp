@@ -141,6 +141,22 @@ Opened open(const SharedLine& line) {
     return opened;
 }
 
+// Serves the open connection until it breaks or nobody wants it any more, and closes it; `lock`
+// holds line->mutex. Whether it broke.
+bool serve(const SharedLine& line, const Opened& opened, std::unique_lock<std::mutex>& lock) {
+    line->connection = opened.connection;
+    line->broken = virConnectIsAlive(opened.connection) != 1;
+    line->changed.notify_all();
+    line->changed.wait(lock, [&] { return line->closing || line->broken; });
+    const bool lost = !line->closing;
+    line->connection = nullptr;
+    lock.unlock();
+    if (lost) line->told([&](Hearer& hearer) { hearer.on_lost("the connection broke"); });
+    close(opened);
+    lock.lock();
+    return lost;
+}
+
 }  // namespace
 
 void keep_open(const SharedLine& line) {
@@ -168,21 +184,8 @@ void keep_open(const SharedLine& line) {
             pause = std::min(pause * 2, longest_pause);
             continue;
         }
-        lost_told = false;
         pause = first_pause;
-        line->connection = opened.connection;
-        line->broken = virConnectIsAlive(opened.connection) != 1;
-        line->changed.notify_all();
-        line->changed.wait(lock, [&] { return line->closing || line->broken; });
-        const bool lost = !line->closing;
-        line->connection = nullptr;
-        lock.unlock();
-        if (lost) {
-            lost_told = true;
-            line->told([&](Hearer& hearer) { hearer.on_lost("the connection broke"); });
-        }
-        close(opened);
-        lock.lock();
+        lost_told = serve(line, opened, lock);
     }
     line->closed = true;
     line->changed.notify_all();

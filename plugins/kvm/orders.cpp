@@ -5,6 +5,7 @@
 #include <libvirt/virterror.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -273,11 +274,15 @@ sdk::Usage usage(const Order& order, const std::string& uuid) {
     constexpr std::uint64_t kib = 1024;
     sdk::Usage used;
     used.cpu_seconds = static_cast<double>(info.cpuTime) / nanoseconds;
-    virDomainMemoryStatStruct memory[VIR_DOMAIN_MEMORY_STAT_NR] = {};
-    const int count = virDomainMemoryStats(domain.get(), memory, VIR_DOMAIN_MEMORY_STAT_NR, 0);
+    std::array<virDomainMemoryStatStruct, VIR_DOMAIN_MEMORY_STAT_NR> memory{};
+    const int count =
+        virDomainMemoryStats(domain.get(), memory.data(), VIR_DOMAIN_MEMORY_STAT_NR, 0);
     used.memory_bytes = info.memory * kib;
-    for (int i = 0; i < count; ++i)
-        if (memory[i].tag == VIR_DOMAIN_MEMORY_STAT_RSS) used.memory_bytes = memory[i].val * kib;
+    // What libvirt has filled.
+    const std::size_t filled = count < 0 ? 0 : static_cast<std::size_t>(count);
+    for (std::size_t i = 0; i < filled; ++i)
+        if (memory.at(i).tag == VIR_DOMAIN_MEMORY_STAT_RSS)
+            used.memory_bytes = memory.at(i).val * kib;
     return used;
 }
 

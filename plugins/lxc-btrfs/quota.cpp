@@ -23,7 +23,7 @@ UniqueFd open_folder(const std::string& path) {
 
 template <class Argument>
 bool ask(int folder, unsigned long what, Argument& argument) {
-    return ::ioctl(folder, what, &argument) == 0;  // NOLINT(*-vararg): ioctl is
+    return ::ioctl(folder, what, &argument) == 0;
 }
 
 bool set_limit(int subvolume, std::uint64_t bytes) {

@@ -11,7 +11,7 @@ namespace qvd::lxc {
 class Subvolumes : public Trees {
 public:
     void make(const std::string& path) const override;
-    bool seal(const std::string& path) const override;
+    [[nodiscard]] bool seal(const std::string& path) const override;
     // Of a subvolume, with those that a VM has made in it; a plain folder as any.
     bool remove(const std::string& path, const std::atomic<bool>* stop) const override;
 

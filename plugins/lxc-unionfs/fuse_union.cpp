@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <thread>
@@ -24,9 +25,10 @@ constexpr std::chrono::milliseconds look_again{3};
 constexpr std::string_view label_prefix = "files-";
 
 bool is_mounted(const std::string& at) {
-    for (const Mounted& mount : mounts_below(at))
-        if (mount.path == at && mount.type.compare(0, 4, "fuse") == 0) return true;
-    return false;
+    const std::vector<Mounted> mounts = mounts_below(at);
+    return std::any_of(mounts.begin(), mounts.end(), [&](const Mounted& mount) {
+        return mount.path == at && mount.type.compare(0, 4, "fuse") == 0;
+    });
 }
 
 std::string last_line(const std::string& path) {

@@ -18,10 +18,10 @@ public:
     using Arguments = std::vector<std::string> (*)(const std::string& program, const Layers&);
     // `processes` outlives it. `key`: that says where the program is. `log_folder`: for what the
     // daemon says.
-    FuseUnion(std::string name, const std::string& key, std::string program, Arguments arguments,
+    FuseUnion(std::string name, std::string key, std::string program, Arguments arguments,
               sdk::Processes& processes, std::string log_folder)
         : Union(std::move(name)),
-          key_(key),
+          key_(std::move(key)),
           program_(std::move(program)),
           arguments_(arguments),
           processes_(processes),

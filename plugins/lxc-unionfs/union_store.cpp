@@ -223,12 +223,12 @@ void UnionStore::daemon_ended(const sdk::Process& daemon) {
 
 bool UnionStore::UnionImages::in_use(const std::string& target) const {
     if (in_use_by_union(target)) return true;
-    for (const std::string& name : names_in(settings_.run)) {
-        if (!ends_with(name, ".files")) continue;
-        const auto note = read_file(settings_.run + "/" + name);
-        if (note && is_below(Fields::parse(*note).get("image"), target)) return true;
-    }
-    return false;
+    const std::vector<std::string> names = names_in(settings_.run);
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        const auto note = ends_with(name, ".files") ? read_file(settings_.run + "/" + name)
+                                                    : std::optional<std::string>();
+        return note && is_below(Fields::parse(*note).get("image"), target);
+    });
 }
 
 }  // namespace qvd::lxc

@@ -21,9 +21,8 @@ struct Loaded {
 // Code is never unmapped, as in the core.
 Loaded load(const char* build, const char* path) {
     void* library = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) FAIL(std::string(::dlerror()));  // NOLINT(concurrency-mt-unsafe)
+    if (library == nullptr) FAIL(std::string(::dlerror()));
     using Entry = const qvd_plugin*();
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): dlsym knows no types
     auto* entry = reinterpret_cast<Entry*>(::dlsym(library, "qvd_plugin_v1"));
     REQUIRE(static_cast<bool>(entry));
     const qvd_plugin* manifest = entry();

@@ -182,3 +182,32 @@ TEST_CASE("an osf gets what is not said as configured") {
     CHECK(value_of(rows->front(), "memory") == "384");
     CHECK(value_of(rows->front(), "use_overlay") == "0");
 }
+
+TEST_CASE(
+    "operators are added with a role, edited, blocked, and given passwords that nobody reads") {
+    Farm farm;
+    REQUIRE(farm.run(farm.admin.add_operator("ann", "operator", Secret("one"))).ok());
+    CHECK(audited(farm, "tester operator add ann operator"));
+    CHECK(farm.code(farm.admin.add_operator("ann", "observer", Secret("x"))) == "operator.exists");
+    CHECK(farm.code(farm.admin.add_operator("a b", "observer", Secret("x"))) == "operator.name");
+    CHECK(farm.code(farm.admin.add_operator("ben", "chief", Secret("x"))) == "operator.role");
+    CHECK(farm.code(farm.admin.add_operator("ben", "observer", Secret())) == "password.empty");
+    const auto before = farm.run(farm.store.operator_access("ann")).value();
+    CHECK(before->password_hash.reveal().starts_with("$argon2id$"));
+    REQUIRE(farm.run(farm.admin.set_operator_password("ann", Secret("two"))).ok());
+    CHECK_FALSE(farm.run(farm.store.operator_access("ann"))
+                    .value()
+                    ->password_hash.equals(before->password_hash.reveal()));
+    CHECK(farm.code(farm.admin.set_operator_password("bob", Secret("x"))) == "operator.not_found");
+    CHECK(farm.run(farm.admin.edit_operators(Farm::filter("name=ann"),
+                                             {{"role", "administrator"}, {"blocked", "yes"}}))
+              .value() == 1);
+    CHECK(audited(farm, "tester operator edit ann blocked=yes role=administrator"));
+    CHECK(farm.code(farm.admin.edit_operators(Farm::filter(), {})) == "usage");
+    const auto rows = farm.run(farm.admin.operators(Farm::filter("blocked=yes"))).value();
+    REQUIRE(rows.size() == 1);
+    CHECK(rows.front().find("role")->value == "administrator");
+    CHECK(rows.front().find("password") == nullptr);
+    CHECK(farm.run(farm.admin.delete_operators(Farm::filter("name=a*"))).value().count == 1);
+    CHECK(farm.run(farm.admin.operators(Farm::filter())).value().empty());
+}

@@ -4,6 +4,7 @@
 #include "config/keys.hpp"
 #include "hkd/keys.hpp"
 #include "store/keys.hpp"
+#include "tests/skip.hpp"
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
@@ -44,7 +45,9 @@ public:
         REQUIRE(::chmod(at(below).c_str(), mode) == 0);
         return at(below);
     }
-    [[nodiscard]] Machine machine() const { return {at("proc"), at("sys"), at("dev")}; }
+    [[nodiscard]] Machine machine() const {
+        return {at("proc"), at("sys"), at("dev"), at("usr"), at("run")};
+    }
 
 private:
     std::string path_;
@@ -90,10 +93,10 @@ bool without_capabilities() {
     return ::syscall(SYS_capset, &head, none) == 0;
 }
 
-#define NEEDS_ROOT()                              \
-    if (::geteuid() != 0) {                       \
-        MESSAGE("skipped: this check asks root"); \
-        return;                                   \
+#define NEEDS_ROOT()                             \
+    if (::geteuid() != 0) {                      \
+        qvd::test::skip("this check asks root"); \
+        return;                                  \
     }
 
 void says(const Diagnosis& one, Level level, const std::string& sentence) {
@@ -112,12 +115,14 @@ TEST_CASE("a kernel without what containers need is told so, each thing by name"
     const config::View view = view_of("internal.vm.network.firewall.enable = 0\n");
     const auto bare = check_kernel(view, folder.machine());
     InUse overlays;
+    overlays.hypervisors = {"lxc-unionfs"};
     overlays.unions = {"overlayfs"};
     says(named(check_containers(view, overlays, folder.machine()), "kernel.overlayfs"),
          Level::problem, "no overlayfs");
     says(named(bare, "kernel.cgroup"), Level::problem, "no memory controller");
     says(named(bare, "kernel.br_netfilter"), Level::warning, "through iptables");
-    says(named(bare, "kernel.fuse"), Level::warning, "/dev/fuse is missing");
+    says(named(check_containers(view, overlays, folder.machine()), "kernel.fuse"), Level::warning,
+         "/dev/fuse is missing");
     says(named(bare, "kernel.userns"), Level::good, "not allowed");
 
     folder.write("proc/filesystems", "nodev\toverlay\n");
@@ -126,10 +131,12 @@ TEST_CASE("a kernel without what containers need is told so, each thing by name"
     folder.write("proc/sys/user/max_user_namespaces", "5000\n");
     folder.write("dev/fuse", "");
     const auto fit = check_kernel(view, folder.machine());
-    for (const char* const name : {"cgroup", "br_netfilter", "fuse", "userns"})
+    for (const char* const name : {"cgroup", "br_netfilter", "userns"})
         says(named(fit, std::string("kernel.") + name), Level::good, "");
-    says(named(check_containers(view, overlays, folder.machine()), "kernel.overlayfs"), Level::good,
-         "");
+    for (const char* const name : {"overlayfs", "fuse"})
+        says(named(check_containers(view, overlays, folder.machine()),
+                   std::string("kernel.") + name),
+             Level::good, "");
     CHECK(named(fit, "kernel.cgroup").sentence.find("v2") != std::string::npos);
 
     folder.write("sys/fs/cgroup/cgroup.controllers", "cpu\n");
@@ -137,7 +144,8 @@ TEST_CASE("a kernel without what containers need is told so, each thing by name"
     says(named(check_kernel(view, folder.machine()), "kernel.cgroup"), Level::good, "v1");
 }
 
-TEST_CASE("nftables that cannot be used are a problem, unless the node makes no firewall") {
+TEST_CASE("nftables that cannot be used are a problem, unless the node makes no firewall" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const auto refused = apart(without_capabilities, [] { return check_kernel(view_of("")); });
     const Diagnosis firewall = named(refused, "kernel.nftables");
@@ -149,7 +157,7 @@ TEST_CASE("nftables that cannot be used are a problem, unless the node makes no 
     says(named(unneeded, "kernel.nftables"), Level::good, "makes no firewall");
 }
 
-TEST_CASE("devices that cannot be made are a problem") {
+TEST_CASE("devices that cannot be made are a problem" * doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const auto refused = apart(without_capabilities, [] { return check_kernel(view_of("")); });
     for (const char* const kind : {"veth", "bridge"})
@@ -157,7 +165,7 @@ TEST_CASE("devices that cannot be made are a problem") {
              "no " + std::string(kind) + " device can be made");
 }
 
-TEST_CASE("what only root may ask is not called well") {
+TEST_CASE("what only root may ask is not called well" * doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     constexpr uid_t nobody = 65534;
     const auto asked =
@@ -169,7 +177,9 @@ TEST_CASE("what only root may ask is not called well") {
 TEST_CASE("a program that is missing, cannot be loaded, hangs or crashes is named with its path") {
     const Folder folder;
     const config::View view = view_of("path.qvd.bin = " + folder.at("bin") + "\n");
-    const auto none = check_programs(view, false);
+    InUse use;
+    use.hypervisors = {"lxc-btrfs"};
+    const auto none = check_programs(view, use, false);
     says(named(none, "program.qvd-lxc-keeper"), Level::problem, "is missing: no container");
     says(named(none, "program.qvd-unpack"), Level::problem, "is missing: no image");
     CHECK(named(none, "program.qvd-unpack").advice.find("path.qvd.bin") != std::string::npos);
@@ -181,23 +191,80 @@ TEST_CASE("a program that is missing, cannot be loaded, hangs or crashes is name
                  "exit 127\n",
                  0755);
     folder.write("bin/qvd-unpack", "#!/bin/sh\nkill -SEGV $$\n", 0755);
-    const auto broken = check_programs(view, false);
+    const auto broken = check_programs(view, use, false);
     says(named(broken, "program.qvd-lxc-keeper"), Level::good, "can be run");
     says(named(broken, "program.qvd-lxc-container"), Level::problem, "liblxc.so.1");
+    CHECK(named(broken, "program.qvd-lxc-container").advice == "apt-get install liblxc1");
     says(named(broken, "program.qvd-unpack"), Level::problem, "signal 11");
 
     folder.write("bin/qvd-unpack", "not a program\n", 0755);
-    says(named(check_programs(view, false), "program.qvd-unpack"), Level::problem,
+    says(named(check_programs(view, use, false), "program.qvd-unpack"), Level::problem,
          "cannot execute");
     folder.write("bin/qvd-unpack", "#!/bin/sh\nexec /bin/sleep 60\n", 0755);
-    says(named(check_programs(view, false), "program.qvd-unpack"), Level::problem, "within 5 s");
+    says(named(check_programs(view, use, false), "program.qvd-unpack"), Level::problem,
+         "within 5 s");
+}
+
+TEST_CASE("a node without containers is told nothing of what containers need") {
+    const Folder folder;
+    const config::View view = view_of("path.qvd.bin = " + folder.at("bin") + "\n");
+    InUse use;
+    use.hypervisors = {"kvm"};
+    for (const Diagnosis& one : check_programs(view, use, false))
+        CHECK_MESSAGE(one.sentence.find("container") == std::string::npos, one.sentence);
+    CHECK(check_containers(view, use, folder.machine()).empty());
+    use.hypervisors = {"lxc-btrfs"};
+    CHECK(check_guests(view, use, folder.machine()).empty());
+}
+
+TEST_CASE("a node with virtual machines is told which of their packages is missing") {
+    const Folder folder;
+    InUse use;
+    use.hypervisors = {"kvm"};
+    const auto look = [&](const std::string& text = {}) {
+        return check_guests(view_of(text), use, folder.machine());
+    };
+    const auto none = look();
+    says(named(none, "program.qemu"), Level::problem, "no VM of vm.hypervisor = kvm can start");
+    CHECK(named(none, "program.qemu").advice == "apt-get install qemu-system-x86");
+    says(named(none, "program.libvirt"), Level::problem, "libvirt is not installed");
+    CHECK(
+        named(none, "program.libvirt").advice.starts_with("apt-get install libvirt-daemon-system"));
+    says(named(none, "kernel.kvm"), Level::warning, "/dev/kvm is missing");
+
+    folder.write("usr/bin/qemu-system-x86_64", "", 0755);
+    folder.write("usr/sbin/libvirtd", "", 0755);
+    says(named(look(), "program.libvirt"), Level::problem, "does not run");
+    folder.write("run/libvirt/libvirt-sock", "");
+    folder.write("dev/kvm", "");
+    for (const Diagnosis& one : look()) says(one, Level::good, "");
+    says(named(look("vm.kvm.uri = qemu+ssh://other/system\n"), "program.libvirt"), Level::good,
+         "vm.kvm.uri = qemu+ssh://other/system");
+}
+
+TEST_CASE("a union's program is looked for where its key says, installed plugin or not") {
+    const Folder folder;
+    folder.write("proc/filesystems", "nodev\tfuse\n");
+    folder.write("dev/fuse", "");
+    const std::string program = folder.write("my/unionfs", "", 0755);
+    InUse use;
+    use.hypervisors = {"lxc-unionfs"};
+    use.unions = {"unionfs-fuse"};
+    const auto at = [&](const std::string& path) {
+        return named(check_containers(view_of("command.unionfs-fuse = " + path + "\n"), use,
+                                      folder.machine()),
+                     "union.unionfs-fuse");
+    };
+    says(at(program), Level::good, program);
+    says(at(folder.at("none")), Level::problem, "there is no program " + folder.at("none"));
+    CHECK(at(folder.at("none")).advice.starts_with("apt-get install unionfs-fuse"));
 }
 
 TEST_CASE("an embedded database needs a PostgreSQL that can be run") {
     const Folder folder;
     const config::View view = view_of("");
     const auto postgres = [&] {
-        return named(check_programs(view, true, folder.at("versions")), "program.postgres");
+        return named(check_programs(view, {}, true, folder.at("versions")), "program.postgres");
     };
     says(postgres(), Level::problem, "no PostgreSQL server is installed");
     folder.write("versions/15/bin/postgres", "#!/bin/sh\nexit 127\n", 0755);
@@ -216,7 +283,8 @@ TEST_CASE("a user of the node's that is missing is a problem, with the command t
     CHECK(missing.advice.find("useradd") != std::string::npos);
 }
 
-TEST_CASE("storage that is missing, no folder, read-only, full or unfit for overlays is named") {
+TEST_CASE("storage that is missing, no folder, read-only, full or unfit for overlays is named" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const Folder folder;
     InUse overlays;
@@ -244,7 +312,18 @@ TEST_CASE("storage that is missing, no folder, read-only, full or unfit for over
     says(named(mounted_as(MS_RDONLY, ""), "storage.images"), Level::problem, "cannot be written");
     says(named(mounted_as(0, "size=4m"), "storage.images"), Level::warning, "MiB left");
 
-    // An overlay cannot keep its changes on another one.
+    const auto unable = apart(without_capabilities, storage);
+    says(named(unable, "storage.overlay"), Level::problem, "no mount namespace");
+}
+
+TEST_CASE("an overlay cannot keep its changes on another one" *
+          doctest::test_suite("needs overlays")) {
+    NEEDS_ROOT();
+    const Folder folder;
+    InUse overlays;
+    overlays.unions = {"overlayfs"};
+    fs::create_directories(folder.at("storage/overlayfs"));
+    fs::create_directories(folder.at("other"));
     fs::create_directories(folder.at("low"));
     fs::create_directories(folder.at("up"));
     fs::create_directories(folder.at("work"));
@@ -257,18 +336,16 @@ TEST_CASE("storage that is missing, no folder, read-only, full or unfit for over
                    ::mount("overlay", folder.at("storage/overlayfs").c_str(), "overlay", 0,
                            options.c_str()) == 0;
         },
-        storage);
-    if (stacked.empty()) {
-        MESSAGE("skipped: this machine mounts no overlay here");
-    } else {
-        says(named(stacked, "storage.overlay"), Level::problem,
-             "cannot hold what containers change");
-    }
-    const auto unable = apart(without_capabilities, storage);
-    says(named(unable, "storage.overlay"), Level::problem, "no mount namespace");
+        [&] {
+            return check_storage(view_of("path.storage.root = " + folder.at("storage") + "\n"),
+                                 overlays);
+        });
+    if (stacked.empty()) return qvd::test::skip("this machine mounts no overlay here");
+    says(named(stacked, "storage.overlay"), Level::problem, "cannot hold what containers change");
 }
 
-TEST_CASE("a bridge that is none, or that the node must not make, is a problem") {
+TEST_CASE("a bridge that is none, or that the node must not make, is a problem" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const std::string network =
         "vm.network.ip.start = 10.3.15.50\nvm.network.netmask = 24\nvm.network.bridge = ";

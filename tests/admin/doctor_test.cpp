@@ -4,6 +4,7 @@
 #include "hkd/keys.hpp"
 #include "hkd/network/links.hpp"
 #include "plugin/keys.hpp"
+#include "tests/skip.hpp"
 
 #include <doctest/doctest.h>
 #include <sched.h>
@@ -93,6 +94,9 @@ TEST_CASE("a missing certificate is a problem, one that is nonsense too") {
     FarmFacts farm;
     CHECK(has_problem(check_certificate(farm, true, Timestamp{})));
     CHECK(!has_problem(check_certificate(farm, false, Timestamp{})));
+    // Operators come over TLS or not at all.
+    farm.operators.push_back({OperatorId{1}, "ann", OperatorRole::observer, false});
+    CHECK(has_problem(check_certificate(farm, false, Timestamp{})));
     farm.certificate.emplace();
     farm.certificate->certificate = "nonsense";
     CHECK(has_problem(check_certificate(farm, true, Timestamp{})));
@@ -161,11 +165,9 @@ TEST_CASE("a file that others may change, or that shows a password to all, is na
     std::filesystem::remove_all(folder);
 }
 
-TEST_CASE("a bridge of this network is found, whatever network sysfs shows") {
-    if (::geteuid() != 0) {
-        MESSAGE("skipped: making a network needs root");
-        return;
-    }
+TEST_CASE("a bridge of this network is found, whatever network sysfs shows" *
+          doctest::test_suite("needs bridge")) {
+    if (::geteuid() != 0) return qvd::test::skip("making a network needs root");
     const auto found = in_child("bridge", []() -> Diagnoses {
         if (::unshare(CLONE_NEWNET) != 0) return {};
         if (!hkd::network::make_bridge({"qvdtest0", "54:52:00:00:00:01", 0x0a030f01, 24}).ok())
@@ -179,10 +181,7 @@ TEST_CASE("a bridge of this network is found, whatever network sysfs shows") {
             "node.conf");
         return check_bridge({keys, *file}, "10.3.15.1", true);
     });
-    if (found.empty()) {
-        MESSAGE("skipped: no network with a bridge can be made");
-        return;
-    }
+    if (found.empty()) return qvd::test::skip("no network with a bridge can be made");
     REQUIRE(named(found, "network.bridge") != nullptr);
     CHECK(named(found, "network.bridge")->sentence == "the bridge qvdtest0 is there");
 }

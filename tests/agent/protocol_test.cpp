@@ -61,8 +61,8 @@ TEST_CASE("a failed method gives the agent's own sentence") {
 }
 
 TEST_CASE("what is no answer is called so and not guessed at") {
-    for (const char* wrong : {"", "hello", "\"", "\"a\" \"b\"", "[1", "{\"a\"}", "\"a\",",
-                              "\"\\x\"", "<html>", "\"\\ud800\"", "]"})
+    for (const char* wrong : {"", "hello", R"(")", R"("a" "b")", "[1", R"({"a"})", R"("a",)",
+                              R"("\x")", "<html>", R"("\ud800")", "]"})
         CHECK_MESSAGE(decode_body(wrong).error().code() == "agent.answer", wrong);
     CHECK_FALSE(decode_body(std::string(10'000, '[')).ok());
 }

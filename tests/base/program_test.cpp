@@ -25,9 +25,9 @@ TEST_CASE("a program is there if it can be run, by its path or by its name") {
 }
 
 TEST_CASE("a child's environment is ours with what was changed and without what it must not see") {
-    REQUIRE(::setenv("QVD_TEST_KEPT", "1", 1) == 0);     // NOLINT: one thread
-    REQUIRE(::setenv("QVD_TEST_CHANGED", "1", 1) == 0);  // NOLINT: one thread
-    REQUIRE(::setenv("QVD_TEST_HIDDEN", "1", 1) == 0);   // NOLINT: one thread
+    REQUIRE(::setenv("QVD_TEST_KEPT", "1", 1) == 0);
+    REQUIRE(::setenv("QVD_TEST_CHANGED", "1", 1) == 0);
+    REQUIRE(::setenv("QVD_TEST_HIDDEN", "1", 1) == 0);
     const auto words = program::environment_with({{"QVD_TEST_CHANGED", "2"}, {"QVD_TEST_NEW", "3"}},
                                                  {"QVD_TEST_HIDDEN"});
     CHECK(contains(words, "QVD_TEST_KEPT=1"));

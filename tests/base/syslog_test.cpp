@@ -1,12 +1,12 @@
 #include "base/syslog.hpp"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>  // mkdtemp
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <syslog.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 

@@ -35,7 +35,7 @@ void decision(benchmark::State& state) {
     PluginRoom room;
     plugin::Balancer balancer(room.make("weighted"));
     const auto asked = question(static_cast<std::size_t>(state.range(0)));
-    for (auto _ : state) {
+    for ([[maybe_unused]] const auto _ : state) {
         auto copy = asked;
         std::chrono::duration<double> took{};
         room.run([&]() -> boost::asio::awaitable<void> {

@@ -9,7 +9,7 @@ using namespace qvd::bench;
 void quick_call(benchmark::State& state) {
     PluginRoom room;
     const auto instance = room.make("weighted");
-    for (auto _ : state)
+    for ([[maybe_unused]] const auto _ : state)
         room.run([&]() -> boost::asio::awaitable<void> {
             qvd::plugin::CallOptions options;
             qvd::plugin::Call::Function function = [](qvd_call*) -> qvd_status { return QVD_OK; };
@@ -23,7 +23,7 @@ BENCHMARK(quick_call);
 void worker_call(benchmark::State& state) {
     PluginRoom room;
     const auto instance = room.make("weighted");
-    for (auto _ : state)
+    for ([[maybe_unused]] const auto _ : state)
         room.run([&]() -> boost::asio::awaitable<void> {
             qvd::plugin::CallOptions options;
             qvd::plugin::Call::Function function = [](qvd_call*) -> qvd_status { return QVD_OK; };
@@ -48,7 +48,7 @@ void bare_choose(benchmark::State& state) {
     qvd_call call{};
     call.size = sizeof call;
     call.result = [](qvd_call*, std::uint32_t, const void*) {};
-    for (auto _ : state)
+    for ([[maybe_unused]] const auto _ : state)
         benchmark::DoNotOptimize(table->choose(instance->self(), &placement, &call));
 }
 BENCHMARK(bare_choose);

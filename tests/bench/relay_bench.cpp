@@ -90,7 +90,7 @@ public:
 
 private:
     void serve() const {
-        const std::string block(256U * 1024U, 'x');
+        const std::string block(std::size_t{256} * 1024, 'x');
         while (true) {
             const UniqueFd client(::accept(listener_.get(), nullptr, nullptr));
             std::string question(go.size(), '\0');
@@ -312,7 +312,7 @@ int compare(std::size_t bytes, int rounds) {
 
 int main(int argc, char** argv) {
     const std::size_t mebibytes = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1024;
-    const int rounds = argc > 2 ? std::atoi(argv[2]) : 7;
+    const int rounds = argc > 2 ? static_cast<int>(std::strtol(argv[2], nullptr, 10)) : 7;
     try {
         return compare(mebibytes << 20U, rounds);
     } catch (const std::exception& error) {

@@ -24,7 +24,7 @@ std::string path_of(VmId vm) {
 // Settings with a puppet for each plugin; the authenticator is called `name`.
 std::string puppets(const Stage& stage, const std::string& name = "puppet") {
     return "puppet.stage = " +
-           std::to_string(reinterpret_cast<std::uintptr_t>(&stage)) +  // NOLINT: as it wants it
+           std::to_string(reinterpret_cast<std::uintptr_t>(&stage)) +  // as it wants it
            "\nl7r.auth.plugins = " + name + "\nl7r.loadbalancer.plugin = puppet\n";
 }
 

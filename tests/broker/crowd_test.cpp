@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-using namespace qvd;          // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::broker;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::broker;
 
 namespace {
 

@@ -62,9 +62,10 @@ TEST_CASE("Shared variables are decoded, and malformed ones left out") {
 }
 
 TEST_CASE("At most 64 variables are shared") {
+    const std::string digits = "0123456789abcdef";
     net::Headers many;
-    for (int i = 0; i < 100; ++i) {
-        const std::string hex{"0123456789abcdef"[i / 16], "0123456789abcdef"[i % 16]};
+    for (std::size_t i = 0; i < 100; ++i) {
+        const std::string hex{digits.at(i / 16), digits.at(i % 16)};
         many.emplace_back("Auth-41" + hex, "YQ==");
     }
     CHECK(shared_environment(many).size() == 64);

@@ -80,6 +80,10 @@ TEST_CASE("A session is linked, switched, and its row ends with its relay") {
     const auto link = farm.next<net::Link>(worker);
     CHECK(link.port == 4000);
     CHECK(farm.rows() == 1);
+    CHECK(std::ranges::any_of(agent->targets, [&](const std::string& target) {
+        return target.starts_with("/vma/x_start") &&
+               target.find("qvd.vm.id=" + farm.vm.text()) != std::string::npos;
+    }));
     SUBCASE("its client closes") {
         worker.say(net::Linked{1});
         CHECK(farm.next<net::Switch>(worker).slave_key.reveal().size() == 64);

@@ -11,6 +11,7 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
 BUILD = TREE / "build" / "clang"
+SOURCES = ("core", "plugins", "sdk", "examples", "tests")
 
 
 class Unit:
@@ -48,7 +49,18 @@ def units():
     for entry in entries:
         unit = Unit(entry["file"], entry["directory"], _words(entry["command"]))
         found.setdefault((unit.file, unit.definitions), unit)
-    return list(found.values())
+    return [*found.values(), *_compiled_elsewhere({unit.file for unit in found.values()})]
+
+
+def _compiled_elsewhere(known):
+    """Units of the files that only other builds compile: the examples that are projects of their
+    own, the plugins that other compilers make, the beginning of the fuzzers."""
+    warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+    compilers = {".c": ["clang", "-std=gnu11"], ".cpp": ["clang++", "-std=c++17"]}
+    return [Unit(file, TREE, [*compilers[file.suffix], *warnings, f"-I{TREE}",
+                              f"-I{TREE / 'sdk' / 'include'}", str(file)])
+            for folder in SOURCES for file in sorted((TREE / folder).rglob("*.c*"))
+            if file.suffix in compilers and file not in known]
 
 
 def run_each(things, command, jobs=2):

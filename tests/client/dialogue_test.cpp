@@ -18,7 +18,7 @@ const std::string list_reply = http_reply(200, one_vm);
 
 // Answers list_of_vm with `list`, everything else with `answer`.
 TestServer::Conversation talk(const std::string& list,
-                              std::function<void(Peer&, const std::string&)> answer = {}) {
+                              const std::function<void(Peer&, const std::string&)>& answer = {}) {
     return [list, answer](Peer& peer) {
         for (std::string head = peer.request(); !head.empty(); head = peer.request()) {
             if (head.starts_with("GET /qvd/list_of_vm "))
@@ -31,9 +31,9 @@ TestServer::Conversation talk(const std::string& list,
 
 struct Rig {
     explicit Rig(const std::string& list = list_reply,
-                 std::function<void(Peer&, const std::string&)> answer = {},
+                 const std::function<void(Peer&, const std::string&)>& answer = {},
                  const Identity& identity = make_identity("localhost")) {
-        server = std::make_unique<TestServer>(identity, talk(list, std::move(answer)));
+        server = std::make_unique<TestServer>(identity, talk(list, answer));
     }
 
     Outcome run(std::vector<std::string> arguments, Program::Environment environment = {}) {

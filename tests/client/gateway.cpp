@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    const Agent target{argv[3], std::atoi(argv[4])};
+    const Agent target{argv[3], static_cast<int>(std::strtol(argv[4], nullptr, 10))};
     const Identity identity = make_identity("localhost");
     TestServer server{identity, [&target](Peer& peer) { converse(peer, target); }};
     if (!qvd::file::write_atomic(argv[2], identity.certificate_pem(), 0644).ok() ||

@@ -206,8 +206,27 @@ TEST_CASE("NX options are taken out of their frame") {
 
 TEST_CASE("the keys of the graphical client are no mistakes in a shared file") {
     const qvd::testing::Home home;
-    home.write("client.conf", "client.audio.enable = 1\nclent.link = lan\n");
+    home.write("client.conf",
+               "client.audio.enable = 1\nclient.mount.1.remote = /x\n"
+               "client.ssl.options.SSL_version = TLSv12\nclient.user.password = x\n");
     const auto settings = settings_of({"-h", "x", "-u", "a"}, {}, home.path() + "/client.conf");
-    REQUIRE(settings.value().warnings.size() == 1);
-    CHECK(settings.value().warnings.front().find("clent.link") != std::string::npos);
+    CHECK(settings.value().warnings.empty());
+}
+
+TEST_CASE("a mistyped key of client.conf is told with the nearest one") {
+    const auto warning = [](const std::string& line) {
+        const qvd::testing::Home home;
+        home.write("client.conf", line + "\n");
+        const auto settings = settings_of({"-h", "x", "-u", "a"}, {}, home.path() + "/client.conf");
+        REQUIRE(settings.value().warnings.size() == 1);
+        const std::string text = settings.value().warnings.front();
+        return text.substr(text.rfind('/') + 1);
+    };
+    CHECK(warning("clent.link = lan") ==
+          "client.conf:1: there is no key \"clent.link\"; did you mean \"client.link\"?");
+    CHECK(warning("client.lnk = lan") ==
+          "client.conf:1: there is no key \"client.lnk\"; did you mean \"client.link\"?");
+    CHECK(warning("client.ssl.alow_expired = 0") ==
+          "client.conf:1: there is no key \"client.ssl.alow_expired\"; did you mean "
+          "\"client.ssl.allow_expired\"?");
 }

@@ -47,7 +47,7 @@ const Parameters parameters{{"qvd.client.geometry", "800x600"},
                             {"qvd.client.nxagent.extra_args", ""}};
 
 std::string two_records(Peer& peer, int code, const std::string& body) {
-    const std::string whole = http_reply(code, body);
+    std::string whole = http_reply(code, body);
     const std::size_t head = whole.find("\r\n\r\n") + 4;
     peer.record(whole.substr(0, head));
     peer.record(whole.substr(head));

@@ -9,7 +9,7 @@
 
 #include <doctest/doctest.h>
 
-using namespace qvd::config;  // NOLINT(google-build-using-namespace): a test of this namespace
+using namespace qvd::config;
 using test::complaint;
 using test::warns;
 
@@ -139,12 +139,14 @@ TEST_CASE("a plugin's keys are declared all, or none") {
 }
 
 TEST_CASE("what became of an old key is said truly") {
-    CHECK(known_without_effect("command.nxagent").find("vma.conf") != std::string_view::npos);
-    CHECK(known_without_effect("log4perl.appender.FILE").find("log.filename") !=
-          std::string_view::npos);
-    CHECK(known_without_effect("l7r.ssl.options.SSL_version").find("TLS 1.2") !=
-          std::string_view::npos);
-    CHECK_FALSE(known_without_effect("l7r.log.filename").empty());
-    CHECK_FALSE(known_without_effect("hkd.log.filename").empty());
-    CHECK(known_without_effect("osf.default.memory").empty());
+    const auto why = [](std::string_view name) { return known_without_effect(name, {}).why; };
+    CHECK(why("command.nxagent").find("vma.conf") != std::string_view::npos);
+    CHECK(why("command.nxagent.args.extra").find("vma.conf") != std::string_view::npos);
+    CHECK(why("command.tar.args.extra").find("runs no such program") != std::string_view::npos);
+    CHECK(why("log4perl.appender.FILE").find("log.filename") != std::string_view::npos);
+    CHECK(why("l7r.ssl.options.SSL_version").find("TLS 1.2") != std::string_view::npos);
+    CHECK_FALSE(why("l7r.log.filename").empty());
+    CHECK_FALSE(why("hkd.log.filename").empty());
+    CHECK(why("osf.default.memory").empty());
+    CHECK(why("vm.network.ip.strat").empty());
 }

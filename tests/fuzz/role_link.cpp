@@ -11,7 +11,7 @@
 namespace {
 
 using qvd::UniqueFd;
-using namespace qvd::net;  // NOLINT(google-build-using-namespace)
+using namespace qvd::net;
 
 void refused_properly(const qvd::Error& error) {
     if (error.code() != "role_link.malformed") std::abort();

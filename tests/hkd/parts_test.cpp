@@ -239,6 +239,10 @@ TEST_CASE("the control socket tells what only the node knows") {
     REQUIRE(
         file::write_atomic(console, std::string(100'000, 'x') + "\nthe last line\n", 0600).ok());
     source.console_log = [&](VmId vm) { return vm == VmId{7} ? console : std::string(); };
+    source.failure = [](VmId vm) -> std::optional<KeptLogs::Kept> {
+        if (vm != VmId{7}) return std::nullopt;
+        return KeptLogs::Kept{"vm.no_agent: it did not come up", "Kernel panic", ""};
+    };
     const std::string path = scratch("control.sock");
     Control control(loop.get_executor(), source);
     REQUIRE(control.open(path, "qvd-no-such-group").ok());
@@ -259,6 +263,9 @@ TEST_CASE("the control socket tells what only the node knows") {
     const std::string log = ask(path, "GET /v1/vm/7/log" + host);
     CHECK(log.find("the last line\n") != std::string::npos);
     CHECK(log.size() < 70'000);
+    const std::string failure = ask(path, "GET /v1/vm/7/failure" + host);
+    CHECK(failure.find(R"("console":"Kernel panic")") != std::string::npos);
+    CHECK(ask(path, "GET /v1/vm/8/failure" + host).find("control.no_failure") != std::string::npos);
     CHECK(ask(path, "GET /v1/vm/8/log" + host).find("HTTP/1.1 404") == 0);
     CHECK(ask(path, "GET /v1/vm/../../etc/log" + host).find("HTTP/1.1 404") == 0);
     CHECK(ask(path, "GET /nothing" + host).find("control.target") != std::string::npos);

@@ -6,6 +6,7 @@
 #include "hkd/network/links.hpp"
 #include "hkd/network/network.hpp"
 #include "tests/hkd/world.hpp"
+#include "tests/skip.hpp"
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
@@ -25,7 +26,7 @@
 namespace qvd::hkd::network {
 
 inline int sh(const std::string& command) {
-    return std::system((command + " >/dev/null 2>&1").c_str());  // NOLINT: a test's own words
+    return std::system((command + " >/dev/null 2>&1").c_str());
 }
 
 // This process moves into a network of its own, once; false: this machine does not allow it.
@@ -183,8 +184,8 @@ inline plugin::VmSpec spec_of(const VmLink& link) {
 
 }  // namespace qvd::hkd::network
 
-#define NEEDS_OWN_NETWORK()                                                      \
-    if (!in_own_network()) {                                                     \
-        MESSAGE("skipped: needs root and the right to make network namespaces"); \
-        return;                                                                  \
+#define NEEDS_OWN_NETWORK()                                                          \
+    if (!in_own_network()) {                                                         \
+        qvd::test::skip("this needs root and the right to make network namespaces"); \
+        return;                                                                      \
     }

@@ -51,7 +51,7 @@ vm.network.gateway = 10.3.15.1
                                                         "test.conf")
                                   .value();
     file.set("path.run", run_folder(), "test.conf");
-    file.set("path.log", run_folder(), "test.conf");
+    file.set("path.log", run_folder() + "/log", "test.conf");
     return {keys, std::move(file)};
 }
 
@@ -61,7 +61,10 @@ struct Rig::Life {
           backend(world, schedule),
           agents(world, schedule),
           workshop(loop.get_executor(), store, backend, agents, schedule, limits),
-          vms(workshop, node, test_view()) {}
+          vms(workshop, node, test_view()) {
+        workshop.logs = KeptLogs(kept_logs_folder(test_view()));
+        workshop.neighbour = [&world](const std::string&) { return world.neighbour; };
+    }
 
     // What coroutines use on their way out (schedule, backend) must outlive the loop that destroys
     // them, and what waits on the loop must go before it.

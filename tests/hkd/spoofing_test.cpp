@@ -13,7 +13,7 @@ using namespace qvd::hkd::network;
 namespace {
 
 const VmLink spoofer{"qvd7", "54:52:00:03:0f:37", "10.3.15.55", {}};
-const VmLink neighbour{"qvd8", "54:52:00:03:0f:38", "10.3.15.56", {}};
+const VmLink next_door{"qvd8", "54:52:00:03:0f:38", "10.3.15.56", {}};
 const std::string gateway = "10.3.15.1";
 
 struct Lie {
@@ -37,25 +37,25 @@ std::vector<Lie> lies(const std::string& node_mac) {
         return ipv4(from, "255.255.255.255", IPPROTO_UDP, udp(68, 67, dhcp(card)));
     };
     return {
-        {"another's MAC", ethernet(node_mac, neighbour.mac, ETH_P_IP, words(my, gateway))},
+        {"another's MAC", ethernet(node_mac, next_door.mac, ETH_P_IP, words(my, gateway))},
         {"the node's MAC", ethernet(node_mac, node_mac, ETH_P_IP, words(my, gateway))},
-        {"another's address", ethernet(node_mac, me, ETH_P_IP, words(neighbour.address, gateway))},
+        {"another's address", ethernet(node_mac, me, ETH_P_IP, words(next_door.address, gateway))},
         {"the node's address", ethernet(node_mac, me, ETH_P_IP, words(gateway, gateway))},
         {"an address outside", ethernet(node_mac, me, ETH_P_IP, words("8.8.8.8", gateway))},
         {"ARP: the gateway is here",
          ethernet(everybody, me, ETH_P_ARP, arp_reply(me, gateway, my))},
-        {"ARP: the neighbour is here",
-         ethernet(node_mac, me, ETH_P_ARP, arp_reply(me, neighbour.address, gateway))},
+        {"ARP: the next_door is here",
+         ethernet(node_mac, me, ETH_P_ARP, arp_reply(me, next_door.address, gateway))},
         {"ARP: I have another's card",
-         ethernet(node_mac, me, ETH_P_ARP, arp_reply(neighbour.mac, my, gateway))},
+         ethernet(node_mac, me, ETH_P_ARP, arp_reply(next_door.mac, my, gateway))},
         {"ARP with another's MAC",
-         ethernet(node_mac, neighbour.mac, ETH_P_ARP, arp_reply(me, my, gateway))},
+         ethernet(node_mac, next_door.mac, ETH_P_ARP, arp_reply(me, my, gateway))},
         {"DHCP with another's MAC",
-         ethernet(everybody, neighbour.mac, ETH_P_IP, asks("0.0.0.0", me))},
+         ethernet(everybody, next_door.mac, ETH_P_IP, asks("0.0.0.0", me))},
         {"DHCP for another's card",
-         ethernet(everybody, me, ETH_P_IP, asks("0.0.0.0", neighbour.mac))},
+         ethernet(everybody, me, ETH_P_IP, asks("0.0.0.0", next_door.mac))},
         {"DHCP for another's card, from its own address",
-         ethernet(everybody, me, ETH_P_IP, asks(my, neighbour.mac))},
+         ethernet(everybody, me, ETH_P_IP, asks(my, next_door.mac))},
         {"DHCP in fragments", ethernet(everybody, me, ETH_P_IP,
                                        ipv4(my, "255.255.255.255", IPPROTO_UDP,
                                             udp(68, 67, dhcp(me).substr(0, 32)), 0x2000))},
@@ -146,7 +146,7 @@ TEST_CASE("a guest is heard as itself, and whatever else it pretends to be is no
     const config::View asking = view({{"vm.network.use_dhcp", "1"}});
     REQUIRE(network.raise(asking, gateway, true, {}).ok());
     REQUIRE(network.admit(spec_of(spoofer), spoofer.address).ok());
-    REQUIRE(network.admit(spec_of(neighbour), neighbour.address).ok());
+    REQUIRE(network.admit(spec_of(next_door), next_door.address).ok());
     const Tap tap(spoofer.device, "qvdtest0");
     const std::string node_mac = mac_of_device("qvdtest0");
     const std::vector<Lie> all = lies(node_mac);
@@ -183,7 +183,7 @@ TEST_CASE("a guest is heard as itself, and whatever else it pretends to be is no
         CHECK(arrived >= all.size() - 4);
     }
     SUBCASE("where nobody is to ask for an address, not even an honest question arrives") {
-        REQUIRE(network.raise(view(), gateway, true, {spoofer, neighbour}).ok());
+        REQUIRE(network.raise(view(), gateway, true, {spoofer, next_door}).ok());
         tap.send(asks);
         tap.send(honest);
         CHECK_FALSE(contains(node.heard_until(honest), asks));
@@ -195,7 +195,7 @@ TEST_CASE("no frame of a guest gets to another VM of the node") {
     NEEDS_OWN_NETWORK();
     Network network;
     REQUIRE(network.raise(view(), gateway, true, {}).ok());
-    const PretendedVm two(8, neighbour.address);
+    const PretendedVm two(8, next_door.address);
     REQUIRE(network.admit(spec_of(spoofer), spoofer.address).ok());
     REQUIRE(network.admit(spec_of(two.link()), two.link().address).ok());
     const Tap tap(spoofer.device, "qvdtest0");

@@ -51,7 +51,7 @@ void World::shut_down(const Process& process) {
 }
 
 bool World::agent_answers(const Process& process) const {
-    return !process.mute && process.temper.agent_after &&
+    return !process.mute && !process.paused && process.temper.agent_after &&
            clock.now() >= process.started + *process.temper.agent_after;
 }
 
@@ -159,7 +159,7 @@ Async<Survey> FakeBackend::survey() {
         found.uuid = uuid;
         found.vm = process.vm;
         found.incarnation = process.incarnation;
-        found.state = plugin::BackendState::running;
+        found.state = process.paused ? plugin::BackendState::paused : plugin::BackendState::running;
         found.pid = 4711;
         all.found.push_back(std::move(found));
     }
@@ -177,18 +177,35 @@ Async<void> FakeBackend::prepare_image(ImagePlan image, Deadline deadline, Progr
     co_return Result<void>{};
 }
 
+// How many are in start() at once.
+class Counted {
+public:
+    explicit Counted(World& world) : world_(world) {
+        world_.most_starting = std::max(world_.most_starting, ++world_.starting);
+    }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { --world_.starting; }
+
+private:
+    World& world_;
+};
+
 Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     const Call call(*this, vm.uuid, "start");
     const Temper temper = world_.temper;
+    const Counted counted(world_);
+    if (world_.saved.contains(vm.uuid)) world_.violations.push_back("a suspended VM was started");
     world_.left_overs.insert(vm.uuid);
     // Half of the time passes before there is a process, half after: hkd may die in both.
     co_await schedule_.sleep(std::min(temper.launch / 2, deadline.remaining()));
     if (!temper.launches || deadline.passed())
         co_return Error{ErrorKind::unavailable, "fake.launch", "the kernel said no"};
-    if (world_.processes.contains(vm.uuid)) world_.violations.push_back("two processes of one VM");
+    if (world_.processes.contains(vm.uuid))
+        world_.violations.emplace_back("two processes of one VM");
     (void)know(vm.hypervisor);
     world_.processes[vm.uuid] = {vm.hypervisor,      vm.uuid, vm.vm, vm.incarnation, temper,
-                                 world_.clock.now(), false};
+                                 world_.clock.now(), false,   false};
     World* const world = &world_;
     if (temper.dies_after)
         world_.end_later(world_.processes[vm.uuid], *temper.dies_after,
@@ -223,6 +240,7 @@ Async<void> FakeBackend::destroy(VmPlan vm, Deadline deadline) {
             co_return Error{ErrorKind::unavailable, "fake.busy", "a mount is busy"};
         world_.processes.erase(found);
     }
+    world_.saved.erase(vm.uuid);
     world_.left_overs.erase(vm.uuid);
     co_return Result<void>{};
 }
@@ -231,8 +249,10 @@ Async<FoundVm> FakeBackend::state(VmPlan vm, Deadline deadline) {
     (void)deadline;
     FoundVm found;
     found.uuid = vm.uuid;
-    found.state = world_.processes.contains(vm.uuid) ? plugin::BackendState::running
-                                                     : plugin::BackendState::stopped;
+    found.incarnation = vm.incarnation;
+    found.state = world_.saved.contains(vm.uuid)       ? plugin::BackendState::suspended
+                  : world_.processes.contains(vm.uuid) ? plugin::BackendState::running
+                                                       : plugin::BackendState::stopped;
     co_return found;
 }
 
@@ -247,7 +267,37 @@ Async<plugin::VmUsageStatus> FakeBackend::usage(VmPlan vm, Deadline deadline) {
 Async<std::vector<plugin::ConsoleEndpoint>> FakeBackend::console(VmPlan vm, Deadline deadline) {
     (void)vm;
     (void)deadline;
-    co_return std::vector<plugin::ConsoleEndpoint>{};
+    co_return world_.endpoints;
+}
+
+Async<std::string> FakeBackend::carry_out(VmPlan vm, VmCommand command, std::string argument,
+                                          Deadline deadline) {
+    (void)deadline;
+    const Call call(*this, vm.uuid, "carry_out");
+    co_await schedule_.sleep(world_.order_takes);
+    if (world_.refuses) co_return *world_.refuses;
+    const auto found = world_.processes.find(vm.uuid);
+    if (command == VmCommand::resume) {
+        const auto saved = world_.saved.find(vm.uuid);
+        if (saved == world_.saved.end() || argument != "/saved/" + vm.uuid)
+            co_return Error{ErrorKind::not_found, "fake.none", "there is no saved memory"};
+        if (vm.agent_token.empty()) world_.violations.push_back("restored without its token");
+        world_.processes[vm.uuid] = saved->second;
+        world_.saved.erase(saved);
+        co_return std::string();
+    }
+    if (command == VmCommand::suspend && world_.saved.contains(vm.uuid))
+        co_return "/saved/" + vm.uuid;
+    if (found == world_.processes.end())
+        co_return Error{ErrorKind::not_found, "fake.none", "it does not run"};
+    if (command == VmCommand::suspend) {
+        world_.saved[vm.uuid] = found->second;
+        world_.processes.erase(found);
+        co_return "/saved/" + vm.uuid;
+    }
+    if (command == VmCommand::pause || command == VmCommand::unpause)
+        found->second.paused = command == VmCommand::pause;
+    co_return command == VmCommand::snapshot ? "/snapshots/" + argument : std::string();
 }
 
 Async<plugin::NodeCapacity> FakeBackend::capacity(Deadline deadline) {

@@ -39,6 +39,7 @@ struct Process {
     Temper temper;
     Clock::time_point started;
     bool mute = false;
+    bool paused = false;
 };
 
 class World {
@@ -48,13 +49,20 @@ public:
     std::map<std::string, Process> processes;  // by uuid
     std::set<std::string> left_overs;          // uuids with mounts, devices ... on the node
     std::vector<std::string> violations;       // of the contract with backends
+    std::map<std::string, Process> saved;      // suspended ones, by uuid
+    std::optional<Error> refuses;              // what every order but start and stop is answered
+    Milliseconds order_takes{5};
+    int starting = 0;  // calls of start() under way
+    int most_starting = 0;
     int image_calls = 0;
     int most_booting = 0;  // at once, launched and without an answer
     bool broker_down = false;
     std::set<std::string> silent;  // hypervisors that do not answer a survey
     Milliseconds usage_takes{0};
+    Neighbour neighbour = Neighbour::present;      // what the kernel has heard of every VM
     std::optional<plugin::NodeCapacity> capacity;  // what the hypervisor says; none: it has no word
     Milliseconds capacity_takes{0};
+    std::vector<plugin::ConsoleEndpoint> endpoints;  // of every VM
 
     void at(Clock::time_point when, std::function<void()> happen);
     // Whoever listens hears of it, if hkd lives.
@@ -102,6 +110,8 @@ public:
     Async<FoundVm> state(VmPlan vm, Deadline deadline) override;
     Async<plugin::VmUsageStatus> usage(VmPlan vm, Deadline deadline) override;
     Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override;
+    Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
+                                 Deadline deadline) override;
     Async<plugin::NodeCapacity> capacity(Deadline deadline) override;
 
 private:

@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::test;
 
 namespace {
 

@@ -10,8 +10,8 @@
 #include <random>
 #include <thread>
 
-using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::test;
 
 namespace {
 

@@ -8,11 +8,12 @@
 
 namespace qvd::test {
 
-std::atomic<int> failing_watches = 0;  // NOLINT: the test and the worker's thread share it
+std::atomic<int> failing_watches = 0;  // the test and the worker's thread share it
 
 }  // namespace qvd::test
 
-// In place of the C library's.
+// In place of the C library's, which has names that only it may use.
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 extern "C" int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
     using qvd::test::failing_watches;
     if (operation == EPOLL_CTL_ADD && failing_watches > 0) {

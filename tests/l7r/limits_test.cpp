@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::test;
 
 namespace {
 

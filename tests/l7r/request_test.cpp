@@ -1,8 +1,8 @@
 // Requests as real clients write them, and the answers as they read them (protocol A2, A3).
 #include "tests/l7r/fixture.hpp"
 
-using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::test;
 
 namespace {
 

@@ -1,8 +1,8 @@
 // TLS as clients meet it (protocol A1).
 #include "tests/l7r/fixture.hpp"
 
-using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::test;
 using namespace std::string_view_literals;
 
 namespace {
@@ -104,7 +104,7 @@ TEST_CASE("bad TLS material is reported by name and the old certificate stays") 
     ScriptedBroker broker = worker.add_broker(configuration(good));
     const auto refusal_of = [&](const net::Configure& configure) {
         broker.send(configure);
-        const std::string sentence = worker.report<net::report::Status>().text;
+        std::string sentence = worker.report<net::report::Status>().text;
         CHECK(Client(worker.port()).peer_name() == "good");
         return sentence;
     };

@@ -13,8 +13,8 @@
 #include <algorithm>
 #include <array>
 
-using namespace qvd;        // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::test;
 
 namespace {
 
@@ -150,7 +150,7 @@ TEST_CASE("the limit per address is the node's, however its connections are spre
         clients.back().send("GET / HTTP/1.1\r\n\r\n");
         broker_of_first.expect<net::Request>();
     }
-    net::Connections held = broker_of_first.expect<net::Connections>();
+    auto held = broker_of_first.expect<net::Connections>();
     while (held.in_all < 4) held = broker_of_first.expect<net::Connections>();
     REQUIRE(held.by_address.size() == 1);
     CHECK(held.by_address[0] == std::pair<std::string, std::uint32_t>{"127.0.0.1", 4});

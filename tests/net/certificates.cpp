@@ -1,5 +1,7 @@
 #include "tests/net/certificates.hpp"
 
+#include "base/openssl.hpp"
+
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -12,17 +14,10 @@ namespace qvd::test {
 
 namespace {
 
-template <auto free_function>
-struct Free {
-    template <class T>
-    void operator()(T* thing) const {
-        free_function(thing);
-    }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Crl = std::unique_ptr<X509_CRL, Free<X509_CRL_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+using openssl::Bio;
+using openssl::Certificate;
+using openssl::Crl;
+using openssl::Key;
 
 constexpr long day = 86'400;
 

@@ -4,8 +4,8 @@
 #include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
 
-using namespace qvd;       // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::net;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::net;
 
 namespace {
 

@@ -1,13 +1,15 @@
 #include "net/frames.hpp"
 
+#include "net/descriptor.hpp"
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
 #include <string>
 #include <vector>
 
-using namespace qvd;       // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::net;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::net;
 
 namespace {
 
@@ -37,10 +39,10 @@ std::vector<Frame> one_of_each() {
             Progress{1, "text"},
             Reply{2, 404, {{"A", "b"}, {"C", ""}}, std::string("bo\0dy", 5), true, true},
             Link{3, "10.3.15.2", 4100},
-            Switch{4, Secret("slave")},
+            Switch{4, Secret("slave"), "QVD-Admin/1.0"},
             Abort{5},
             Hello{"l7r-1", {6, 7}, {8}, true},
-            Request{8, 9, "::1", "GET", "/x?y", {{"Host", "h"}}, true},
+            Request{8, 9, "::1", "GET", "/x?y", {{"Host", "h"}}, true, true},
             Gone{10},
             ConnectionClosed{11},
             Linked{12},
@@ -49,7 +51,9 @@ std::vector<Frame> one_of_each() {
             AgentCall{18, 19, 20, "ping", {{"k", "v"}}, 21},
             AgentAnswer{22, AgentAnswer::Outcome::timeout, "no answer"},
             Body{23, std::string("b\0", 2)},
-            Connections{24, {{"10.0.0.1", 25}}}};
+            Connections{24, {{"10.0.0.1", 25}}},
+            ControlCall{26, 5, 27, {{"lines", "20"}}, "ann"},
+            Attach{28, nullptr}};
 }
 
 }  // namespace
@@ -150,4 +154,23 @@ TEST_CASE("a full or empty non-blocking socket says so and keeps what it has") {
     for (std::uint64_t i = 1; i <= sent; ++i)
         CHECK(std::get<Abort>(receive_frame(b.get()).value()).request == i);
     CHECK(receive_frame(b.get()).error().code() == "frame.would_block");
+}
+
+TEST_CASE("a descriptor travels with the frame that needs one, and with no other") {
+    auto [one, other] = frame_sockets().value();
+    auto ends = frame_sockets().value();
+    REQUIRE(
+        send_frame(one.get(), Attach{7, std::make_shared<UniqueFd>(std::move(ends.first))}).ok());
+    const auto attach = std::get<Attach>(receive_frame(other.get()).value());
+    CHECK(attach.request == 7);
+    REQUIRE(attach.socket);
+    CHECK((::fcntl(attach.socket->get(), F_GETFD) & FD_CLOEXEC) != 0);
+    REQUIRE(send_frame(attach.socket->get(), Gone{8}).ok());
+    CHECK(std::get<Gone>(receive_frame(ends.second.get()).value()).request == 8);
+
+    REQUIRE(send_frame(one.get(), Attach{9, nullptr}).ok());
+    CHECK(receive_frame(other.get()).error().code() == "frame.malformed");
+    const std::string gone = encode(Gone{10}).value();
+    REQUIRE(send_with_descriptor(one.get(), gone, ends.second.get(), 0) > 0);
+    CHECK(receive_frame(other.get()).error().code() == "frame.malformed");
 }

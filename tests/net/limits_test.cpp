@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 
-using namespace qvd::net;  // NOLINT(google-build-using-namespace): a test's vocabulary
+using namespace qvd::net;
 
 TEST_CASE("the addresses of one IPv6 network count as one") {
     CHECK(counted_address("2001:db8::1") == counted_address("2001:db8::ffff:2"));

@@ -14,8 +14,8 @@
 #include <random>
 #include <string>
 
-using namespace qvd;       // NOLINT(google-build-using-namespace): a test's vocabulary
-using namespace qvd::net;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::net;
 
 namespace {
 

@@ -4,7 +4,7 @@
 
 #include <initializer_list>
 
-using namespace qvd::net;  // NOLINT(google-build-using-namespace): a test's vocabulary
+using namespace qvd::net;
 
 TEST_CASE("every reply has a reason, a type and an exact length") {
     const Answer plain = answer(599, {}, "x", false);
@@ -30,5 +30,8 @@ TEST_CASE("a header name that is none is left out") {
 
 TEST_CASE("a 101 without a slave key has no header for it") {
     CHECK(switch_head(qvd::Secret()) == "HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    CHECK(switch_head(qvd::Secret(), "QVD-Admin/1.0") ==
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "
+          "QVD-Admin/1.0\r\n\r\n");
     CHECK(progress_head("a\nb") == "HTTP/1.1 102 Processing\r\nX-QVD-VM-Info: a b\r\n\r\n");
 }

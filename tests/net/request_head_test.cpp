@@ -92,8 +92,8 @@ const std::vector<std::string>& real_heads() {
     static const std::vector<std::string> heads = {
         "GET /qvd/ping HTTP/1.1\r\nHost: node:8443\r\n\r\n",
         "GET /qvd/list_of_vm? HTTP/1.1\r\nAuthorization: Basic dXNlcjpwYXNz\r\n\r\n",
-        "GET /qvd/connect_to_vm?id=1&qvd.client.keyboard=pc105/us HTTP/1.1\n"
-        "Authorization: Basic dTpw\nConnection: Upgrade\nUpgrade: QVD/1.0\n\n",
+        std::string("GET /qvd/connect_to_vm?id=1&qvd.client.keyboard=pc105/us HTTP/1.1\n") +
+            "Authorization: Basic dTpw\nConnection: Upgrade\nUpgrade: QVD/1.0\n\n",
         "\r\n\r\nGET /qvd/stop_vm?id=3 HTTP/1.1\r\nConnection: Upgrade\r\n\r\n",
         "\nGET / HTTP/1.1\nAuth-4c414e4754455354: aGVsbG8tZW52\n\n",
         "GET /a HTTP/1.1\r\nX-Long: one\r\n two\r\n\tthree\r\nNext: 1\r\n\r\n",

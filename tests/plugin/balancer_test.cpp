@@ -85,17 +85,17 @@ TEST_CASE("a balancer that misbehaves is overruled by the built-in choice and na
         std::function<qvd_status(const qvd_placement*, qvd_call*)> choose;
     };
     const Case cases[] = {
-        {"balancer \\\"one\\\" chose node 3 of 3",
+        {R"(balancer \"one\" chose node 3 of 3)",
          [](const qvd_placement*, qvd_call* call) { return qvd_call_choose(call, 3); }},
-        {"balancer \\\"one\\\" chose no node",
+        {R"(balancer \"one\" chose no node)",
          [](const qvd_placement*, qvd_call*) -> qvd_status { return QVD_OK; }},
-        {"answered \\\"internal\\\": no idea",
+        {R"(answered \"internal\": no idea)",
          [](const qvd_placement*, qvd_call* call) {
              return qvd_call_fail(call, QVD_INTERNAL, "no idea");
          }},
-        {"answered \\\"declined\\\"",
+        {R"(answered \"declined\")",
          [](const qvd_placement*, qvd_call*) -> qvd_status { return QVD_DECLINED; }},
-        {"answered \\\"internal\\\": thrown",
+        {R"(answered \"internal\": thrown)",
          [](const qvd_placement*, qvd_call*) -> qvd_status { throw std::runtime_error("thrown"); }},
         {"chose no node",
          [](const qvd_placement*, qvd_call* call) -> qvd_status {

@@ -36,8 +36,6 @@ static const qvd_plugin plugin = {
     sizeof plugin, QVD_ABI_MAJOR, QVD_ABI_MINOR,         QVD_ABI_DRAFT,  0, 0, BROKEN_NAME, "1.0.0",
     "Does harm.",  "Apache-2.0",  QVD_ARRAY(interfaces), QVD_ARRAY(keys)};
 
-QVD_EXPORT const qvd_plugin* qvd_plugin_v1(void);
-
 const qvd_plugin* qvd_plugin_v1(void) {
     return &plugin;
 }

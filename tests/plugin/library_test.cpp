@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 #include "tests/plugin/room.hpp"
+#include "tests/skip.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,9 +68,10 @@ TEST_CASE("a plugin that its group or others may write is not trusted") {
     }
 }
 
-TEST_CASE("a plugin of another user is not trusted, nor one in his folder") {
+TEST_CASE("a plugin of another user is not trusted, nor one in his folder" *
+          doctest::test_suite("needs root")) {
     if (::geteuid() != 0) {
-        MESSAGE("skipped: only root can give files away");
+        qvd::test::skip("only root can give files away");
         return;
     }
     const Folder folder;

@@ -149,8 +149,8 @@ TEST_CASE("a secret comes by standard input, and nothing else of the core is ope
 
 TEST_CASE("what cannot be started leaves no record, and says why") {
     Yard yard;
-    const auto code = [&](ProcessOrder order) {
-        const auto started = yard.core().start("test", std::move(order), {});
+    const auto code = [&](const ProcessOrder& order) {
+        const auto started = yard.core().start("test", order, {});
         REQUIRE_FALSE(started.ok());
         return started.error();
     };

@@ -16,7 +16,7 @@ store::NodeRecord node(double free_mib, double idle, double bogomips = 16000) {
 }
 
 // How often each of the nodes is chosen in `times` choices.
-std::array<int, 3> choices(const std::string& weights, std::vector<store::NodeRecord> nodes,
+std::array<int, 3> choices(const std::string& weights, const std::vector<store::NodeRecord>& nodes,
                            int times = 1, const std::string& plugin = "default") {
     Room room("path.plugins = " PLUGINS "\n");
     auto keys = std::make_shared<config::KeySet>(room.host.view().keys());

@@ -1,5 +1,7 @@
 #include "tests/plugins/web_server.hpp"
 
+#include "tests/plugins/parts.hpp"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -14,7 +16,7 @@ std::string fetch_once(const std::string& address, const std::string& name) {
     to.sin_family = AF_INET;
     to.sin_port = htons(8080);
     ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
-    ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    (void)::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
     pollfd writable{fd, POLLOUT, 0};
     std::string answer;
     const std::string request = "GET /" + name + " HTTP/1.0\r\n\r\n";
@@ -31,6 +33,13 @@ std::string fetch_once(const std::string& address, const std::string& name) {
     return answer.compare(0, 7, "HTTP/1.") == 0 && answer.compare(8, 4, " 200") == 0
                ? answer.substr(body + 4)
                : std::string();
+}
+
+std::string fetch(const std::string& address, const std::string& name,
+                  std::chrono::milliseconds patience) {
+    std::string body;
+    eventually([&] { return !(body = fetch_once(address, name)).empty(); }, patience);
+    return body;
 }
 
 }  // namespace qvd::test

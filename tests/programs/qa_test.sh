@@ -110,6 +110,27 @@ complains 'no password'
 printf 'geheim\n' | "$QA" -c "$root/node.conf" user passwd user=bob >"$root/out" 2>"$root/err" ||
     wrong "user passwd from stdin"
 expect 3 user passwd user=nobody password=x
+columns operator list "Id Name Role Blocked"
+expect 0 operator add name=ann role=operator password=secret
+expect 4 operator add name=ann password=secret
+expect 2 operator add name=ben role=chief password=secret
+complains 'administrator, operator and observer'
+printf 'geheim\n' | "$QA" -c "$root/node.conf" operator passwd name=ann >"$root/out" 2>"$root/err" ||
+    wrong "operator passwd from stdin"
+expect 0 operator edit -f name=ann blocked=yes
+expect 0 operator list --json
+says "it[0]['name']=='ann' and it[0]['role']=='operator' and it[0]['blocked'] is True and 'password' not in it[0]"
+expect 0 operator del -f name=ann
+# Ways into a VM: one VM that runs, on a node that answers.
+expect 3 vm console -f name=nobody
+expect 2 vm console -f id=1 --node :99
+complains 'names no host'
+expect 2 vm console -f id=1 --node localhost:99
+complains 'QVDPASSWORD'
+QVDPASSWORD=x expect 5 vm ssh -f id=1 --node 127.0.0.1:1 --operator ann
+expect 2 vm vnc -f id=1 port=none
+expect 2 vm list --node localhost
+complains 'takes no --node'
 # On a terminal it is asked for twice; two that differ change nothing.
 python3 - "$QA" "$root/node.conf" >"$root/out" 2>"$root/err" <<'PYTHON' || wrong "two passwords that differ"
 import os, pty, sys

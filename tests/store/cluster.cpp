@@ -95,7 +95,8 @@ void empty_shared() {
     const std::string wiped =
         sql(shared_view(), "qvd_owner",
             "DELETE FROM sessions; DELETE FROM vms; DELETE FROM users; DELETE FROM dis; "
-            "DELETE FROM osfs; DELETE FROM nodes; DELETE FROM configs; DELETE FROM ssl_configs");
+            "DELETE FROM osfs; DELETE FROM nodes; DELETE FROM configs; DELETE FROM ssl_configs; "
+            "DELETE FROM operators");
     if (wiped != "ok") throw std::runtime_error("the shared database was not emptied: " + wiped);
 }
 

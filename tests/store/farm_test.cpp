@@ -88,8 +88,7 @@ private:
                                  " && PGPASSWORD=superuser setpriv --reuid=" + test::os_user() +
                                  " --clear-groups " + programs_ + "/" + command + " >>" + folder_ +
                                  "/setup.log 2>&1";
-        if (std::system(line.c_str()) != 0)  // NOLINT(cert-env33-c,concurrency-mt-unsafe): a test
-            throw std::runtime_error("failed: " + command);
+        if (std::system(line.c_str()) != 0) throw std::runtime_error("failed: " + command);
     }
 
     std::string folder_;

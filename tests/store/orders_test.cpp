@@ -7,7 +7,7 @@ using test::Bench;
 namespace {
 
 VmTransition to(VmId vm, std::int64_t incarnation, VmState from, VmState state, int phase = 0) {
-    return {vm, incarnation, {from}, state, phase, "", false, false};
+    return {vm, incarnation, {from}, state, phase, "", false, false, "", std::nullopt};
 }
 
 }  // namespace

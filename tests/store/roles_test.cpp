@@ -39,6 +39,21 @@ TEST_CASE("the broker verifies and upgrades password hashes, and renames nobody"
     CHECK(as_broker("DELETE FROM users") == refused);
 }
 
+TEST_CASE("the broker reads operators' hashes, and nobody but the owner changes operators") {
+    CHECK(as_broker("SELECT count(password) + count(role) + count(name) >= 0 FROM operators") ==
+          "t");
+    CHECK(as_broker("SELECT created FROM operators") == refused);
+    for (const std::string change :
+         {"UPDATE operators SET role = 'administrator'", "UPDATE operators SET password = 'x'",
+          "UPDATE operators SET blocked = false",
+          "INSERT INTO operators (name, role) VALUES ('x', 'observer')", "DELETE FROM operators"}) {
+        CHECK_MESSAGE(as_broker(change) == refused, change);
+        CHECK_MESSAGE(as_hkd(change) == refused, change);
+    }
+    CHECK(as_hkd("SELECT name FROM operators") == refused);
+    CHECK(as_broker("UPDATE roles SET meaning = ''") == refused);
+}
+
 TEST_CASE("the broker orders, but says nothing about the state of a VM") {
     CHECK(as_broker("UPDATE vm_runtimes SET command = 'stop' WHERE false") == "ok");
     for (const std::string column : {"state = 'running'", "blocked = false", "agent_token = 'x'",
@@ -135,6 +150,7 @@ TEST_CASE("each role can do all that its program does") {
         bench.must(broker->set_properties(owner, id, {{"room", std::nullopt}}));
         CHECK(bench.must(broker->properties(owner, id)).empty());
     }
+    bench.must(broker->operator_access("nobody"));
     bench.must(broker->configuration());
     bench.must(broker->certificate());
     bench.must(broker->nodes());

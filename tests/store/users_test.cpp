@@ -150,3 +150,35 @@ TEST_CASE("the audit table takes what happened") {
     Bench bench;
     bench.must(bench.store().audit("root", "vm.start", "vm 3"));
 }
+
+TEST_CASE("operators come and go, change, and are let in by name and hash") {
+    Bench bench;
+    auto& store = bench.store();
+    CHECK(bench.must(store.operators()).empty());
+    const OperatorId ann =
+        bench.must(store.add_operator("ann", OperatorRole::administrator, Secret("h1")));
+    bench.must(store.add_operator("ben", OperatorRole::observer, Secret("h2")));
+    CHECK(bench.refusal(store.add_operator("ann", OperatorRole::observer, Secret("x"))) ==
+          "operator.exists");
+    CHECK(bench.refusal(store.add_operator("a:b", OperatorRole::observer, Secret("x"))) ==
+          "operator.name");
+    const auto access = bench.must(store.operator_access("ann"));
+    REQUIRE(access.has_value());
+    CHECK(access->who.role == OperatorRole::administrator);
+    CHECK_FALSE(access->who.blocked);
+    CHECK(access->password_hash.reveal() == "h1");
+    bench.must(store.edit_operator(ann, {OperatorRole::attendant, true, Secret("h3")}));
+    bench.must(store.edit_operator(ann, {}));
+    const auto changed = bench.must(store.operator_access("ann"));
+    CHECK(changed->who.role == OperatorRole::attendant);
+    CHECK(changed->who.blocked);
+    CHECK(changed->password_hash.reveal() == "h3");
+    CHECK_FALSE(bench.must(store.operator_access("nobody")).has_value());
+    bench.must(store.delete_operator(ann));
+    CHECK(bench.refusal(store.delete_operator(ann)) == "operator.not_found");
+    CHECK(bench.refusal(store.edit_operator(ann, {})) == "operator.not_found");
+    const auto left = bench.must(store.operators());
+    REQUIRE(left.size() == 1);
+    CHECK(left.front().name == "ben");
+    CHECK(left.front().role == OperatorRole::observer);
+}

@@ -3,6 +3,7 @@
 #include "base/syslog.hpp"
 #include "net/listener.hpp"
 #include "net/tls.hpp"
+#include "tests/skip.hpp"
 #include "tests/supervisor/scratch.hpp"
 
 #include <doctest/doctest.h>
@@ -30,7 +31,7 @@
 #include <functional>
 #include <vector>
 
-using namespace qvd::supervisor;  // NOLINT(google-build-using-namespace)
+using namespace qvd::supervisor;
 
 namespace {
 
@@ -155,10 +156,11 @@ TEST_CASE("a worker that logs to the system's log goes on doing so") {
     CHECK(std::string(line.data()).ends_with(": here I am"));
 }
 
-TEST_CASE("a worker may let the kernel encrypt, where it can") {
+TEST_CASE("a worker may let the kernel encrypt, where it can" *
+          doctest::test_suite("needs kernel-tls")) {
     need(::geteuid() == 0 && filter_available(), "the filter needs root and no sanitizer");
     if (!qvd::net::kernel_has_tls()) {
-        MESSAGE("skipped: this kernel offers no TLS (module \"tls\" is not loaded)");
+        qvd::test::skip("this kernel offers no TLS (module \"tls\" is not loaded)");
         return;
     }
     const auto listener = std::move(qvd::net::listen_on("127.0.0.1", 0)).value();

@@ -6,9 +6,9 @@
 
 #include <csignal>
 
-using namespace qvd;                    // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor;        // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::supervisor;
+using namespace qvd::supervisor::test;
 
 namespace {
 

@@ -8,9 +8,9 @@
 
 #include <csignal>
 
-using namespace qvd;                    // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor;        // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::supervisor;
+using namespace qvd::supervisor::test;
 
 TEST_CASE("a role that reports without end does not keep the others waiting, and is killed") {
     Node node(1);

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 
-using namespace qvd;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
 
 int main(int count, char** words) {
     const std::string self = words[0];

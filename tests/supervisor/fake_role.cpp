@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-using namespace qvd;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
 
 namespace {
 
@@ -54,7 +54,7 @@ private:
         const std::string line = link_.instance() + " " + what + "\n";
         const UniqueFd events{
             ::open((folder_ + "/events").c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)};
-        (void)!::write(events.get(), line.data(), line.size());
+        [[maybe_unused]] const ssize_t done = ::write(events.get(), line.data(), line.size());
     }
 
     void beat() {
@@ -65,7 +65,7 @@ private:
         if (!port_told_ && std::filesystem::exists(folder_ + "/port")) {
             std::array<char, 16> port{};
             const UniqueFd file{::open((folder_ + "/port").c_str(), O_RDONLY | O_CLOEXEC)};
-            (void)!::read(file.get(), port.data(), port.size() - 1);
+            [[maybe_unused]] const ssize_t done = ::read(file.get(), port.data(), port.size() - 1);
             port_told_ = link_.role() == net::Role::broker &&
                          link_.send(net::report::Setting{"l7r.port", port.data()}).ok();
         }
@@ -129,8 +129,10 @@ private:
         const std::string said(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0U);
         if (said.empty()) clients_.erase(client);
         if (said == "hang") ::pause();
-        if (said == "who")
-            (void)!::send(client, link_.instance().data(), link_.instance().size(), MSG_NOSIGNAL);
+        if (said != "who") return;
+        const std::string name = link_.instance();
+        [[maybe_unused]] const ssize_t done =
+            ::send(client, name.data(), name.size(), MSG_NOSIGNAL);
     }
 
     net::RoleLink link_;

@@ -8,7 +8,7 @@
 
 #include <doctest/doctest.h>
 
-using namespace qvd;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
 
 namespace {
 

@@ -1,9 +1,9 @@
 // The supervisor as a process, with processes as roles.
 #include "tests/supervisor/node_rig.hpp"
 
-using namespace qvd;                    // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor;        // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor::test;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::supervisor;
+using namespace qvd::supervisor::test;
 
 TEST_CASE("a node comes up, serves clients, and stops in order") {
     Node node;

@@ -8,6 +8,7 @@
 #include "supervisor/notify.hpp"
 #include "supervisor/pid_file.hpp"
 #include "supervisor/roles_file.hpp"
+#include "tests/skip.hpp"
 #include "tests/supervisor/scratch.hpp"
 
 #include <arpa/inet.h>
@@ -23,8 +24,8 @@
 #include <fstream>
 #include <thread>
 
-using namespace qvd;              // NOLINT(google-build-using-namespace)
-using namespace qvd::supervisor;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
+using namespace qvd::supervisor;
 
 namespace {
 
@@ -230,7 +231,8 @@ TEST_CASE(
     CHECK(WTERMSIG(wait_status) == SIGKILL);
 }
 
-TEST_CASE("what the supervisor starts is not spared with it when memory runs out") {
+TEST_CASE("what the supervisor starts is not spared with it when memory runs out" *
+          doctest::test_suite("needs oom-score")) {
     const Scratch scratch;
     const std::string own = "/proc/self/oom_score_adj";
     const std::string before = file::read(own).value();
@@ -238,7 +240,7 @@ TEST_CASE("what the supervisor starts is not spared with it when memory runs out
         return static_cast<bool>(std::ofstream(own) << score << std::flush);
     };
     if (!set("-100")) {
-        MESSAGE("skipped: this process may not be spared (CAP_SYS_RESOURCE)");
+        qvd::test::skip("this process may not be spared (CAP_SYS_RESOURCE)");
         return;
     }
     const UniqueFd output{

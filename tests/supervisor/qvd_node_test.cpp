@@ -18,7 +18,7 @@
 #include <functional>
 #include <thread>
 
-using namespace qvd;  // NOLINT(google-build-using-namespace)
+using namespace qvd;
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-using namespace qvd::net;  // NOLINT(google-build-using-namespace)
+using namespace qvd::net;
 using qvd::UniqueFd;
 
 namespace {

@@ -15,20 +15,13 @@ for program in libvirtd qemu-system-x86_64; do
 done
 enter_world "$0" "$@"
 . "$here/story.sh"
+# shellcheck source=../../examples/quickstart/libvirt.sh
+. "$here/../../examples/quickstart/libvirt.sh"
 
 # ---- libvirt, with folders and settings that nobody else sees --------------------------------
 
-libvirt_folders() {
-    local folder
-    for folder in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
-        mkdir -p "$folder" && mount -t tmpfs -o mode=755 none "$folder" || return 1
-    done
-    printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' 'stdio_handler = "file"' \
-        'cgroup_controllers = [ ]' 'namespaces = [ ]' 'remember_owner = 0' >/etc/libvirt/qemu.conf
-    printf '%s\n' 'auth_unix_ro = "none"' 'auth_unix_rw = "none"' >/etc/libvirt/libvirtd.conf
-}
 libvirt_start() {
-    libvirtd -f /etc/libvirt/libvirtd.conf -p /run/libvirt/own.pid >/var/log/libvirt/out 2>&1 </dev/null &
+    libvirt_run >/var/log/libvirt/out 2>&1 </dev/null &
     LIBVIRTD=$!
     rig_until 20 test -S /run/libvirt/libvirt-sock
 }

@@ -8,6 +8,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/world.sh"
 . "$here/deaths.sh"
+. "$here/operators.sh"
 
 enter_world "$0" "$@"
 . "$here/story.sh"
@@ -100,6 +101,27 @@ the_door_is_kept() {
     check "a connection needs a VM (422)" says 422 "$alice" "$connect" "${UPGRADE[@]}"
     check "and an upgrade (426)" says 426 "$alice" "$connect?id=1"
     check "a parameter of nobody's is refused (403)" says 403 "$alice" "$connect?id=1&evil=1" "${UPGRADE[@]}"
+}
+
+# shown_of ID COMMAND...: what `qa vm COMMAND` prints of the VM, for people.
+shown_of() { qa vm "${@:2}" -f id="$1"; }
+reason_of() { shown_of "$1" show --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["reason"])'; }
+has_a_reason() { [ "$(vm_field "$1" state)" = failed ] && [ -n "$(reason_of "$1")" ]; }
+a_failed_start_says_why() {
+    local why
+    echo "no archive at all" >"$NODE_DIR/nonsense.tar.gz"
+    check "an OSF is added whose image will be none" qa osf add name=nonsense memory=64
+    check "by force, that image, too" qa di add osf=nonsense path="$NODE_DIR/nonsense.tar.gz" --force
+    check "and a VM of it" qa vm add name=three user=bob osf=nonsense
+    check "its start is accepted" qa vm start -f id=3
+    check "and fails, for a reason" within 60 has_a_reason 3 || return
+    why=$(reason_of 3)
+    echo "  the reason: $why"
+    check "which names the image" grep -q nonsense.tar.gz <<<"$why"
+    check "qa vm list tells it" grep -qF "$why" <<<"$(shown_of 3 list)"
+    check "and so does qa vm show" grep -qF "$why" <<<"$(shown_of 3 show)"
+    check "the VM can be deleted" qa vm del -f id=3 --force
+    check "and its image" qa di del -f osf=nonsense --force
 }
 
 # It may warn of this machine's kernel and of a certificate for two days; of the node not.
@@ -289,8 +311,9 @@ everything_ends() {
 
 # The stories in their order; arguments pick some of them.
 stories=(
-    a_new_node_says_what_it_needs an_administrator_furnishes_it the_door_is_kept alice_works
-    she_leaves_and_comes_back she_moves_to_another_screen users_are_apart a_worker_dies
+    a_new_node_says_what_it_needs an_administrator_furnishes_it the_door_is_kept a_failed_start_says_why
+    alice_works she_leaves_and_comes_back she_moves_to_another_screen users_are_apart
+    operators_come_from_afar a_worker_dies
     the_worker_with_her_session_dies the_broker_dies the_vms_node_dies the_agent_dies
     the_node_takes_news the_database_dies
     the_supervisor_dies a_vm_stops everything_ends

@@ -16,7 +16,7 @@ world_needs() {
     [ -d "${QVD_PLUGINS:-}" ] || skip "QVD_PLUGINS names no folder of built plugins"
     [ -r "${QVD_TEST_IMAGE:-}" ] || skip "QVD_TEST_IMAGE names no image (qvd-image-build makes one)"
     [ -z "$(rig_missing)" ] || skip "not installed: $(rig_missing)"
-    for program in lxc-start nft ip curl openssl nsenter unshare busybox ping python3; do
+    for program in lxc-start nft ip curl openssl nsenter unshare busybox ping python3 psql ssh; do
         command -v "$program" >/dev/null || skip "not installed: $program"
     done
     for program in qvd-l7r qvd-broker qvd-db; do

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 using namespace qvd;
 using namespace qvd::vma;
 using testing::Workshop;
@@ -38,11 +40,55 @@ TEST_CASE("a plugin takes part in an action, knows the session, and adds paramet
     Place place;
     const log::Capture captured;
     REQUIRE(place.plugins.load().ok());
-    place.hooks.set_user("ana", "/home/ana");
+    place.hooks.set_subject(7, "ana", "/home/ana");
     agent::Parameters parameters{{"custom.wish", "hello"}};
     CHECK(place.run(hook::pre_connect, parameters).value());
     CHECK(parameters["noticed"] == "pre_connect by ana at /home/ana: hello, greeting good day");
     CHECK(captured.contains("plugin=noticing"));
+}
+
+TEST_CASE("each of the twelve events reaches executable and plugin by its own name") {
+    struct Event {
+        HookPoint point;
+        std::string_view key;      // of the executable
+        std::string_view heard;    // by the executable
+        std::string_view noticed;  // by the plugin: the header's name, and qvd_session.event
+    };
+    static constexpr std::array<Event, 12> events{{
+        {hook::pre_connect, "vma.on_action.pre-connect", "on_action pre_connect",
+         "action pre_connect (pre_connect)"},
+        {hook::connect, "vma.on_action.connect", "on_action connect", "action connect (connect)"},
+        {hook::suspend, "vma.on_action.suspend", "on_action suspend", "action suspend (suspend)"},
+        {hook::stop, "vma.on_action.stop", "on_action stop", "action stop (stop)"},
+        {hook::poweroff, "vma.on_action.poweroff", "on_action poweroff",
+         "action poweroff (poweroff)"},
+        {hook::expire, "vma.on_action.expire", "on_action expire", "action expire (expire)"},
+        {hook::connected, "vma.on_state.connected", "on_state connected",
+         "state connected (connected)"},
+        {hook::suspended, "vma.on_state.suspended", "on_state suspended",
+         "state suspended (suspended)"},
+        {hook::stopped, "vma.on_state.disconnected", "on_state stopped",
+         "state disconnected (stopped)"},
+        {hook::mount_home, "vma.on_provisioning.mount_home", "on_provisioning mount_home",
+         "provisioning mount_home (mount_home)"},
+        {hook::add_user, "vma.on_provisioning.add_user", "on_provisioning add_user",
+         "provisioning add_user (add_user)"},
+        {hook::after_add_user, "vma.on_provisioning.after_add_user",
+         "on_provisioning after_add_user", "provisioning after_add_user (after_add_user)"},
+    }};
+    for (const Event& event : events) {
+        Place place;
+        place.settings.hooks[std::string(event.key)] = place.folder.write(
+            "hook", "#!/bin/sh\necho ${1#qvd.hook.} $2 >> " + place.folder.at("heard") + "\n",
+            0755);
+        place.file.set("noticing.file", place.folder.at("noticed"), "vma.conf:1");
+        REQUIRE(place.plugins.load().ok());
+        place.hooks.set_subject(7, "ana", "/home/ana");
+        agent::Parameters parameters;
+        CHECK(place.run(event.point, parameters).value());
+        CHECK(place.folder.read("heard") == std::string(event.heard) + "\n");
+        CHECK(place.folder.read("noticed") == std::string(event.noticed) + " vm=7 user=ana\n");
+    }
 }
 
 TEST_CASE("a plugin reads its keys of vma.conf, checked against what it declares") {

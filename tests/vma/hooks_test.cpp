@@ -101,7 +101,17 @@ TEST_CASE("state hooks run on their own, and their failure is only logged") {
     Place place;
     const log::Capture captured;
     place.hook("vma.on_state.disconnected", "echo $2 > " + place.folder.at("said") + "; exit 1");
-    place.hooks.announce(hook::stopped, {}, agent::XState::stopped);
+    place.hooks.announce(hook::stopped, agent::XState::stopped);
     CHECK(place.until([&] { return captured.contains("vma.hook.failed"); }));
     CHECK(place.folder.read("said") == "stopped\n");
+}
+
+TEST_CASE("what is announced is told in the order in which it happened") {
+    Place place;
+    place.settings.hooks["vma.on_action.suspend"] = place.folder.write(
+        "slow", "#!/bin/sh\nsleep 0.2; echo suspend >> " + place.folder.at("said") + "\n", 0755);
+    place.hook("vma.on_state.suspended", "echo suspended >> " + place.folder.at("said"));
+    place.hooks.announce(hook::suspend, agent::XState::suspending);
+    place.hooks.announce(hook::suspended, agent::XState::suspended);
+    CHECK(place.until([&] { return place.folder.read("said") == "suspend\nsuspended\n"; }));
 }

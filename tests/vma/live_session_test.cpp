@@ -101,7 +101,8 @@ public:
     }
 
     [[nodiscard]] agent::Parameters parameters() const {
-        return {{"qvd.vm.user.name", user},
+        return {{"qvd.vm.id", "7"},
+                {"qvd.vm.user.name", user},
                 {"qvd.client.link", "lan"},
                 {"qvd.client.keyboard", "pc105/us"},
                 {"qvd.client.geometry", "800x600"}};
@@ -305,33 +306,73 @@ TEST_CASE("nxagent killed is a session stopped, and the next one starts on the s
     vm.start();
 }
 
-TEST_CASE("hooks run in their order, and state hooks hear of every state") {
+TEST_CASE("each event of a session's life reaches executable and plugin, once and in its order") {
     const Folder notes;
-    const std::string hook = notes.write(
-        "hook",
-        "#!/bin/sh\nwhile [ $# -gt 0 ]; do case $1 in qvd.hook.*) echo ${1#qvd.hook.} $2 >> " +
-            notes.at("said") + ";; esac; shift 2; done\n",
-        0755);
-    std::string keys;
+    const std::string hook = notes.write("hook", R"(#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in
+        qvd.hook.*) event=${1#qvd.hook.}; word=$2 ;;
+        qvd.vm.user.name) user=$2 ;;
+        qvd.vm.user.home) home=$2 ;;
+    esac
+    shift 2
+done
+echo "$event $word" >> )" + notes.at("heard") + R"(
+[ "$word" != mount_home ] || mkdir -p "${home%/*}"
+[ "$word" != add_user ] || useradd -m -d "$home" "$user"
+)",
+                                         0755);
+    std::filesystem::create_directory(notes.at("plugins"));
+    std::filesystem::copy(QVD_TEST_PLUGIN, notes.at("plugins/qvd-noticing.so"));
+    std::string keys = "path.plugins = " + notes.at("plugins") +
+                       "\nvma.hook.plugins = noticing\nnoticing.file = " + notes.at("noticed") +
+                       "\n";
     for (const char* key :
-         {"on_action.pre-connect", "on_action.connect", "on_action.stop", "on_state.connected",
-          "on_state.suspended", "on_state.disconnected", "on_provisioning.after_add_user"})
+         {"on_action.pre-connect", "on_action.connect", "on_action.suspend", "on_action.stop",
+          "on_action.poweroff", "on_action.expire", "on_state.connected", "on_state.suspended",
+          "on_state.disconnected", "on_provisioning.mount_home", "on_provisioning.add_user",
+          "on_provisioning.after_add_user"})
         keys += "vma." + std::string(key) + " = " + hook + "\n";
+    std::string user;
+    const auto noticed = [&notes](const std::string& line) {
+        return wait_until([&] { return notes.read("noticed").find(line) != std::string::npos; });
+    };
     {
         Machine vm(keys);
+        user = vm.user;
         vm.start();
         vm.attach();
         vm.client.end(SIGKILL);
         REQUIRE(vm.agent.reaches("suspended"));
-        CHECK(
-            wait_until([&] { return notes.read("said").find("suspended") != std::string::npos; }));
+        REQUIRE(noticed("state suspended"));
+        vm.start();
+        vm.attach();
+        CHECK(vm.agent.call("x_suspend").ok());
+        REQUIRE(vm.agent.reaches("suspended"));
+        CHECK(vm.agent.call("expire").ok());
         CHECK(vm.agent.call("x_stop").ok());
         REQUIRE(vm.agent.reaches("stopped"));
-        CHECK(wait_until([&] { return notes.read("said").find("stopped") != std::string::npos; }));
+        REQUIRE(noticed("state disconnected"));
+        CHECK(vm.agent.call("poweroff").ok());
     }
-    CHECK(notes.read("said") ==
-          "on_action pre_connect\non_provisioning after_add_user\non_action connect\n"
-          "on_state connected\non_state suspended\non_action stop\non_state stopped\n");
+    CHECK(notes.read("heard") ==
+          "on_action pre_connect\non_provisioning mount_home\non_provisioning add_user\n"
+          "on_provisioning after_add_user\non_action connect\non_state connected\n"
+          "on_action suspend\non_state suspended\n"
+          "on_action pre_connect\non_action connect\non_state connected\n"
+          "on_action suspend\non_state suspended\n"
+          "on_action expire\non_action stop\non_state stopped\non_action poweroff\n");
+    std::string expected;
+    for (const char* line :
+         {"action pre_connect (pre_connect)", "provisioning mount_home (mount_home)",
+          "provisioning add_user (add_user)", "provisioning after_add_user (after_add_user)",
+          "action connect (connect)", "state connected (connected)", "action suspend (suspend)",
+          "state suspended (suspended)", "action pre_connect (pre_connect)",
+          "action connect (connect)", "state connected (connected)", "action suspend (suspend)",
+          "state suspended (suspended)", "action expire (expire)", "action stop (stop)",
+          "state disconnected (stopped)", "action poweroff (poweroff)"})
+        expected += std::string(line) + " vm=7 user=" + user + "\n";
+    CHECK(notes.read("noticed") == expected);
 }
 
 TEST_CASE("a session cannot make the agent signal a process that is not its own") {

@@ -40,7 +40,7 @@ TEST_CASE("a command's output and end are reported") {
 
 TEST_CASE("a command runs with nothing of the agent's but what it is given") {
     Workshop shop;
-    ::setenv("QVD_TEST_LEAK", "1", 1);  // NOLINT(concurrency-mt-unsafe)
+    ::setenv("QVD_TEST_LEAK", "1", 1);
     const auto outcome =
         run(shop, {"/bin/sh", "-c", "echo ${QVD_TEST_LEAK-none}; pwd; ls /proc/self/fd"});
     CHECK(outcome->output.starts_with("none\n/\n"));
@@ -136,14 +136,14 @@ TEST_CASE("whether a port is bound is read from the kernel's table, owner includ
     REQUIRE(::listen(socket.get(), 1) == 0);
     sockaddr_in bound{};
     socklen_t length = sizeof bound;
-    ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &length);  // NOLINT
+    ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &length);
     CHECK(is_listening(ntohs(bound.sin_port), ::getuid()));
 }
 
 TEST_CASE("a session's record is written, read back, and gone when the session is") {
     const Workshop shop;
-    const SessionRecord record{Phase::connected, 10,          11,  12, 13, 1001, 4711,
-                               "ana\n= b",       "/home/ana", true};
+    const SessionRecord record{Phase::connected, 10,          11, 12,  13, 1001, 4711,
+                               "ana\n= b",       "/home/ana", 7,  true};
     REQUIRE(save_record(record, shop.settings).ok());
     const auto read = load_record(shop.settings);
     REQUIRE(read.ok());

@@ -36,11 +36,13 @@ std::vector<std::string> needed_libraries(const std::string& path) {
     for (std::size_t i = 0; i < head.e_shnum; ++i) {
         const auto section = at(head.e_shoff + i * head.e_shentsize, Elf64_Shdr{});
         if (section.sh_type != SHT_DYNAMIC) continue;
-        const auto strings = at(head.e_shoff + section.sh_link * head.e_shentsize, Elf64_Shdr{});
+        const std::size_t link = section.sh_link;
+        const auto strings = at(head.e_shoff + link * head.e_shentsize, Elf64_Shdr{});
         for (std::size_t entry = 0; entry < section.sh_size; entry += sizeof(Elf64_Dyn)) {
             const auto dynamic = at(section.sh_offset + entry, Elf64_Dyn{});
-            if (dynamic.d_tag == DT_NEEDED)
-                names.emplace_back(bytes.data() + strings.sh_offset + dynamic.d_un.d_val);
+            if (dynamic.d_tag != DT_NEEDED) continue;
+            const auto name = dynamic.d_un.d_val;  // NOLINT(*-union-access): ELF is made so
+            names.emplace_back(bytes.data() + strings.sh_offset + name);
         }
     }
     return names;
@@ -94,6 +96,12 @@ TEST_CASE("--check-config says what is wrong and where") {
     const std::string bad = folder.write("bad.conf", "\nvma.audio.enable = loud\n");
     CHECK(status_of({QVD_VMA, "-c", bad, "--check-config"}, folder) == 2);
     CHECK(folder.read("out").find("bad.conf:2") != std::string::npos);
+    const std::string idle =
+        folder.write("idle.conf", "vma.on_action.disconnect = /bin/true\nvma.audio.enabel = 1\n");
+    CHECK(status_of({QVD_VMA, "-c", idle, "--check-config"}, folder) == 0);
+    CHECK(folder.read("out").find("warning: vma.on_action.disconnect has no effect") !=
+          std::string::npos);
+    CHECK(folder.read("out").find("did you mean \"vma.audio.enable\"") != std::string::npos);
     const std::string plugin = folder.write(
         "plugin.conf", "vma.hook.plugins = nowhere\npath.plugins = " + folder.at("") + "\n");
     CHECK(status_of({QVD_VMA, "-c", plugin, "--check-config"}, folder) == 2);

@@ -1,6 +1,7 @@
 // A session shown over the agent's own connection, with a stand-in for the VNC server.
 #include "agent/protocol.hpp"
 #include "base/log.hpp"
+#include "tests/skip.hpp"
 #include "tests/vma/workshop.hpp"
 #include "vma/agent.hpp"
 #include "vma/session_record.hpp"
@@ -23,12 +24,19 @@ namespace {
 constexpr std::string_view upgrade =
     "GET /vma/vnc_connect HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: VNC\r\n\r\n";
 
+pid_t waiting_process() {
+    const pid_t process = ::fork();
+    if (process != 0) return process;
+    ::pause();
+    ::_exit(0);
+}
+
 // An agent that finds the session of one before it: a suspended one, of the user nobody.
 struct Watched : Workshop {
     config::Properties file;
     HookPlugins plugins{loop, settings, file};
     std::optional<Agent> agent;
-    pid_t leader = 0;
+    pid_t leader = waiting_process();
 
     explicit Watched(Phase phase = Phase::suspended) {
         settings.address = "127.0.0.1";
@@ -36,11 +44,6 @@ struct Watched : Workshop {
         settings.x11vnc = folder.write(
             "x11vnc", "#!/bin/sh\necho RFB 003.008\nread line\necho \"$line, $(id -un), $*\"\n",
             0755);
-        leader = ::fork();
-        if (leader == 0) {
-            ::pause();
-            ::_exit(0);
-        }
         const passwd* const nobody = ::getpwnam("nobody");
         SessionRecord record;
         record.phase = phase;
@@ -66,7 +69,7 @@ struct Watched : Workshop {
         address.sin_family = AF_INET;
         address.sin_port = htons(agent->port());
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);  // NOLINT
+        (void)::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
         return socket;
     }
     // Sends, and reads until `end` has come or the other side has closed.
@@ -86,13 +89,14 @@ struct Watched : Workshop {
 
 }  // namespace
 
-#define NEEDS_ROOT()                                                  \
-    if (::geteuid() != 0) {                                           \
-        MESSAGE("skipped: only root can act for the session's user"); \
-        return;                                                       \
+#define NEEDS_ROOT()                                                 \
+    if (::geteuid() != 0) {                                          \
+        qvd::test::skip("only root can act for the session's user"); \
+        return;                                                      \
     }
 
-TEST_CASE("who asks for it gets the session's display over the same connection, as its user") {
+TEST_CASE("who asks for it gets the session's display over the same connection, as its user" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;
@@ -106,7 +110,7 @@ TEST_CASE("who asks for it gets the session's display over the same connection, 
           "RFB 003.007, nobody, -display :100 -inetd -viewonly\n");
 }
 
-TEST_CASE("without the upgrade it is refused, and told which") {
+TEST_CASE("without the upgrade it is refused, and told which" * doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;
@@ -120,7 +124,8 @@ TEST_CASE("without the upgrade it is refused, and told which") {
     }
 }
 
-TEST_CASE("without a session, or a program to show it, it is refused with the reason") {
+TEST_CASE("without a session, or a program to show it, it is refused with the reason" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     SUBCASE("no session") {
@@ -138,7 +143,7 @@ TEST_CASE("without a session, or a program to show it, it is refused with the re
     }
 }
 
-TEST_CASE("without the VM's token nobody looks at a session") {
+TEST_CASE("without the VM's token nobody looks at a session" * doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;
@@ -146,7 +151,8 @@ TEST_CASE("without the VM's token nobody looks at a session") {
     CHECK(vm.answer(upgrade).starts_with("HTTP/1.1 401 "));
 }
 
-TEST_CASE("what follows the request before its answer would be lost, so it is refused") {
+TEST_CASE("what follows the request before its answer would be lost, so it is refused" *
+          doctest::test_suite("needs root")) {
     NEEDS_ROOT();
     const log::Capture quiet;
     Watched vm;

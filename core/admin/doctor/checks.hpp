@@ -20,16 +20,13 @@ Diagnoses check_file(const config::View& view, const std::string& file);
 
 // OS users and groups.
 Diagnoses check_users(const config::View& view, bool embedded);
-// The programs that a node starts; each is run for a moment, at most 5 s. `postgres`: where the
-// versions of PostgreSQL are.
-Diagnoses check_programs(const config::View& view, bool embedded,
-                         const std::string& postgres = "/usr/lib/postgresql");
-
 // Where a machine shows itself.
 struct Machine {
     std::string proc = "/proc";
     std::string sys = "/sys";
     std::string dev = "/dev";
+    std::string usr = "/usr";
+    std::string run = "/run";
 };
 Diagnoses check_kernel(const config::View& view, const Machine& machine = {});
 
@@ -37,12 +34,25 @@ Diagnoses check_kernel(const config::View& view, const Machine& machine = {});
 struct InUse {
     std::set<std::string> hypervisors;  // plugins
     std::set<std::string> unions;       // types that lxc-unionfs is to do
+
+    [[nodiscard]] bool containers() const {
+        return hypervisors.contains("lxc-unionfs") || hypervisors.contains("lxc-btrfs");
+    }
 };
+// The value of a plugin's key, which nobody has declared where the plugin is not installed.
+std::string plugin_text(const config::View& view, const std::string& key,
+                        const std::string& fallback);
 // `hypervisors`, `unions`: the values of vm.hypervisor and vm.lxc.unionfs.type among properties.
 InUse in_use(const config::View& view, const std::vector<std::string>& hypervisors,
              const std::vector<std::string>& unions);
-// Programs, kernel and storage for those.
+// The programs that a node with those starts; each is run for a moment, at most 5 s. `postgres`:
+// where the versions of PostgreSQL are.
+Diagnoses check_programs(const config::View& view, const InUse& use, bool embedded,
+                         const std::string& postgres = "/usr/lib/postgresql");
+// Union programs, kernel and storage for containers.
 Diagnoses check_containers(const config::View& view, const InUse& use, const Machine& machine = {});
+// QEMU, libvirt and the processor for the hypervisor kvm.
+Diagnoses check_guests(const config::View& view, const InUse& use, const Machine& machine = {});
 
 // The folders of path.storage.*: there, writable, with room, fit for overlays if they are in use.
 Diagnoses check_storage(const config::View& view, const InUse& use);

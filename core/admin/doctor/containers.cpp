@@ -28,10 +28,19 @@ Diagnosis check_overlayfs(const Machine& machine) {
                    "modprobe overlay, and name it in /etc/modules");
 }
 
+Diagnosis check_fuse(const Machine& machine) {
+    if (::access((machine.dev + "/fuse").c_str(), F_OK) == 0)
+        return good("kernel.fuse", "/dev/fuse is there");
+    return warning("kernel.fuse",
+                   "/dev/fuse is missing: containers have none, and what mounts by it in them "
+                   "(sshfs) will not work",
+                   "modprobe fuse");
+}
+
 Diagnosis check_daemon(const config::View& view, const std::string& type, const Machine& machine) {
     const std::string name = "union." + type;
     const std::string key = "command." + type;
-    const std::string program = view.text(key).value_or("/usr/bin/" + type);
+    const std::string program = plugin_text(view, key, "/usr/bin/" + type);
     const std::string needed = "containers with vm.lxc.unionfs.type = " + type + " cannot start: ";
     if (::access(program.c_str(), X_OK) != 0)
         return problem(name, needed + "there is no program " + program,
@@ -43,7 +52,9 @@ Diagnosis check_daemon(const config::View& view, const std::string& type, const 
 
 Diagnosis check_btrfs(const config::View& view, const Machine& machine) {
     const std::string folder = view.get(config::path_storage_btrfs_root);
+    const bool has_tool = ::access((machine.usr + "/sbin/mkfs.btrfs").c_str(), X_OK) == 0;
     const std::string how =
+        std::string(has_tool ? "" : "apt-get install btrfs-progs; ") +
         "mkfs.btrfs DEVICE; mount DEVICE " + folder +
         " (or in a file: truncate -s 20G FILE; mkfs.btrfs FILE; mount -o loop FILE " + folder + ")";
     struct statfs found {};
@@ -63,6 +74,14 @@ Diagnosis check_btrfs(const config::View& view, const Machine& machine) {
 }
 
 }  // namespace
+
+std::string plugin_text(const config::View& view, const std::string& key,
+                        const std::string& fallback) {
+    if (view.keys().find(key) != nullptr) return view.text(key).value_or(fallback);
+    auto keys = std::make_shared<config::KeySet>(view.keys());
+    const auto declared = keys->declare({.name = key, .fallback = fallback});
+    return declared.ok() ? view.with_keys(keys).text(key).value_or(fallback) : fallback;
+}
 
 InUse in_use(const config::View& view, const std::vector<std::string>& hypervisors,
              const std::vector<std::string>& unions) {
@@ -88,6 +107,7 @@ InUse in_use(const config::View& view, const std::vector<std::string>& hyperviso
 
 Diagnoses check_containers(const config::View& view, const InUse& use, const Machine& machine) {
     Diagnoses diagnoses;
+    if (use.containers()) diagnoses.push_back(check_fuse(machine));
     for (const std::string& type : use.unions) {
         if (type == "overlayfs")
             diagnoses.push_back(check_overlayfs(machine));

@@ -28,16 +28,17 @@ public:
         const bool embedded = store::embedded_place(view).has_value();
         add(check_file(view, surroundings_.file));
         add(check_users(view, embedded));
-        add(check_programs(view, embedded));
         const DatabaseAnswer database = look_into_database(view, surroundings_.file);
         add(database.diagnoses);
         view = view.with_database(database.values);
         // The configuration with the keys of plugins, which only their code can tell.
         const InUse use = in_use(view, database.farm ? database.farm->hypervisors : nothing,
                                  database.farm ? database.farm->unions : nothing);
+        add(check_programs(view, use, embedded));
         add(in_child("plugins", [&] { return with_plugins(file, view, database.values, use); }));
         add(check_kernel(view));
         add(check_containers(view, use));
+        add(check_guests(view, use));
         add(check_storage(view, use));
         std::optional<std::string> address;
         const auto& farm = database.farm;

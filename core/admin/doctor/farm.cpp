@@ -1,6 +1,7 @@
 #include "admin/doctor/farm.hpp"
 
 #include "admin/row.hpp"
+#include "base/openssl.hpp"
 #include "base/text.hpp"
 #include "config/keys.hpp"
 #include "plugin/keys.hpp"
@@ -13,7 +14,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <memory>
 
 namespace qvd::admin::doctor {
 
@@ -23,6 +23,7 @@ store::Async<FarmFacts> ask_farm(store::Store& store) {
     QVD_CO_TRY(facts.osfs, co_await store.osfs());
     QVD_CO_TRY(facts.dis, co_await store.dis());
     QVD_CO_TRY(facts.vms, co_await store.vms());
+    QVD_CO_TRY(facts.operators, co_await store.operators());
     QVD_CO_TRY(facts.certificate, co_await store.certificate());
     QVD_CO_TRY(facts.hypervisors,
                co_await store.property_values(std::string(plugin::hypervisor.name)));
@@ -40,16 +41,6 @@ std::string own_name(const config::View& view) {
     std::array<char, 256> name{};
     ::gethostname(name.data(), name.size() - 1);
     return name.data();
-}
-
-struct Free {
-    void operator()(BIO* bio) const { BIO_free(bio); }
-    void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-    void operator()(X509* certificate) const { X509_free(certificate); }
-};
-
-std::unique_ptr<BIO, Free> memory(std::string_view text) {
-    return std::unique_ptr<BIO, Free>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
 constexpr const char* how_to_set = "qa config ssl key=FILE cert=FILE";
@@ -112,18 +103,23 @@ Diagnoses check_node(const FarmFacts& farm, const config::View& view, Timestamp 
 }
 
 Diagnoses check_certificate(const FarmFacts& farm, bool uses_ssl, Timestamp now) {
-    if (!uses_ssl)
-        return {warning("certificate", "l7r.use_ssl is 0: passwords travel in the clear",
-                        "qa config set l7r.use_ssl=1")};
+    if (!uses_ssl) {
+        Diagnoses unsafe{warning("certificate", "l7r.use_ssl is 0: passwords travel in the clear",
+                                 "qa config set l7r.use_ssl=1")};
+        if (!farm.operators.empty())
+            unsafe.push_back(problem("operators",
+                                     "there are operators, and nobody lets them in without TLS",
+                                     "qa config set l7r.use_ssl=1"));
+        return unsafe;
+    }
     if (!farm.certificate)
         return {
             problem("certificate", "there is no certificate: clients cannot connect", how_to_set)};
-    const auto certificate_bio = memory(farm.certificate->certificate);
-    const std::unique_ptr<X509, Free> certificate(
+    const auto certificate_bio = openssl::reader_of(farm.certificate->certificate);
+    const openssl::Certificate certificate(
         PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr));
-    const auto key_bio = memory(farm.certificate->key.reveal());
-    const std::unique_ptr<EVP_PKEY, Free> key(
-        PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+    const auto key_bio = openssl::reader_of(farm.certificate->key.reveal());
+    const openssl::Key key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
     ERR_clear_error();
     if (!certificate || !key)
         return {problem("certificate", "the certificate or its key cannot be read", how_to_set)};

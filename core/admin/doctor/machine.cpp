@@ -128,12 +128,6 @@ Diagnosis check_bridge_filter(const Machine& machine) {
                    "allow the VM network there, or sysctl net.bridge.bridge-nf-call-iptables=0");
 }
 
-Diagnosis check_fuse(const Machine& machine) {
-    if (fs::exists(machine.dev + "/fuse")) return good("kernel.fuse", "/dev/fuse is there");
-    return warning("kernel.fuse", "/dev/fuse is missing: shared folders will not work in VMs",
-                   "modprobe fuse");
-}
-
 Diagnosis check_user_namespaces(const Machine& machine) {
     const auto most = file::read(machine.proc + "/sys/user/max_user_namespaces");
     const bool can = most.ok() && text::trim(*most) != "0";
@@ -163,8 +157,7 @@ Diagnoses check_users(const config::View& view, bool embedded) {
 
 Diagnoses check_kernel(const config::View& view, const Machine& machine) {
     Diagnoses diagnoses{check_memory_cgroup(machine), check_nftables(view),
-                        check_bridge_filter(machine), check_fuse(machine),
-                        check_user_namespaces(machine)};
+                        check_bridge_filter(machine), check_user_namespaces(machine)};
     for (const char* const kind : {"veth", "bridge"})
         std::ranges::move(check_device(kind), std::back_inserter(diagnoses));
     return diagnoses;

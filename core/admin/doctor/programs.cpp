@@ -14,7 +14,9 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace qvd::admin::doctor {
 
@@ -80,6 +82,20 @@ std::string why_not_begun(const std::string& path) {
     return words.empty() ? "it cannot be loaded" : words;
 }
 
+// How the missing library that the dynamic loader names is installed; empty if it names none of
+// those that Debian's packages of known names bring.
+std::string package_of(const std::string& loader_words) {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> packages{{
+        {"liblxc.so.1", "liblxc1"},
+        {"libarchive.so.13", "libarchive13"},
+        {"libseccomp.so.2", "libseccomp2"},
+        {"libcap.so.2", "libcap2"},
+    }};
+    for (const auto& [library, package] : packages)
+        if (loader_words.find(library) != std::string::npos) return std::string(package);
+    return {};
+}
+
 Diagnosis check_program(const std::string& path, const std::string& consequence) {
     const std::string name = "program." + fs::path(path).filename().string();
     if (!is_program(path))
@@ -88,8 +104,10 @@ Diagnosis check_program(const std::string& path, const std::string& consequence)
             "install it, or set " + std::string(config::path_qvd_bin.name) + " to where it is");
     const std::string why = why_not_begun(path);
     if (why.empty()) return good(name, path + " can be run");
+    const std::string package = package_of(why);
     return problem(name, path + " cannot be run (" + why + "): " + consequence,
-                   "install what it needs; `ldd " + path + "` lists it");
+                   package.empty() ? "install what it needs; `ldd " + path + "` lists it"
+                                   : "apt-get install " + package);
 }
 
 Diagnosis check_postgres(const std::string& folder) {
@@ -113,12 +131,15 @@ Diagnosis check_postgres(const std::string& folder) {
 
 }  // namespace
 
-Diagnoses check_programs(const config::View& view, bool embedded, const std::string& postgres) {
+Diagnoses check_programs(const config::View& view, const InUse& use, bool embedded,
+                         const std::string& postgres) {
     Diagnoses diagnoses;
     if (embedded) diagnoses.push_back(check_postgres(postgres));
     const fs::path folder = view.get(config::path_qvd_bin);
-    for (const char* const program : {"qvd-lxc-keeper", "qvd-lxc-container"})
-        diagnoses.push_back(check_program((folder / program).string(), "no container can start"));
+    if (use.containers())
+        for (const char* const program : {"qvd-lxc-keeper", "qvd-lxc-container"})
+            diagnoses.push_back(
+                check_program((folder / program).string(), "no container can start"));
     diagnoses.push_back(
         check_program((folder / "qvd-unpack").string(), "no image can be unpacked"));
     return diagnoses;

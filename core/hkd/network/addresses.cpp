@@ -78,8 +78,8 @@ Result<Addresses> addresses_of(const config::View& view) {
 
 std::string mac_of(std::string_view prefix, std::uint32_t address) {
     std::array<char, 16> tail{};
-    std::snprintf(tail.data(), tail.size(), ":%02x:%02x:%02x", (address >> 16U) & 0xffU,
-                  (address >> 8U) & 0xffU, address & 0xffU);
+    (void)std::snprintf(tail.data(), tail.size(), ":%02x:%02x:%02x", (address >> 16U) & 0xffU,
+                        (address >> 8U) & 0xffU, address & 0xffU);
     return std::string(prefix) + tail.data();
 }
 

@@ -17,7 +17,7 @@ struct Option {
     bool takes_value;
 };
 
-constexpr std::array<Option, 8> options{{
+constexpr std::array<Option, 10> options{{
     {"--filter", "-f", true},
     {"--config", "-c", true},
     {"--force", "", false},
@@ -26,6 +26,8 @@ constexpr std::array<Option, 8> options{{
     {"--json", "", false},
     {"--version", "", false},
     {"--all", "", false},
+    {"--node", "", true},
+    {"--operator", "", true},
 }};
 
 Error usage(const std::string& sentence) {
@@ -83,8 +85,10 @@ private:
     }
 
     void apply(const Option& option, std::string value) {
-        if (option.name == "--filter") line_.filters.push_back(std::move(value));
+        if (option.name == "--filter") return line_.filters.push_back(std::move(value));
         if (option.name == "--config") line_.config_file = std::move(value);
+        if (option.name == "--node") line_.node = std::move(value);
+        if (option.name == "--operator") line_.operator_name = std::move(value);
         if (option.name == "--force") line_.force = true;
         if (option.name == "--quiet") line_.quiet = true;
         if (option.name == "--help") line_.help = true;

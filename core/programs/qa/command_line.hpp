@@ -17,9 +17,11 @@ struct CommandLine {
     std::map<std::string, std::string> parameters;  // key=value
     std::vector<std::string> words;                 // without "=": keys of config get, propdel ...
     std::vector<std::string> filters;
-    admin::Filter filter;     // what they mean
-    Secret password;          // of password=, taken out of the arguments
-    std::string config_file;  // -c
+    admin::Filter filter;       // what they mean
+    Secret password;            // of password=, taken out of the arguments
+    std::string config_file;    // -c
+    std::string node;           // --node HOST[:PORT]; empty: where the VM runs
+    std::string operator_name;  // --operator
     bool force = false;
     bool quiet = false;
     bool json = false;

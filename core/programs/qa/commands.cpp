@@ -10,7 +10,8 @@ const std::vector<Command>& all_commands() {
     static const std::vector<Command> commands = [] {
         std::vector<Command> all;
         for (auto part : {config_commands(), host_commands(), osf_commands(), di_commands(),
-                          user_commands(), vm_commands()})
+                          user_commands(), operator_commands(), vm_commands(), vm_order_commands(),
+                          vm_log_commands(), stream_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
@@ -55,6 +56,7 @@ std::string help_of(const Command& command) {
     if ((command.takes & filters) != 0U) text += " [-f FILTER]";
     if ((command.takes & internals) != 0U) text += " [--all]";
     if ((command.takes & (confirmation | forcing)) != 0U) text += " [--force]";
+    if ((command.takes & a_node) != 0U) text += " [--node HOST[:PORT]] [--operator NAME]";
     text += " [--json] [-q]\n";
     if (!command.parameters.empty()) text += "\n";
     std::size_t width = 0;
@@ -119,6 +121,8 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
         return wrong("this command takes no filter");
     if (line.has_password && (command.takes & a_password) == 0U)
         return wrong("there is no parameter password here");
+    if ((command.takes & a_node) == 0U && !(line.node.empty() && line.operator_name.empty()))
+        return wrong("this command takes no --node and no --operator");
     if (line.all && (command.takes & internals) == 0U) return wrong("this command takes no --all");
     return {};
 }

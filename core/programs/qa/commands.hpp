@@ -32,6 +32,7 @@ enum Takes : unsigned {
     a_password = 16U,     // password=, or asked for
     internals = 32U,      // --all
     forcing = 64U,        // --force, without being asked
+    a_node = 1024U,       // --node and --operator
 };
 
 struct Command {
@@ -41,6 +42,9 @@ struct Command {
     std::vector<Parameter> parameters;
     unsigned takes = 0;
     std::function<admin::Async<Output>(Farm&, CommandLine)> run;
+    // Of a command that takes the terminal, and the farm only if it needs it: in place of `run`;
+    // gives the exit status.
+    std::function<Result<int>(const CommandLine&)> at_terminal = {};
 };
 
 // In the order of the help.
@@ -63,6 +67,10 @@ std::vector<Command> osf_commands();
 std::vector<Command> di_commands();
 std::vector<Command> user_commands();
 std::vector<Command> vm_commands();
+std::vector<Command> operator_commands();
+std::vector<Command> stream_commands();
+std::vector<Command> vm_log_commands();
+std::vector<Command> vm_order_commands();
 
 // "Are you sure ...?" of a command that would touch everything.
 std::string question_of(const Command& command);

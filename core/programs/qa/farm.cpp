@@ -57,6 +57,10 @@ Result<std::unique_ptr<Farm>> Farm::open(const std::string& config_file) {
     return farm;
 }
 
+std::string Farm::control_socket() const {
+    return view_.get(config::path_run) + "/control.sock";
+}
+
 admin::Async<std::shared_ptr<plugin::Balancer>> Farm::balancer() {
     if (balancer_) co_return balancer_;
     host_ = std::make_unique<plugin::Host>(loop_, administration_->view(), store_.get(), 1);

@@ -24,6 +24,9 @@ public:
     [[nodiscard]] admin::Administration& administration() { return *administration_; }
     [[nodiscard]] store::Store& store() { return *store_; }
 
+    // Of the node that this is, if it is one.
+    [[nodiscard]] std::string control_socket() const;
+
     // The balancer of l7r.loadbalancer.plugin, made at its first use.
     admin::Async<std::shared_ptr<plugin::Balancer>> balancer();
 
@@ -46,22 +49,18 @@ private:
 template <class T>
 Result<T> Farm::run(boost::asio::awaitable<Result<T>> operation) {
     std::optional<Result<T>> answer;
-    std::exception_ptr broken;
-    bool finished = false;
+    std::optional<std::exception_ptr> end;
     boost::asio::co_spawn(
         loop_,
         [](boost::asio::awaitable<Result<T>> asked,
            std::optional<Result<T>>& to) -> boost::asio::awaitable<void> {
             to.emplace(co_await std::move(asked));
         }(std::move(operation), answer),
-        [&](std::exception_ptr problem) {
-            broken = std::move(problem);
-            finished = true;
-        });
+        [&end](std::exception_ptr problem) { end.emplace(std::move(problem)); });
     loop_.restart();
     // To the very end of the coroutine, not only to its answer: it refers to what is on this stack.
-    while (!finished) loop_.run_one();
-    if (broken) std::rethrow_exception(broken);
+    while (!end.has_value()) loop_.run_one();
+    if (*end) std::rethrow_exception(*end);
     return std::move(*answer);
 }
 

@@ -68,6 +68,9 @@ void print_help() {
            "  -q, --quiet                   no headers, no messages\n"
            "  -c, --config FILE             instead of /etc/qvd/node.conf\n"
            "      --all                     with config: internal keys, too\n"
+           "      --node HOST[:PORT]        the node to ask, as an operator\n"
+           "      --operator NAME           who you are there; the password is in QVDPASSWORD\n"
+           "                                or asked for\n"
            "  -h, --help                    this, or the help of a command\n"
            "      --version\n"
            "\n`qa doctor` finds out why a node does not work.\n"
@@ -139,6 +142,10 @@ int run(const qa::Command& command, qa::CommandLine& line) {
     auto filter = admin::Filter::parse(line.filters);
     if (!filter.ok()) return report(filter.error(), line);
     line.filter = std::move(*filter);
+    if (command.at_terminal) {
+        const auto status = command.at_terminal(line);
+        return status.ok() ? *status : report(status.error(), line);
+    }
     const auto wanted = wants_it(command, line);
     if (!wanted.ok()) return report(wanted.error(), line);
     return *wanted ? carry_out(command, line) : done;

@@ -45,7 +45,7 @@ boost::json::value json_of(const admin::Cell& cell) {
         case admin::Cell::Kind::boolean:
             return cell.value == "1";
         case admin::Cell::Kind::text:
-            return boost::json::value(cell.value);
+            return boost::json::string(cell.value);
     }
     return nullptr;
 }

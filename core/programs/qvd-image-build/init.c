@@ -8,7 +8,6 @@
  *   as anything else  init 0, telinit 0, poweroff, halt, shutdown: asks process 1 to power off;
  *                     init 6, reboot: to restart
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -25,6 +24,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread */
 
 static const char* const agent = "/usr/bin/qvd-vma";
 
@@ -46,9 +47,7 @@ static void mount_if_missing(const char* type, const char* folder, const char* w
 
 static void raise_loopback(void) {
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct ifreq request;
-    memset(&request, 0, sizeof request);
-    strcpy(request.ifr_name, "lo");
+    struct ifreq request = {.ifr_name = "lo"};
     if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
         request.ifr_flags |= IFF_UP;
         (void)ioctl(fd, SIOCSIFFLAGS, &request);
@@ -189,3 +188,5 @@ int main(int argc, char** argv) {
     if (getpid() == 1) run_as_first();
     return ask_first(argc, argv);
 }
+
+/* NOLINTEND(concurrency-mt-unsafe) */

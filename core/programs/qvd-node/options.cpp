@@ -67,10 +67,10 @@ private:
             value = words_[at_++];
         else
             return wrong(name + " needs a value");
-        return set(name, target, std::move(value));
+        return set(name, target, value);
     }
 
-    Result<void> set(const std::string& name, std::string* target, std::string value) {
+    Result<void> set(const std::string& name, std::string* target, const std::string& value) {
         if (target != nullptr) *target = value;
         if (name == "--role") {
             options_.role = net::parse_role(value);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int warm_up = 10;
 constexpr int rounds = 100;
-constexpr long tolerated_growth_kib = 16 * 1024;
+constexpr long tolerated_growth_kib = 16L * 1024;
 
 std::size_t entries_of(const char* folder) {
     std::size_t count = 0;

@@ -56,6 +56,14 @@ Level parse_level(const std::string& name) {
                          "\": file, load, manifest, life, core, balancer, hypervisor");
 }
 
+// What the command line sets, it sets against the trial's file.
+void read_trial(const std::string& file, Subject& subject) {
+    auto plan = TrialPlan::read(file);
+    if (!plan.ok()) throw options::error(plan.error().sentence());
+    for (const auto& [key, value] : plan->settings) subject.given.try_emplace(key, value);
+    subject.trial = std::move(plan).value();
+}
+
 // Nothing if help was asked for; throws options::error.
 bool parse(int count, char** words, Wishes& wishes) {
     options::options_description shown("Options");
@@ -90,13 +98,7 @@ bool parse(int count, char** words, Wishes& wishes) {
     wishes.limit = std::chrono::seconds(limit);
     if (!level.empty()) wishes.last = parse_level(level);
     parse_settings(settings, wishes.subject.given);
-    if (!trial.empty()) {
-        auto plan = TrialPlan::read(trial);
-        if (!plan.ok()) throw options::error(plan.error().sentence());
-        for (const auto& [key, value] : plan->settings)
-            wishes.subject.given.try_emplace(key, value);
-        wishes.subject.trial = std::move(plan).value();
-    }
+    if (!trial.empty()) read_trial(trial, wishes.subject);
     wishes.as_json = map.count("json") != 0;
     wishes.dump = map.count("dump") != 0;
     wishes.keys = map.count("keys") != 0;

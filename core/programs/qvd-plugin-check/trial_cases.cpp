@@ -2,10 +2,12 @@
 
 #include "base/file.hpp"
 
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 namespace qvd::check {
 
@@ -164,6 +166,54 @@ void refusals(TrialStage& stage) {
     stage.clear(sound);
 }
 
+// A small disk without a byte left, while it lives.
+class FullDisk {
+public:
+    explicit FullDisk(std::string path) : path_(std::move(path)) {
+        std::error_code ignored;
+        std::filesystem::create_directories(path_, ignored);
+        mounted_ = ::mount("qvd-trial", path_.c_str(), "tmpfs", 0, "size=16k,mode=0755") == 0;
+        if (mounted_) std::ofstream(path_ + "/full") << std::string(64UL * 1024, 'x');
+    }
+    FullDisk(const FullDisk&) = delete;
+    FullDisk& operator=(const FullDisk&) = delete;
+    ~FullDisk() {
+        if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+    }
+    [[nodiscard]] bool is_there() const { return mounted_; }
+
+private:
+    std::string path_;
+    bool mounted_ = false;
+};
+
+// Whatever a backend makes of it, it says so, leaves nothing and goes on afterwards.
+void full_disk(TrialStage& stage) {
+    const std::string path = stage.plan.folder + "/full";
+    stage.messenger.step("mounting a small disk");
+    const FullDisk disk(path);
+    if (!disk.is_there()) return;  // not root: nothing can be shown
+    VmSpec vm = stage.plan.vm(1, 1);
+    for (plugin::DiskSpec& one : vm.disks) {
+        if (!one.overlay_path.empty()) one.overlay_path = path + "/7-1" + stage.plan.overlay_ending;
+        if (one.role == plugin::DiskRole::home) one.path = path + "/home";
+    }
+    stage.messenger.step("start() with a full disk");
+    check(file::make_folders(vm.runtime_path, 0700).ok(), "cannot make " + vm.runtime_path);
+    const auto started = stage.node.ask(stage.node.backend().start(vm, call_limit, "trial"));
+    if (!started.ok()) {
+        check(!started.error().sentence().empty(),
+              "start() fails with a full disk and does not say why");
+        const BackendState now = stage.state(vm).state;
+        check(!is_up(now),
+              "after a start() that failed (a full disk) state() says " + name_of(now));
+    }
+    stage.clear(vm);
+    const VmSpec sound = stage.plan.vm(1, 2);
+    stage.start_up(sound);
+    stage.clear(sound);
+}
+
 void image_changes(TrialStage& stage) {
     const VmSpec vm = stage.plan.vm(1, 1);
     stage.start_up(vm);
@@ -213,21 +263,26 @@ void several(TrialStage& stage) {
     for (const VmSpec& vm : vms) stage.clear(vm);
 }
 
+void pauses(TrialStage& stage, const VmSpec& vm) {
+    plugin::Hypervisor& backend = stage.node.backend();
+    stage.messenger.step("pause() and unpause()");
+    stage.node.must("pause()", backend.pause(vm, call_limit));
+    const BackendState paused = stage.state(vm).state;
+    check(paused == BackendState::paused, "after pause() state() says " + name_of(paused));
+    stage.node.must("pause() of a paused VM", backend.pause(vm, call_limit));
+    stage.node.must("unpause()", backend.unpause(vm, call_limit));
+    stage.await_answer(vm);
+    stage.node.must("pause()", backend.pause(vm, call_limit));
+    stage.destroy(vm);  // of a paused one, too
+}
+
 void extras(TrialStage& stage) {
     const std::uint64_t can = stage.node.backend().capabilities();
     VmSpec vm = stage.plan.vm(1, 1);
     stage.start_up(vm);
     plugin::Hypervisor& backend = stage.node.backend();
     if ((can & QVD_CAN_PAUSE) != 0) {
-        stage.messenger.step("pause() and unpause()");
-        stage.node.must("pause()", backend.pause(vm, call_limit));
-        const BackendState paused = stage.state(vm).state;
-        check(paused == BackendState::paused, "after pause() state() says " + name_of(paused));
-        stage.node.must("pause() of a paused VM", backend.pause(vm, call_limit));
-        stage.node.must("unpause()", backend.unpause(vm, call_limit));
-        stage.await_answer(vm);
-        stage.node.must("pause()", backend.pause(vm, call_limit));
-        stage.destroy(vm);  // of a paused one, too
+        pauses(stage, vm);
         vm = stage.plan.vm(1, 2);
         stage.start_up(vm);
     }
@@ -272,6 +327,7 @@ const std::vector<TrialCase>& trial_cases() {
                                               {"repeat", &repeats},
                                               {"crash of the guest", &guest_crashes},
                                               {"refusals", &refusals},
+                                              {"full disk", &full_disk},
                                               {"image changed while running", &image_changes},
                                               {"several VMs", &several},
                                               {"optional functions", &extras}};

@@ -187,7 +187,7 @@ plugin::VmSpec TrialPlan::vm(int number, std::int64_t incarnation) const {
     std::array<char, 64> text{};
     plugin::VmSpec vm;
     vm.vm = VmId{number};
-    std::snprintf(text.data(), text.size(), "7e57ab1e-0000-4000-8000-%012d", number);
+    (void)std::snprintf(text.data(), text.size(), "7e57ab1e-0000-4000-8000-%012d", number);
     vm.uuid = text.data();
     vm.incarnation = incarnation;
     vm.name = "trial-" + std::to_string(number);
@@ -219,16 +219,20 @@ plugin::VmSpec TrialPlan::vm(int number, std::int64_t incarnation) const {
         home.size_bytes = home_mib << 20U;
         vm.disks.push_back(home);
     }
-    if (bridge.empty()) return vm;
+    if (!bridge.empty()) vm.nics.push_back(nic(number));
+    return vm;
+}
+
+plugin::NicSpec TrialPlan::nic(int number) const {
+    std::array<char, 64> mac{};
+    (void)std::snprintf(mac.data(), mac.size(), "%s:7e:57:%02x", mac_prefix.c_str(),
+                        static_cast<unsigned>(number) & 0xffU);
     plugin::NicSpec nic;
-    std::snprintf(text.data(), text.size(), "%s:7e:57:%02x", mac_prefix.c_str(),
-                  static_cast<unsigned>(number) & 0xffU);
-    nic.mac = text.data();
+    nic.mac = mac.data();
     nic.addresses.push_back({address_of(number), prefix, gateway});
     nic.bridge = bridge;
     nic.host_device = device_prefix + std::to_string(number);
-    vm.nics.push_back(nic);
-    return vm;
+    return nic;
 }
 
 }  // namespace qvd::check

@@ -43,6 +43,7 @@ struct TrialPlan {
 
     // The VM of this number, 1 and up, at its nth start.
     [[nodiscard]] plugin::VmSpec vm(int number, std::int64_t incarnation) const;
+    [[nodiscard]] plugin::NicSpec nic(int number) const;
     [[nodiscard]] plugin::ImageSpec os_image() const;
     [[nodiscard]] std::string address_of(int number) const;
 };

@@ -67,8 +67,7 @@ void TrialStage::clear(const plugin::VmSpec& vm) {
 plugin::VmStatus TrialStage::start(const plugin::VmSpec& vm) {
     messenger.step("start()");
     check(file::make_folders(vm.runtime_path, 0700).ok(), "cannot make " + vm.runtime_path);
-    const plugin::VmStatus status =
-        node.must("start()", node.backend().start(vm, call_limit, "trial"));
+    plugin::VmStatus status = node.must("start()", node.backend().start(vm, call_limit, "trial"));
     check(is_up(status.state), "start() succeeds and says that the VM is " + name_of(status.state) +
                                    "; it must be starting or running");
     check(status.uuid == vm.uuid && status.incarnation == vm.incarnation,

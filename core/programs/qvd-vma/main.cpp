@@ -69,24 +69,28 @@ std::optional<Options> parse_options(int argc, char** argv, int& status) {
         }
     }
     if (optind == argc) return options;
-    std::fprintf(stderr, "qvd-vma: unexpected argument '%s'; see qvd-vma --help\n", argv[optind]);
+    (void)std::fprintf(stderr, "qvd-vma: unexpected argument '%s'; see qvd-vma --help\n",
+                       argv[optind]);
     status = 2;
     return std::nullopt;
 }
 
 int complain(const qvd::Error& error, int status) {
-    std::fprintf(stderr, "qvd-vma: %s\n", error.sentence().c_str());
+    (void)std::fprintf(stderr, "qvd-vma: %s\n", error.sentence().c_str());
     return status;
 }
 
 int check(const qvd::vma::Configuration& configuration) {
     for (const auto& finding : configuration.view->findings())
-        std::printf("warning: %s\n", finding.text().c_str());
+        (void)std::printf("warning: %s\n", finding.text().c_str());
+    for (const std::string& warning : configuration.settings.warnings)
+        (void)std::printf("warning: %s\n", warning.c_str());
     const auto plugins = qvd::vma::check_plugins(configuration);
     if (!plugins.ok()) return complain(plugins.error(), 2);
     return std::puts("the configuration is good") < 0 ? 1 : 0;
 }
 
+// NOLINTBEGIN(concurrency-mt-unsafe): there is one thread until the agent runs
 // In the parent: waits until the background process is ready or has ended, and ends with its
 // status. In the child: where to say that it is ready.
 qvd::UniqueFd go_to_background() {
@@ -107,6 +111,7 @@ qvd::UniqueFd go_to_background() {
     ::waitpid(child, &status, 0);
     std::exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
+// NOLINTEND(concurrency-mt-unsafe)
 
 void leave_terminal(int tell) {
     const qvd::UniqueFd nowhere{::open("/dev/null", O_RDWR | O_CLOEXEC)};
@@ -123,7 +128,8 @@ int run(int argc, char** argv) {
     if (!configuration.ok()) return complain(configuration.error(), 2);
     if (options->check) return check(*configuration);
     if (::geteuid() != 0) {
-        std::fputs("qvd-vma: only root can run the agent: it starts sessions for users\n", stderr);
+        (void)std::fputs("qvd-vma: only root can run the agent: it starts sessions for users\n",
+                         stderr);
         return 1;
     }
     qvd::UniqueFd tell;
@@ -142,7 +148,7 @@ int main(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const std::exception& problem) {
-        std::fprintf(stderr, "qvd-vma: %s\n", problem.what());
+        (void)std::fprintf(stderr, "qvd-vma: %s\n", problem.what());
         return 1;
     }
 }

@@ -65,7 +65,7 @@ int run_program(std::span<char*> arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::signal(SIGPIPE, SIG_IGN);
+    (void)std::signal(SIGPIPE, SIG_IGN);  // cannot fail for this signal
     try {
         return run_program(std::span<char*>(argv, static_cast<std::size_t>(argc)).subspan(1));
     } catch (const std::exception& failure) {

@@ -28,6 +28,7 @@ std::vector<std::string> MemoryStore::audited() const {
 }
 
 Async<void> MemoryStore::ready() {
+    ++round_trips_;
     co_await boost::asio::post(tables_->executor, boost::asio::use_awaitable);
     if (tables_->down) co_return answers::down("the test has switched it off");
     co_return Result<void>{};

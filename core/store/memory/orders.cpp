@@ -24,11 +24,6 @@ bool can_stop(VmState state) {
            state == VmState::paused || state == VmState::suspended;
 }
 
-Error no_command(VmId vm) {
-    return answers::conflict("vm.no_command",
-                             "the order for vm " + vm.text() + " was withdrawn or taken already");
-}
-
 Result<VmRow*> in_state(Tables& tables, const VmTransition& change) {
     QVD_TRY(VmRow* const row, tables.vm(change.vm, change.incarnation));
     if (std::ranges::count(change.from, row->runtime.state) == 0)
@@ -55,23 +50,31 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     runtime.state = change.to;
     runtime.phase = change.phase;
     runtime.reason = change.reason;
+    runtime.reason_code = change.code;
     if (moved) runtime.since = tables.now();
     if (change.block) runtime.blocked = true;
     if (change.failed_start) ++runtime.attempt;
     if (change.to == VmState::running && !change.failed_start) runtime.attempt = 0;
     if (change.to == VmState::running && was_starting) ++row.run_ok;
+    if (change.to == VmState::running && moved) runtime.agent_seen = tables.now();
+    runtime.saved_path = change.to == VmState::suspended ? change.saved_path : "";
+    if (change.to == VmState::suspended) row.reservation.reset();
     if (moved || newly_blocked) tables.announce_state(row);
 }
 
-Result<void> check_room(Tables& tables, const NodeRow& node, double needed_mib) {
-    const NodeRuntime& runtime = node.runtime;
-    if (runtime.state != NodeState::running || runtime.blocked)
-        return Error{ErrorKind::unavailable, "node.unavailable",
-                     "host " + node.node.name + " is " +
-                         (runtime.blocked ? "blocked" : std::string(to_string(runtime.state)))};
-    if (tables.reserved_mib(node.node.id) + needed_mib > runtime.load.memory_total_mib)
-        return Error{ErrorKind::unavailable, "node.full",
-                     "host " + node.node.name + " has no memory left for this virtual machine"};
+Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
+    QVD_TRY(const NodeRow* const host, tables.node(node));
+    if (!rests(row) || row.runtime.command)
+        return answers::conflict("vm.not_stopped", "vm " + row.vm.id.text() +
+                                                       " is not stopped, or its start is ordered");
+    const auto needed = static_cast<double>(tables.osfs.at(row.vm.osf).osf.memory_mib);
+    row.reservation.reset();
+    QVD_CHECK(tables.check_room(*host, needed));
+    row.reservation = {node, needed, tables.now() + reservation_time};
+    row.runtime.node = node;
+    row.runtime.command = VmCommand::start;
+    row.runtime.retry_at.reset();
+    tables.announce_command(row);
     return {};
 }
 
@@ -80,26 +83,34 @@ Result<void> check_room(Tables& tables, const NodeRow& node, double needed_mib) 
 Async<void> MemoryStore::order_start(VmId vm, NodeId node) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
-    QVD_CO_TRY(const NodeRow* const host, tables_->node(node));
-    if (!rests(*row) || row->runtime.command)
-        co_return answers::conflict("vm.not_stopped",
-                                    "vm " + vm.text() + " is not stopped, or its start is ordered");
-    const auto needed = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
-    row->reservation.reset();
-    QVD_CO_CHECK(check_room(*tables_, *host, needed));
-    row->reservation = {node, needed, tables_->now() + reservation_time};
-    row->runtime.node = node;
-    row->runtime.command = VmCommand::start;
-    tables_->announce_command(*row);
-    co_return Result<void>{};
+    co_return admit(*tables_, *row, node);
+}
+
+Async<void> MemoryStore::retry_start(VmId vm, NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (!row->runtime.retry_at) co_return answers::no_retry(vm);
+    co_return admit(*tables_, *row, node);
+}
+
+Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> MemoryStore::retries(NodeId node) {
+    QVD_CO_CHECK(co_await ready());
+    std::vector<std::pair<VmId, std::chrono::milliseconds>> all;
+    for (const auto& [id, row] : tables_->vms)
+        if (row.runtime.last_node == node && row.runtime.retry_at &&
+            row.runtime.state == VmState::failed)
+            all.emplace_back(id, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                     *row.runtime.retry_at - tables_->now()));
+    co_return all;
 }
 
 Async<void> MemoryStore::order_stop(VmId vm) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     VmRuntime& runtime = row->runtime;
-    if (rests(*row) && runtime.command == VmCommand::start) {
+    if (rests(*row) && (runtime.command == VmCommand::start || runtime.retry_at)) {
         tables_->announce_state(*row);
+        runtime.retry_at.reset();
         runtime.command.reset();
         runtime.node.reset();
         row->reservation.reset();
@@ -116,6 +127,7 @@ Async<void> MemoryStore::order_stop(VmId vm) {
 }
 
 Async<std::vector<std::pair<VmId, VmCommand>>> MemoryStore::pending_commands(NodeId node) {
+    ++looks_;
     QVD_CO_CHECK(co_await ready());
     std::vector<std::pair<VmId, VmCommand>> pending;
     for (const auto& [id, row] : tables_->vms)
@@ -129,13 +141,15 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     VmRuntime& runtime = row->runtime;
     if (runtime.command != VmCommand::start || runtime.node != node || !rests(*row))
-        co_return no_command(vm);
+        co_return answers::no_command(vm);
     runtime.command.reset();
     runtime.since = tables_->now();
+    runtime.retry_at.reset();
     const memory::DiRow* const di = tables_->tagged(row->vm.osf, row->vm.di_tag);
     if (di == nullptr) {
         runtime.state = VmState::failed;
         runtime.reason = "no image of its osf has the tag \"" + row->vm.di_tag + "\"";
+        runtime.reason_code = "di.not_tagged";
         tables_->announce_state(*row);
         runtime.node.reset();
         row->reservation.reset();
@@ -145,6 +159,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     runtime.state = VmState::starting;
     runtime.phase = 1;
     runtime.reason.clear();
+    runtime.reason_code.clear();
     ++runtime.incarnation;
     ++row->run_attempts;
     row->usage = {};
@@ -193,7 +208,7 @@ Async<void> MemoryStore::take_stop(VmId vm, NodeId node) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     if (row->runtime.command != VmCommand::stop || row->runtime.node != node)
-        co_return no_command(vm);
+        co_return answers::no_command(vm);
     row->runtime.command.reset();
     co_return Result<void>{};
 }
@@ -239,6 +254,11 @@ Async<void> MemoryStore::clear_vm(VmTransition change) {
         runtime.node.reset();
         row->reservation.reset();
     }
+    if (row->answered < row->ordered) row->answer = {"vm.ended", "it has ended"};
+    row->answered = row->ordered;
+    runtime.retry_at.reset();
+    if (change.retry_in && runtime.command != VmCommand::start)
+        runtime.retry_at = tables_->now() + *change.retry_in;
     runtime.address.clear();
     runtime.current_di.reset();
     runtime.hypervisor.clear();

@@ -73,6 +73,18 @@ double Tables::reserved_mib(NodeId node) const {
     return sum;
 }
 
+Result<void> Tables::check_room(const NodeRow& node, double needed_mib) const {
+    const NodeRuntime& runtime = node.runtime;
+    if (runtime.state != NodeState::running || runtime.blocked)
+        return Error{ErrorKind::unavailable, "node.unavailable",
+                     "host " + node.node.name + " is " +
+                         (runtime.blocked ? "blocked" : std::string(to_string(runtime.state)))};
+    if (reserved_mib(node.node.id) + needed_mib > runtime.load.memory_total_mib)
+        return Error{ErrorKind::unavailable, "node.full",
+                     "host " + node.node.name + " has no memory left for this virtual machine"};
+    return {};
+}
+
 VmRecord Tables::record(const VmRow& row) {
     VmRecord record;
     record.vm = row.vm;

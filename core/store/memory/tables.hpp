@@ -14,6 +14,11 @@ struct UserRow {
     Properties properties;
 };
 
+struct OperatorRow {
+    Operator who;
+    Secret hash;
+};
+
 struct OsfRow {
     Osf osf;
     Properties properties;
@@ -39,6 +44,10 @@ struct VmRow {
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
     VmUsage usage;
+    std::int64_t ordered = 0;  // numbers of orders
+    std::int64_t answered = 0;
+    std::string argument;  // of the last order
+    OrderAnswer answer;
     Properties properties;
 };
 
@@ -61,6 +70,7 @@ struct Tables : std::enable_shared_from_this<Tables> {
     std::map<std::string, std::string> configuration;
     std::optional<Certificate> certificate;
     std::map<UserId, UserRow> users;
+    std::map<OperatorId, OperatorRow> operators;
     std::map<OsfId, OsfRow> osfs;
     std::map<DiId, DiRow> dis;
     std::map<VmId, VmRow> vms;
@@ -84,6 +94,8 @@ struct Tables : std::enable_shared_from_this<Tables> {
     void end(Session& session);
     [[nodiscard]] DiRow* tagged(OsfId osf, const std::string& tag);
     [[nodiscard]] double reserved_mib(NodeId node) const;
+    // Whether the node takes this much more; unavailable "node.unavailable", "node.full".
+    [[nodiscard]] Result<void> check_room(const NodeRow& node, double needed_mib) const;
     [[nodiscard]] VmRecord record(const VmRow& row);
     [[nodiscard]] NodeRecord record(const NodeRow& row) const;
     // osf < di < user < vm.

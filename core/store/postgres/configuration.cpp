@@ -151,6 +151,7 @@ Async<std::vector<std::string>> PostgresStore::property_values(std::string key) 
                             "SELECT value FROM vm_properties WHERE key = $1 ORDER BY value",
                             key));
     std::vector<std::string> values;
+    values.reserve(static_cast<std::size_t>(rows.size()));
     for (int i = 0; i < rows.size(); ++i) values.push_back(rows[i].text("value"));
     co_return values;
 }

@@ -73,8 +73,8 @@ private:
 
 }  // namespace
 
-Connection::Connection(Executor executor, PGconn* connection)
-    : connection_(connection), socket_(executor), timer_(std::move(executor)) {
+Connection::Connection(const Executor& executor, PGconn* connection)
+    : connection_(connection), socket_(executor), timer_(executor) {
 }
 
 Connection::~Connection() {

@@ -44,7 +44,7 @@ public:
     [[nodiscard]] bool usable();
 
 private:
-    Connection(Executor executor, PGconn* connection);
+    Connection(const Executor& executor, PGconn* connection);
 
     static Async<std::shared_ptr<Connection>> open_host(Executor executor, Access access,
                                                         std::string host, Instant deadline);

@@ -14,7 +14,7 @@ constexpr const char* lock_node =
 
 constexpr const char* admit = R"(
 WITH asked AS (
-    SELECT r.vm_id, r.state, r.command, o.memory
+    SELECT r.vm_id, r.state, r.command, r.retry_at, o.memory
     FROM vm_runtimes AS r JOIN vms AS v ON v.id = r.vm_id JOIN osfs AS o ON o.id = v.osf_id
     WHERE r.vm_id = $1::bigint
 ), room AS (
@@ -23,9 +23,10 @@ WITH asked AS (
                           WHERE node_id = n.id AND until > now() AND vm_id <> $1::bigint) AS mib
     FROM nodes AS n JOIN node_runtimes AS m ON m.node_id = n.id WHERE n.id = $2::bigint
 ), admitted AS (
-    UPDATE vm_runtimes AS r SET command = 'start', node_id = room.id
+    UPDATE vm_runtimes AS r SET command = 'start', node_id = room.id, retry_at = NULL
     FROM asked, room
     WHERE r.vm_id = asked.vm_id AND r.state IN ('stopped', 'failed') AND r.command IS NULL
+      AND (r.retry_at IS NOT NULL OR NOT $3::boolean)
       AND room.state = 'running' AND NOT room.blocked AND asked.memory <= room.mib
     RETURNING r.vm_id
 ), reserved AS (
@@ -38,6 +39,7 @@ WITH asked AS (
 SELECT EXISTS (SELECT FROM admitted) AS admitted,
     asked.vm_id IS NOT NULL AS known_vm,
     asked.state IN ('stopped', 'failed') AND asked.command IS NULL AS rests,
+    asked.retry_at IS NOT NULL AS retries,
     room.id IS NOT NULL AS known_node, room.name, room.state, room.blocked,
     coalesce(asked.memory <= room.mib, false) AS fits
 FROM (SELECT) AS always LEFT JOIN asked ON true LEFT JOIN room ON true)";
@@ -47,10 +49,11 @@ Error not_stopped(VmId vm) {
                              "vm " + vm.text() + " is not stopped, or its start is ordered");
 }
 
-Result<void> admission(const Row& row, VmId vm, NodeId node) {
+Result<void> admission(const Row& row, VmId vm, NodeId node, bool retry) {
     if (row.flag("admitted")) return {};
     if (!row.flag("known_vm")) return answers::missing("vm", vm.value());
     if (!row.flag("known_node")) return answers::missing("node", node.value());
+    if (retry && !row.flag("retries")) return answers::no_retry(vm);
     if (!row.flag("rests")) return not_stopped(vm);
     const std::string name = "host " + row.text("name");
     const bool blocked = row.flag("blocked");
@@ -66,8 +69,9 @@ Result<void> admission(const Row& row, VmId vm, NodeId node) {
 
 constexpr const char* withdraw = R"(
 WITH withdrawn AS (
-    UPDATE vm_runtimes SET command = NULL, node_id = NULL
-    WHERE vm_id = $1 AND state IN ('stopped', 'failed') AND command = 'start' RETURNING vm_id
+    UPDATE vm_runtimes SET command = NULL, node_id = NULL, retry_at = NULL
+    WHERE vm_id = $1 AND state IN ('stopped', 'failed') AND (command = 'start' OR retry_at IS NOT NULL)
+    RETURNING vm_id
 )
 DELETE FROM reservations USING withdrawn WHERE reservations.vm_id = withdrawn.vm_id)";
 
@@ -78,8 +82,8 @@ WHERE vm_id = $1 AND state IN ('starting', 'running', 'debug', 'paused', 'suspen
 constexpr const char* take_start_order = R"(
 WITH taken AS (
     UPDATE vm_runtimes AS r
-    SET command = NULL, state = 'starting', phase = 1, reason = '', since = now(),
-        incarnation = r.incarnation + 1, agent_token = $3
+    SET command = NULL, state = 'starting', phase = 1, reason = '', reason_code = '', retry_at = NULL,
+        since = now(), incarnation = r.incarnation + 1, agent_token = $3
     FROM vms AS v JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag
     WHERE v.id = r.vm_id AND r.vm_id = $1::bigint AND r.node_id = $2::bigint
       AND r.command = 'start' AND r.state IN ('stopped', 'failed')
@@ -98,8 +102,8 @@ WHERE vm_counters.vm_id = taken.vm_id)";
 constexpr const char* fail_start_order = R"(
 WITH failed AS (
     UPDATE vm_runtimes AS r
-    SET command = NULL, node_id = NULL, state = 'failed', since = now(),
-        reason = 'no image of its osf has the tag "' || v.di_tag || '"'
+    SET command = NULL, node_id = NULL, state = 'failed', since = now(), reason_code = 'di.not_tagged',
+        retry_at = NULL, reason = 'no image of its osf has the tag "' || v.di_tag || '"'
     FROM vms AS v
     WHERE v.id = r.vm_id AND r.vm_id = $1::bigint AND r.node_id = $2::bigint
       AND r.command = 'start' AND r.state IN ('stopped', 'failed')
@@ -119,10 +123,13 @@ WHERE v.id = r.vm_id AND r.vm_id = $1::bigint AND r.node_id = $2::bigint
 constexpr const char* move_vm = R"(
 WITH moved AS (
     UPDATE vm_runtimes AS r
-    SET state = $4, phase = $5::smallint, reason = $6,
+    SET state = $4, phase = $5::smallint, reason = $6, reason_code = $9,
         since = CASE WHEN r.state <> $4 OR r.phase <> $5::smallint THEN now() ELSE r.since END,
         blocked = r.blocked OR $7::boolean,
-        attempt = CASE WHEN $8::boolean THEN r.attempt + 1 WHEN $4 = 'running' THEN 0 ELSE r.attempt END
+        attempt = CASE WHEN $8::boolean THEN r.attempt + 1 WHEN $4 = 'running' THEN 0 ELSE r.attempt END,
+        saved_path = CASE WHEN $4 = 'suspended' THEN $10 ELSE '' END,
+        agent_seen = CASE WHEN $4 = 'running' AND r.state IN ('starting', 'debug') THEN now()
+                          ELSE r.agent_seen END
     FROM vm_runtimes AS before
     WHERE before.vm_id = r.vm_id AND before.state = r.state
       AND r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
@@ -130,21 +137,28 @@ WITH moved AS (
 ), counted AS (
     UPDATE vm_counters SET run_ok = run_ok + 1 FROM moved
     WHERE vm_counters.vm_id = moved.vm_id AND $4 = 'running' AND moved.from_state = 'starting'
+), released AS (
+    DELETE FROM reservations USING moved WHERE reservations.vm_id = moved.vm_id AND $4 = 'suspended'
 )
 SELECT vm_id FROM moved)";
 
 constexpr const char* clear = R"(
 WITH cleared AS (
     UPDATE vm_runtimes AS r
-    SET state = $4, phase = $5::smallint, reason = $6,
+    SET state = $4, phase = $5::smallint, reason = $6, reason_code = $9,
         since = CASE WHEN r.state <> $4 OR r.phase <> $5::smallint THEN now() ELSE r.since END,
         blocked = r.blocked OR $7::boolean,
         attempt = CASE WHEN $8::boolean THEN r.attempt + 1 ELSE r.attempt END,
-        command = nullif(r.command, 'stop'),
+        command = CASE WHEN r.command = 'start' THEN r.command END, saved_path = '',
+        order_answered = r.order_number,
+        order_code = CASE WHEN r.order_answered < r.order_number THEN 'vm.ended' ELSE r.order_code END,
+        order_answer = CASE WHEN r.order_answered < r.order_number THEN 'it has ended' ELSE r.order_answer END,
         node_id = CASE WHEN r.command = 'start' THEN r.node_id END,
         last_node_id = r.node_id,
         address = NULL, current_di_id = NULL, hypervisor = NULL, agent_token = NULL, agent_seen = NULL,
-        expires_soft = NULL, expires_hard = NULL
+        expires_soft = NULL, expires_hard = NULL,
+        retry_at = CASE WHEN r.command IS DISTINCT FROM 'start'
+                        THEN now() + $10::bigint * interval '1 millisecond' END
     WHERE r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
     RETURNING r.vm_id, r.command
 ), unreachable AS (
@@ -161,6 +175,11 @@ std::string states_of(const VmTransition& change) {
     std::vector<std::string> names;
     for (const VmState state : change.from) names.emplace_back(to_string(state));
     return array_of(names);
+}
+
+std::optional<std::int64_t> milliseconds_of(std::optional<std::chrono::milliseconds> time) {
+    if (!time) return std::nullopt;
+    return time->count();
 }
 
 Error superseded(VmId vm) {
@@ -186,11 +205,33 @@ Result<StartOrder> order_of(const Rows& vm, const Rows& properties, const Secret
 }  // namespace
 
 Async<void> PostgresStore::order_start(VmId vm, NodeId node) {
+    return admit_start(vm, node, false);
+}
+
+Async<void> PostgresStore::retry_start(VmId vm, NodeId node) {
+    return admit_start(vm, node, true);
+}
+
+Async<void> PostgresStore::admit_start(VmId vm, NodeId node, bool retry) {
     std::vector<Statement> batch;
     batch.emplace_back(lock_node, node);
-    batch.emplace_back(admit, vm, node);
+    batch.emplace_back(admit, vm, node, retry);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
-    co_return admission(rows[1][0], vm, node);
+    co_return admission(rows[1][0], vm, node, retry);
+}
+
+Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> PostgresStore::retries(NodeId node) {
+    QVD_CO_TRY(const Rows rows,
+               co_await ask("SELECT vm_id, (extract(epoch FROM retry_at - now()) * 1000)::bigint "
+                            "AS wait FROM vm_runtimes WHERE last_node_id = $1 AND retry_at IS NOT "
+                            "NULL AND state = 'failed' ORDER BY vm_id",
+                            node));
+    std::vector<std::pair<VmId, std::chrono::milliseconds>> all;
+    for (int i = 0; i < rows.size(); ++i)
+        all.emplace_back(rows[i].id<VmId>("vm_id"),
+                         std::chrono::milliseconds{rows[i].integer("wait")});
+    QVD_CO_CHECK(rows.check());
+    co_return all;
 }
 
 Async<void> PostgresStore::order_stop(VmId vm) {
@@ -231,9 +272,7 @@ Async<StartOrder> PostgresStore::take_start(VmId vm, NodeId node) {
     if (!rows[1].empty())
         co_return Error{ErrorKind::not_found, "di.not_tagged",
                         "vm " + vm.text() + ": " + rows[1][0].text("reason")};
-    if (rows[0].changed() == 0)
-        co_return answers::conflict(
-            "vm.no_command", "the order for vm " + vm.text() + " was withdrawn or taken already");
+    if (rows[0].changed() == 0) co_return answers::no_command(vm);
     co_return order_of(rows[2], rows[3], token);
 }
 
@@ -270,8 +309,7 @@ Async<void> PostgresStore::take_stop(VmId vm, NodeId node) {
     if (rows.changed() == 1) co_return Result<void>{};
     QVD_CO_TRY(const Rows known, co_await ask("SELECT FROM vms WHERE id = $1", vm));
     if (known.empty()) co_return answers::missing("vm", vm.value());
-    co_return answers::conflict(
-        "vm.no_command", "the order for vm " + vm.text() + " was withdrawn or taken already");
+    co_return answers::no_command(vm);
 }
 
 Async<void> PostgresStore::explain(VmId vm, std::int64_t incarnation) {
@@ -291,7 +329,8 @@ Async<void> PostgresStore::transition(VmTransition change) {
     const std::string from = states_of(change);
     QVD_CO_TRY(const Rows rows,
                co_await ask(move_vm, change.vm, change.incarnation, from, to_string(change.to),
-                            change.phase, change.reason, change.block, change.failed_start));
+                            change.phase, change.reason, change.block, change.failed_start,
+                            change.code, change.saved_path));
     if (rows.empty()) co_return co_await explain(change.vm, change.incarnation);
     co_return Result<void>{};
 }
@@ -301,7 +340,8 @@ Async<void> PostgresStore::clear_vm(VmTransition change) {
     const std::string from = states_of(change);
     QVD_CO_TRY(const Rows rows,
                co_await ask(clear, change.vm, change.incarnation, from, to_string(change.to),
-                            change.phase, change.reason, change.block, change.failed_start));
+                            change.phase, change.reason, change.block, change.failed_start,
+                            change.code, milliseconds_of(change.retry_in)));
     if (rows.empty()) co_return co_await explain(change.vm, change.incarnation);
     co_return Result<void>{};
 }

@@ -28,6 +28,13 @@ public:
     Async<std::optional<Secret>> password_hash(UserId user) override;
     Async<void> set_password_hash(UserId user, Secret hash) override;
 
+    Async<OperatorId> add_operator(std::string name, OperatorRole role,
+                                   Secret password_hash) override;
+    Async<void> delete_operator(OperatorId id) override;
+    Async<std::vector<Operator>> operators() override;
+    Async<void> edit_operator(OperatorId id, OperatorEdit edit) override;
+    Async<std::optional<OperatorAccess>> operator_access(std::string name) override;
+
     Async<OsfId> add_osf(Osf osf) override;
     Async<void> delete_osf(OsfId osf) override;
     Async<std::vector<OsfRecord>> osfs() override;
@@ -49,10 +56,16 @@ public:
 
     Async<void> order_start(VmId vm, NodeId node) override;
     Async<void> order_stop(VmId vm) override;
+    Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
+    Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
+    Async<VmOrder> take_order(VmId vm, NodeId node) override;
+    Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) override;
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
     Async<StartOrder> retake_start(VmId vm, NodeId node, std::int64_t incarnation) override;
+    Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) override;
+    Async<void> retry_start(VmId vm, NodeId node) override;
     Async<Timestamp> now() override;
     Async<void> take_stop(VmId vm, NodeId node) override;
     Async<void> transition(VmTransition change) override;
@@ -107,6 +120,7 @@ private:
     static Async<void> change_one(std::shared_ptr<Pool> pool, const char* what, std::int64_t id,
                                   Statement statement);
     Async<std::vector<VmRecord>> vm_records(Statement statement);
+    Async<void> admit_start(VmId vm, NodeId node, bool retry);
     // Why a change of a VM's runtime row did nothing: unknown, of another incarnation or state.
     Async<void> explain(VmId vm, std::int64_t incarnation);
 

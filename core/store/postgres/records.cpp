@@ -8,6 +8,7 @@ void read_runtime(const Row& row, VmRuntime& runtime) {
     runtime.state = row.parsed("state", &parse_vm_state);
     runtime.phase = row.small("phase");
     runtime.reason = row.text("reason");
+    runtime.reason_code = row.text("reason_code");
     runtime.since = row.time("since");
     runtime.blocked = row.flag("blocked");
     if (!row.is_null("command")) runtime.command = row.parsed("command", &parse_vm_command);
@@ -18,6 +19,8 @@ void read_runtime(const Row& row, VmRuntime& runtime) {
     runtime.real_user = row.maybe_id<UserId>("real_user_id");
     runtime.incarnation = row.integer("incarnation");
     runtime.attempt = row.small("attempt");
+    runtime.retry_at = row.maybe_time("retry_at");
+    runtime.saved_path = row.text("saved_path");
     runtime.address = row.text("run_address");
     runtime.agent_seen = row.maybe_time("agent_seen");
     runtime.expires_soft = row.maybe_time("expires_soft");

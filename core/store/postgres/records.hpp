@@ -11,7 +11,7 @@ namespace qvd::store::postgres {
 #define QVD_SELECT_VM(rest)                                                                      \
     "SELECT v.id, v.uuid, v.name, v.user_id, v.osf_id, v.di_tag, host(v.address) AS address, "   \
     "r.state, r.phase, r.reason, r.since, r.blocked, r.command, r.node_id, r.current_di_id, "    \
-    "r.hypervisor, "                                                                             \
+    "r.hypervisor, r.reason_code, r.retry_at, r.saved_path, "                                    \
     "r.last_node_id, r.real_user_id, r.incarnation, r.attempt, host(r.address) AS run_address, " \
     "r.agent_seen, "                                                                             \
     "r.expires_soft, r.expires_hard, u.login, o.name AS osf_name, o.memory, o.use_overlay, "     \

@@ -7,7 +7,6 @@
 #include "common/files.hpp"
 
 #include <poll.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,7 +23,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds answer_patience{2000};  // of a keeper, which only ever waits in poll()
 constexpr milliseconds look_again{5};
-constexpr std::uint32_t last_id = 2'147'483'647;  // what programs take for an id
 
 bool ended(int pidfd) {
     pollfd one{pidfd, POLLIN, 0};
@@ -112,76 +110,12 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     }
 }
 
-UserMapPtr Containers::map_of(const sdk::Vm& vm, const UnpackedImage& image) {
-    const std::string wanted(vm.properties().get("vm.lxc.unprivileged", settings_.unprivileged));
-    check_unprivileged(wanted);
-    if (wanted == "0") return nullptr;
-    std::string obstacle;
-    try {
-        // Neighbours have other ids, so that one that got out would not be another's root either.
-        const std::uint32_t slots = (last_id - settings_.first_id) / settings_.ids;
-        const auto slot = static_cast<std::uint32_t>(vm.id() % std::max(slots, 1U));
-        const UserMapPtr map =
-            make_user_map(settings_.first_id + slot * settings_.ids, settings_.ids);
-        obstacle = store_.mapping_obstacle_of(vm, image, *map);
-        const auto home = disk_of(vm, QVD_DISK_HOME);
-        if (obstacle.empty() && home) {
-            make_folders(std::string(home->path()), 0755);
-            obstacle = mapping_obstacle(std::string(home->path()), *map);
-        }
-        if (obstacle.empty()) obstacle = reach_obstacle();
-        if (obstacle.empty()) return map;
-    } catch (const sdk::Failure& failure) {
-        obstacle = failure.what();
-    }
-    if (wanted == "1") throw sdk::Failure(QVD_UNAVAILABLE, "vm.lxc.unprivileged = 1: " + obstacle);
-    return nullptr;
-}
-
-// liblxc, as the container's root, has to get to its folder and to the container's files. It can
-// read nothing on the way.
-std::string Containers::reach_obstacle() const {
-    if (::chmod(settings_.run.c_str(), 0711) != 0)
-        return "cannot open " + settings_.run + ": " + std::strerror(errno);
-    for (const std::string& place : {settings_.run, settings_.given, settings_.rootfs})
-        for (std::size_t slash = 0; slash != std::string::npos;) {
-            slash = place.find('/', slash + 1);
-            struct stat found {};
-            const std::string folder = place.substr(0, slash);
-            if (::stat(folder.c_str(), &found) == 0 && (found.st_mode & S_IXOTH) == 0)
-                return "only root gets through the folder " + folder + " (chmod o+x)";
-        }
-    return {};
-}
-
-void Containers::tell_of_user_maps() {
-    if (settings_.unprivileged == "0") return;
-    std::string obstacle;
-    try {
-        obstacle = store_.usual_mapping_obstacle(*make_user_map(settings_.first_id, settings_.ids));
-        if (obstacle.empty()) obstacle = reach_obstacle();
-    } catch (const sdk::Failure& failure) {
-        obstacle = failure.what();
-    }
-    if (obstacle.empty()) return core_.info("root of a container is nobody on this node");
-    core_.warning((settings_.unprivileged == "1"
-                       ? "containers cannot start: vm.lxc.unprivileged = 1, and "
-                       : "root of a container is the node's own (vm.lxc.unprivileged): ") +
-                  obstacle);
-}
-
-sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call& call) {
-    const std::string order = make_order(vm, settings_, root).text();
-    sdk::ProcessOrder keeper;
-    keeper.label = "vm-" + std::to_string(vm.id()) + "-" + std::to_string(vm.incarnation());
-    keeper.arguments = {settings_.programs + "/qvd-lxc-keeper"};
-    keeper.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
-    keeper.input = sdk::SecretView::of(order);
-    const sdk::Process process = processes_.start(&call, keeper);
-    const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-
-    const std::string socket_path = settings_.file_of(vm.id(), ".sock");
-    KeeperSocket socket = KeeperSocket::open(socket_path);
+// Of the keeper just started, as soon as it listens.
+KeeperSocket Containers::meet_keeper(const sdk::Vm& vm, const sdk::Process& keeper,
+                                     sdk::Call& call) {
+    const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, keeper.pid, 0)));
+    const std::string path = settings_.file_of(vm.id(), ".sock");
+    KeeperSocket socket = KeeperSocket::open(path);
     while (!socket) {
         if (!pidfd || ended(pidfd.get())) {
             const auto last = left_behind(vm.id());
@@ -194,8 +128,20 @@ sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call&
         if (call.remaining().count() <= 0)
             throw sdk::Failure(QVD_TIMEOUT, "the container's keeper did not answer in time");
         std::this_thread::sleep_for(look_again);
-        socket = KeeperSocket::open(socket_path);
+        socket = KeeperSocket::open(path);
     }
+    return socket;
+}
+
+sdk::VmStatus Containers::launch(const sdk::Vm& vm, const Root& root, sdk::Call& call) {
+    const std::string order = make_order(vm, settings_, root).text();
+    sdk::ProcessOrder keeper;
+    keeper.label = "vm-" + std::to_string(vm.id()) + "-" + std::to_string(vm.incarnation());
+    keeper.arguments = {settings_.programs + "/qvd-lxc-keeper"};
+    keeper.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+    keeper.input = sdk::SecretView::of(order);
+    const sdk::Process process = processes_.start(&call, keeper);
+    KeeperSocket socket = meet_keeper(vm, process, call);
     auto said = socket.ask("watch", call.remaining());
     while (said && said->get("state") == "starting") said = socket.receive(call.remaining());
     // A container that ends at once may take its keeper with it before that has heard us.

@@ -21,6 +21,8 @@
 
 namespace qvd::lxc {
 
+class KeeperSocket;
+
 class Containers {
 public:
     Containers(const sdk::Core& core, const Settings& settings, RootStore& store);
@@ -51,6 +53,7 @@ private:
     // The ids that the VM is to have; null: the node's own. Throws what is wrong with its settings.
     UserMapPtr map_of(const sdk::Vm& vm, const UnpackedImage& image);
     [[nodiscard]] std::string reach_obstacle() const;
+    KeeperSocket meet_keeper(const sdk::Vm& vm, const sdk::Process& keeper, sdk::Call& call);
     sdk::VmStatus launch(const sdk::Vm& vm, const Root& root, sdk::Call& call);
     void watch(std::uint64_t vm_id);
     void on_end(std::uint64_t vm_id, const Fields& last);

@@ -97,7 +97,7 @@ std::int64_t limit_of(const sdk::Vm& vm, std::uint64_t said, const char* key,
 
 std::string cpuset_of(const sdk::Vm& vm, const Settings& settings) {
     if (!vm.cpuset().empty()) return std::string(vm.cpuset());
-    const std::string own(vm.properties().get("vm.lxc.cpuset", settings.cpuset));
+    std::string own(vm.properties().get("vm.lxc.cpuset", settings.cpuset));
     if (is_cpuset(own)) return own;
     throw sdk::Failure(QVD_INVALID, "vm.lxc.cpuset of this VM or its OSF is \"" + own +
                                         "\", which is no list such as 0-3,8");
@@ -118,14 +118,13 @@ void write_root_only(const std::string& path, std::string_view content, unsigned
         throw sdk::Failure(QVD_UNAVAILABLE, "cannot write " + path + ": " + std::strerror(errno));
 }
 
-// Of a file that the container is to see: where its root gets to it.
+// Of a file that the container is to see: where its root gets to it. Root of the node finds it in
+// path.run/vm either way.
 std::string given_file(const sdk::Vm& vm, const Settings& settings, const Root& root,
                        const char* suffix, std::string_view content, unsigned mode) {
-    if (!root.map) {
-        const std::string path = settings.file_of(vm.id(), suffix);
-        write_root_only(path, content, mode);
-        return path;
-    }
+    const std::string own = settings.file_of(vm.id(), suffix);
+    write_root_only(own, content, mode);
+    if (!root.map) return own;
     make_folders(settings.given_to(vm.id()), 0711);
     const std::string path = settings.given_to(vm.id()) + "/" + (suffix + 1);
     write_root_only(path, content, mode);

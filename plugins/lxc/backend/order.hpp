@@ -19,7 +19,7 @@ void check_vm(const sdk::Vm& vm, const Settings& settings);
 // Writes into the VM's files what it finds there at its start: name, name servers, and the places
 // that home and agent token are mounted on. Of a shared root nothing but those places, in the image
 // itself; the rest is mounted there.
-void furnish(const sdk::Vm& vm, const Root& root);
+void furnish(const sdk::Vm& vm, const Root& place);
 // The places for mounts that every VM of this image needs, where they are missing. Of an image that
 // VMs share, before they do.
 void furnish_image(const std::string& rootfs);

@@ -52,13 +52,13 @@ std::vector<std::string> words_of(const std::string& text, const char* separator
 
 // It names cgroups and abstract sockets.
 std::string prefix_of(const sdk::Core& core, const char* key) {
-    const std::string prefix = text_of(core, key);
+    std::string prefix = text_of(core, key);
     const bool plain = std::all_of(prefix.begin(), prefix.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
     if (prefix.empty() || !plain)
         throw sdk::Failure(QVD_INVALID,
-                           std::string(key) + " must be made of a-z, 0-9, \"-\" and \"_\"");
+                           std::string(key) + R"( must be made of a-z, 0-9, "-" and "_")");
     return prefix;
 }
 
@@ -96,7 +96,7 @@ Settings::Settings(const sdk::Core& core)
     for (const std::string& line : extra)
         if (line.find('=') == std::string::npos)
             throw sdk::Failure(QVD_INVALID, "vm.lxc.conf.extra: \"" + line +
-                                                "\" is not of the form \"lxc.KEY = VALUE\"");
+                                                R"(" is not of the form "lxc.KEY = VALUE")");
     if (!is_cpuset(cpuset))
         throw sdk::Failure(QVD_INVALID,
                            "vm.lxc.cpuset is a list such as 0-3,8, not \"" + cpuset + "\"");

@@ -19,7 +19,7 @@ public:
     virtual void make(const std::string& path) const;
     // From now on nobody changes what is in it, where the file system can see to that. False with
     // errno.
-    virtual bool seal(const std::string& path) const;
+    [[nodiscard]] virtual bool seal(const std::string& path) const;
     // Removes it with everything below; stops early if `stop` becomes true. True once it is gone.
     virtual bool remove(const std::string& path, const std::atomic<bool>* stop) const;
 };

@@ -29,6 +29,7 @@ Fields outcome(std::string_view result, std::string_view sentence) {
 int spawn(const std::vector<std::string>& arguments, int output, pid_t& pid) {
     std::vector<std::string> copies(arguments);
     std::vector<char*> pointers;
+    pointers.reserve(copies.size() + 1);
     for (std::string& argument : copies) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
     char* environment[] = {nullptr};

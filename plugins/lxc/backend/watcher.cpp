@@ -44,7 +44,7 @@ void Watcher::forget(std::uint64_t vm_id) {
 
 bool Watcher::watches(std::uint64_t vm_id) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return sockets_.count(vm_id) != 0;
+    return sockets_.contains(vm_id);
 }
 
 void Watcher::run() {

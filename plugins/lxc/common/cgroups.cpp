@@ -27,7 +27,7 @@ std::vector<std::string> directories_in(const std::string& path) {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
     if (!directory) return names;
-    while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
+    while (const dirent* entry = ::readdir(directory.get())) {
         const std::string_view name = entry->d_name;
         if (entry->d_type == DT_DIR && name != "." && name != "..") names.emplace_back(name);
     }

@@ -28,7 +28,7 @@ int say(const std::string& request, const std::string& socket_path) {
 
 // In the container process's hook; liblxc puts init's pid into the environment.
 int say_started(const std::string& socket_path) {
-    const char* init = std::getenv("LXC_PID");  // NOLINT(concurrency-mt-unsafe): one thread
+    const char* init = std::getenv("LXC_PID");
     return init == nullptr ? 1 : say(std::string("started ") + init, socket_path);
 }
 

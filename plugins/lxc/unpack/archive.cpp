@@ -29,7 +29,8 @@ class Unpacking {
 public:
     Unpacking(int fd, const UnpackLimits& limits,
               const std::function<void(std::uint64_t)>& progress)
-        : limits_(limits),
+        : fd_(fd),
+          limits_(limits),
           progress_(progress),
           in_(archive_read_new()),
           out_(archive_write_disk_new()) {
@@ -42,11 +43,11 @@ public:
             out_.get(), ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
                             ARCHIVE_EXTRACT_ACL | ARCHIVE_EXTRACT_XATTR |
                             ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT);
-        opened_ = archive_read_open_fd(in_.get(), fd, block_bytes) == ARCHIVE_OK;
     }
 
     UnpackResult run() {
-        if (!opened_) return fail("unreadable", "this is no tar archive: " + why(in_.get()));
+        if (archive_read_open_fd(in_.get(), fd_, block_bytes) != ARCHIVE_OK)
+            return fail("unreadable", "this is no tar archive: " + why(in_.get()));
         archive_entry* entry = nullptr;
         int status = ARCHIVE_OK;
         while ((status = archive_read_next_header(in_.get(), &entry)) >= ARCHIVE_WARN &&
@@ -92,11 +93,11 @@ private:
     bool write_content();
     UnpackResult find_layout();
 
+    int fd_;
     UnpackLimits limits_;
     const std::function<void(std::uint64_t)>& progress_;
     Archive in_;
     Archive out_;
-    bool opened_ = false;
     UnpackResult result_;
 };
 

@@ -68,7 +68,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     // Names are bytes to us; libarchive wants to know that they may be UTF-8.
-    std::setlocale(LC_CTYPE, "C.UTF-8");  // NOLINT(concurrency-mt-unsafe): one thread
+    std::setlocale(LC_CTYPE, "C.UTF-8");
     ::umask(022);
     const int archive = ::open(argv[1], O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (archive < 0)

@@ -142,11 +142,9 @@ bool drop_capabilities() {
             ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
             return false;
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct sets[2] = {};
-    for (unsigned half = 0; half < 2; ++half) {
-        sets[half].effective = static_cast<std::uint32_t>(kept >> (32 * half));
-        sets[half].permitted = sets[half].effective;
-    }
+    const auto low = static_cast<std::uint32_t>(kept);
+    const auto high = static_cast<std::uint32_t>(kept >> 32U);
+    const __user_cap_data_struct sets[2] = {{low, low, 0}, {high, high, 0}};
     return ::syscall(SYS_capset, &header, sets) == 0;
 }
 

@@ -48,7 +48,7 @@ extern "C" {
  * ABI is frozen. */
 #define QVD_ABI_MAJOR 1
 #define QVD_ABI_MINOR 0
-#define QVD_ABI_DRAFT 1
+#define QVD_ABI_DRAFT 2
 
 #define QVD_EXPORT __attribute__((visibility("default")))
 

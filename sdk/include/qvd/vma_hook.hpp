@@ -29,7 +29,6 @@ enum class Action : std::uint32_t {
     stop = QVD_VMA_STOP,
     poweroff = QVD_VMA_POWEROFF,
     expire = QVD_VMA_EXPIRE,
-    disconnect = QVD_VMA_DISCONNECT,
 };
 enum class SessionState : std::uint32_t {
     connected = QVD_VMA_CONNECTED,

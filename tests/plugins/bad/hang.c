@@ -5,11 +5,10 @@
 #include <unistd.h>
 
 static inline qvd_status hanging_create(const qvd_core* core, qvd_call* call, void** self) {
-    int waiting = 1;
     (void)core;
     (void)call;
     (void)self;
-    while (waiting) pause();
+    for (;;) pause();
     return QVD_OK;
 }
 #define BAD_CREATE hanging_create

@@ -13,7 +13,7 @@ static inline void* wait_for_ever(void* nothing_given) {
 }
 
 static inline qvd_status starting_create(const qvd_core* core, qvd_call* call, void** self) {
-    pthread_t thread;
+    pthread_t thread = 0;
     (void)core;
     (void)call;
     *self = &started;

@@ -5,9 +5,8 @@ static inline qvd_status pointer_choose(void* self, const qvd_placement* placeme
                                         qvd_call* call) {
     const qvd_node* nodes = (const qvd_node*)placement->nodes.first;
     size_t best = 0;
-    size_t i;
     (void)self;
-    for (i = 0; i < placement->nodes.count; ++i)
+    for (size_t i = 0; i < placement->nodes.count; ++i)
         if (nodes[i].id > nodes[best].id) best = i;
     /* With a node's id, which counts from 1 and is whatever lies there. */
     return qvd_call_choose(call, (size_t)nodes[best].id - 1);

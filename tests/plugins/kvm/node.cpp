@@ -1,7 +1,5 @@
 #include "node.hpp"
 
-#include "tests/plugins/web_server.hpp"
-
 #include <net/if.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -17,10 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
-#include <thread>
 
 namespace qvd::test {
 
@@ -30,12 +25,6 @@ namespace {
 
 constexpr int skipped = 77;
 constexpr const char* libvirt_socket = "/run/libvirt/libvirt-sock";
-
-[[noreturn]] void skip(const std::string& reason) {
-    std::printf("skipped: %s\n", reason.c_str());
-    std::fflush(stdout);
-    ::_exit(skipped);
-}
 
 int exit_code(int status) {
     if (WIFSIGNALED(status)) std::fprintf(stderr, "ended by signal %d\n", WTERMSIG(status));
@@ -51,7 +40,7 @@ int exit_code(int status) {
 
 void move_to_own_namespaces() {
     if (::unshare(CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS) != 0)
-        skip("this machine allows no namespaces of our own");
+        skip_all("this machine allows no namespaces of our own");
     const pid_t init = ::fork();
     if (init > 0) {
         int status = 0;
@@ -60,7 +49,7 @@ void move_to_own_namespaces() {
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-    if (::mount("proc", "/proc", "proc", 0, nullptr) != 0) skip("this machine mounts no proc");
+    if (::mount("proc", "/proc", "proc", 0, nullptr) != 0) skip_all("this machine mounts no proc");
     const pid_t test = ::fork();
     if (test > 0) be_init(test);
 }
@@ -68,7 +57,7 @@ void move_to_own_namespaces() {
 void own_folder(const char* path) {
     fs::create_directories(path);
     if (::mount("tmpfs", path, "tmpfs", 0, "mode=755") != 0)
-        skip("this machine cannot mount a tmpfs");
+        skip_all("this machine cannot mount a tmpfs");
 }
 
 void configure_qemu(const std::string& user) {
@@ -94,10 +83,10 @@ constexpr const char* libvirtd_conf =
 // Before main(): once for the whole process, while it has one thread.
 struct Node {
     Node() {
-        if (::geteuid() != 0) skip("virtual machines need root");
+        if (::geteuid() != 0) skip_all("virtual machines need root");
         for (const char* program :
              {"/usr/sbin/libvirtd", "/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img"})
-            if (!exists(program)) skip(std::string("there is no ") + program);
+            if (!exists(program)) skip_all(std::string("there is no ") + program);
         const std::string make = "python3 " QVD_TEST_MAKE_GUEST " " QVD_TEST_GUEST;
         const int made = std::system(make.c_str());
         if (WEXITSTATUS(made) == skipped) ::_exit(skipped);
@@ -111,7 +100,7 @@ struct Node {
         write_file("/etc/libvirt/libvirtd.conf", libvirtd_conf);
         if (std::system("ip link set lo up && ip link add qvdtest0 type bridge &&"
                         " ip addr add 10.91.8.1/24 dev qvdtest0 && ip link set qvdtest0 up") != 0)
-            skip("this machine cannot make a bridge");
+            skip_all("this machine cannot make a bridge");
     }
 };
 const Node node;
@@ -181,39 +170,6 @@ std::string guest_initrd() {
 
 std::string bridge_name() {
     return "qvdtest0";
-}
-
-// ---- the guest's web server ---------------------------------------------------------------------
-
-std::string fetch(const std::string& address, const std::string& name,
-                  std::chrono::milliseconds patience) {
-    std::string body;
-    eventually([&] { return !(body = fetch_once(address, name)).empty(); }, patience);
-    return body;
-}
-
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > until) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return true;
-}
-
-void write_file(const std::string& path, const std::string& content) {
-    fs::create_directories(fs::path(path).parent_path());
-    std::ofstream(path) << content;
-}
-
-std::string read_file(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool exists(const std::string& path) {
-    struct stat found {};
-    return ::lstat(path.c_str(), &found) == 0;
 }
 
 std::string output_of(const std::string& command) {

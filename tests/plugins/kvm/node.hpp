@@ -2,6 +2,9 @@
 // libvirtd with folders and configuration of its own. Whatever a test leaves behind goes with it.
 #pragma once
 
+#include "tests/plugins/parts.hpp"
+#include "tests/plugins/web_server.hpp"
+
 #include <sys/types.h>
 
 #include <chrono>
@@ -46,17 +49,6 @@ std::string bridge_name();
 // Process numbers of QEMU, whose command line has this word.
 pid_t qemu_of(const std::string& domain);
 
-// What the guest's web server answers for /NAME; empty if nothing came in time.
-std::string fetch(const std::string& address, const std::string& name,
-                  std::chrono::milliseconds patience = std::chrono::seconds(40));
-
-// Asks until it is true; false after the patience.
-bool eventually(const std::function<bool()>& condition,
-                std::chrono::milliseconds patience = std::chrono::seconds(30));
-
-void write_file(const std::string& path, const std::string& content);
-std::string read_file(const std::string& path);
-bool exists(const std::string& path);
 // What a command writes to standard output.
 std::string output_of(const std::string& command);
 

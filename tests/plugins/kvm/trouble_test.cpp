@@ -1,3 +1,4 @@
+#include "tests/skip.hpp"
 #include "world.hpp"
 
 #include <doctest/doctest.h>
@@ -157,9 +158,10 @@ TEST_CASE("vm.kvm.accel = auto asks a guest once, and remembers what it proved")
     CHECK(stage.world.left_overs() == "");
 }
 
-TEST_CASE("a QEMU that is not root reads what it is told, and makes its screen") {
+TEST_CASE("a QEMU that is not root reads what it is told, and makes its screen" *
+          doctest::test_suite("needs libvirt-user")) {
     if (output_of("id -u libvirt-qemu 2>/dev/null").empty()) {
-        MESSAGE("skipped: there is no user libvirt-qemu");
+        qvd::test::skip("there is no user libvirt-qemu");
         return;
     }
     const QemuUser user("libvirt-qemu");

@@ -1,9 +1,7 @@
 #include "world.hpp"
 
-#include <dlfcn.h>
 #include <doctest/doctest.h>
 #include <net/if.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -46,7 +44,7 @@ World::~World() {
 
 std::string World::make_image(const std::string& name) const {
     fs::create_directories(path("images"));
-    const std::string image = path("images/" + name);
+    std::string image = path("images/" + name);
     if (std::system(("qemu-img create -q -f qcow2 " + image + " 16M").c_str()) != 0)
         throw std::runtime_error("qemu-img makes no image");
     return image;
@@ -79,13 +77,8 @@ std::string World::left_overs() const {
 
 // ---- Backend ------------------------------------------------------------------------------------
 
-Backend::Backend(const World& world) : core_(world.configuration) {
-    void* library = ::dlopen(QVD_TEST_PLUGIN, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) throw std::runtime_error(::dlerror());
-    const auto entry = reinterpret_cast<const qvd_plugin* (*)()>(::dlsym(library, "qvd_plugin_v1"));
-    const qvd_plugin* plugin = entry();
-    const auto* interface = static_cast<const qvd_interface*>(qvd_array_at(&plugin->interfaces, 0));
-    table_ = static_cast<const qvd_hypervisor*>(interface->table);
+Backend::Backend(const World& world)
+    : core_(world.configuration), table_(hypervisor_in(QVD_TEST_PLUGIN)) {
     CallStandIn call;
     if (table_->create(core_.raw(), call.raw(), &self_) == QVD_OK) return;
     refused = call.sentence;

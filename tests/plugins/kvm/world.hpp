@@ -57,7 +57,7 @@ private:
 // A VM of the tests' guest.
 class VmOrder {
 public:
-    VmOrder(const World& world, std::uint64_t id, std::uint64_t incarnation = 1);
+    VmOrder(const World& world, std::uint64_t id, std::uint64_t which = 1);
 
     const qvd_vm* raw();
     std::string address() const { return address_; }

@@ -133,9 +133,10 @@ TEST_CASE("what a VM changed stays if its disk is persistent, and is gone otherw
         stage.destroy(second);
     }
     CHECK(eventually([&] {  // what was discarded goes in the background
-        for (const auto& entry : fs::directory_iterator(stage.world.changes("")))
-            if (entry.path().filename().string().find("deleteme-") == 0) return false;
-        return true;
+        const fs::directory_iterator entries(stage.world.changes(""));
+        return std::none_of(fs::begin(entries), fs::end(entries), [](const auto& entry) {
+            return entry.path().filename().string().starts_with("deleteme-");
+        });
     }));
 }
 

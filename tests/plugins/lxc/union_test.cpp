@@ -12,7 +12,6 @@
 #include <sstream>
 #include <thread>
 
-namespace fs = std::filesystem;
 using namespace qvd::test;
 
 namespace {
@@ -111,7 +110,7 @@ TEST_CASE("a VM whose file system's daemon dies has crashed, and nothing is left
     vm.properties[type_key] = "unionfs-fuse";
     stage.must_start(vm);
     REQUIRE(fetch(vm.address(), "index.html") == "hello\n");
-    const int daemon = std::atoi(daemons_of(stage.world, 35).c_str());
+    const int daemon = std::stoi(daemons_of(stage.world, 35));
     REQUIRE(daemon > 1);
     ::kill(daemon, SIGKILL);
     const Told told = stage.backend->core().report_of(35);
@@ -132,7 +131,7 @@ TEST_CASE("mounts and daemons of a VM whose keeper died unwatched go with the ne
     vm.properties[type_key] = "fuse-overlayfs";
     stage.must_start(vm);
     const int keeper = stage.state(vm).pid;
-    const int daemon = std::atoi(daemons_of(stage.world, 36).c_str());
+    const int daemon = std::stoi(daemons_of(stage.world, 36));
     stage.backend->drop();
     ::kill(keeper, SIGKILL);
     CHECK(eventually([&] { return !exists("/proc/" + std::to_string(keeper)); }));

@@ -1,26 +1,17 @@
 #include "world.hpp"
 
-#include "tests/plugins/web_server.hpp"
-
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <memory>
-#include <sstream>
 #include <stdexcept>
-#include <thread>
 
 namespace qvd::test {
 
@@ -30,12 +21,6 @@ namespace {
 
 void run(const std::string& command) {
     if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
-}
-
-[[noreturn]] void skip(const std::string& reason) {
-    std::printf("skipped: %s\n", reason.c_str());
-    std::fflush(stdout);
-    ::_exit(77);
 }
 
 // A network of its own needs a /sys of its own, where liblxc looks for bridges; the cgroups stay.
@@ -54,23 +39,23 @@ bool move_to_own_namespaces() {
 // Before main(): once for the whole process, while it has one thread.
 struct Node {
     Node() {
-        if (::geteuid() != 0) skip("containers need root");
-        if (!exists("/bin/busybox")) skip("the tests' image needs busybox-static");
-        if (!move_to_own_namespaces()) skip("this machine allows no namespaces of our own");
+        if (::geteuid() != 0) skip_all("containers need root");
+        if (!exists("/bin/busybox")) skip_all("the tests' image needs busybox-static");
+        if (!move_to_own_namespaces()) skip_all("this machine allows no namespaces of our own");
         // Unpacking ends with a flush of the whole file system: not of everybody's on this machine.
         if (::mount("tmpfs", "/mnt", "tmpfs", 0, "mode=755") != 0)
-            skip("this machine cannot mount a tmpfs");
+            skip_all("this machine cannot mount a tmpfs");
         if (kind() == "btrfs" &&
             std::system("truncate -s 2G /mnt/disk && mkfs.btrfs -q /mnt/disk >/dev/null 2>&1 &&"
                         " mkdir /mnt/btrfs && mount -o loop /mnt/disk /mnt/btrfs 2>/dev/null") != 0)
-            skip("this machine cannot mount a btrfs from a file");
+            skip_all("this machine cannot mount a btrfs from a file");
         for (const char* type : {"unionfs-fuse", "fuse-overlayfs"})
             if (kind() == type &&
                 (!exists(std::string("/usr/bin/") + type) || !exists("/dev/fuse")))
-                skip("this machine has no " + kind());
+                skip_all("this machine has no " + kind());
         if (std::system("ip link set lo up && ip link add qvdtest0 type bridge &&"
                         " ip addr add 10.91.7.1/24 dev qvdtest0 && ip link set qvdtest0 up") != 0)
-            skip("this machine cannot make a bridge");
+            skip_all("this machine cannot make a bridge");
     }
 };
 const Node node;
@@ -100,22 +85,6 @@ std::string file_name(const std::string& path) {
 
 }  // namespace
 
-bool exists(const std::string& path) {
-    struct stat found {};
-    return ::lstat(path.c_str(), &found) == 0;
-}
-
-void write_file(const std::string& path, const std::string& content, unsigned mode) {
-    fs::create_directories(fs::path(path).parent_path());
-    std::ofstream(path) << content;
-    ::chmod(path.c_str(), mode);
-}
-
-std::string read_file(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
 const std::string& kind() {
     static const std::string name = [] {
         const char* const wanted = std::getenv("QVD_TEST_KIND");
@@ -131,15 +100,6 @@ const char* unprivileged() {
 
 std::string bridge_name() {
     return "qvdtest0";
-}
-
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > until) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
 }
 
 // ---- World --------------------------------------------------------------------------------------
@@ -224,7 +184,7 @@ std::string World::make_image(const std::string& name,
     fill_busybox(folder);
     fill(folder);
     fs::create_directories(path("images"));
-    const std::string archive = path("images/" + name);
+    std::string archive = path("images/" + name);
     run("tar -C " + folder + " --numeric-owner " + tar_options + " -cf " + archive + " .");
     fs::remove_all(folder);
     return archive;
@@ -274,13 +234,8 @@ const char* plugin_file() {
 
 }  // namespace
 
-Backend::Backend(const World& world) : core_(world.configuration) {
-    void* library = ::dlopen(plugin_file(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) throw std::runtime_error(::dlerror());
-    const auto entry = reinterpret_cast<const qvd_plugin* (*)()>(::dlsym(library, "qvd_plugin_v1"));
-    const qvd_plugin* plugin = entry();
-    const auto* interface = static_cast<const qvd_interface*>(qvd_array_at(&plugin->interfaces, 0));
-    table_ = static_cast<const qvd_hypervisor*>(interface->table);
+Backend::Backend(const World& world)
+    : core_(world.configuration), table_(hypervisor_in(plugin_file())) {
     CallStandIn call;
     if (table_->create(core_.raw(), call.raw(), &self_) != QVD_OK) {
         refused = call.sentence;
@@ -301,15 +256,6 @@ void Backend::drop() {
     core_.drop();
     if (self_ != nullptr) table_->destroy(self_);
     self_ = nullptr;
-}
-
-// ---- the container's web server -----------------------------------------------------------------
-
-std::string fetch(const std::string& address, const std::string& name,
-                  std::chrono::milliseconds patience) {
-    std::string body;
-    eventually([&] { return !(body = fetch_once(address, name)).empty(); }, patience);
-    return body;
 }
 
 }  // namespace qvd::test

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "core_stand_in.hpp"
+#include "tests/plugins/parts.hpp"
+#include "tests/plugins/web_server.hpp"
 
 #include <chrono>
 #include <functional>
@@ -105,17 +107,6 @@ private:
 qvd_status prepare(Backend& backend, const std::string& archive, const std::string& target,
                    CallStandIn& call);
 
-// What the container's web server answers for /NAME; empty if nothing came in time.
-std::string fetch(const std::string& address, const std::string& name,
-                  std::chrono::milliseconds patience = std::chrono::seconds(10));
-
-// Asks until it is true; false after the patience.
-bool eventually(const std::function<bool()>& condition,
-                std::chrono::milliseconds patience = std::chrono::seconds(10));
-
-void write_file(const std::string& path, const std::string& content, unsigned mode = 0644);
-std::string read_file(const std::string& path);
-bool exists(const std::string& path);
 // What is tested: "overlayfs", "unionfs-fuse", "fuse-overlayfs" or "btrfs", by QVD_TEST_KIND.
 const std::string& kind();
 // vm.lxc.unprivileged, by QVD_TEST_UNPRIVILEGED; "auto".

@@ -21,14 +21,18 @@ GRANT UPDATE (state, since, abort_requested, ended, reason) ON sessions TO qvd_h
 GRANT SELECT ON ssl_configs TO qvd_broker;
 GRANT SELECT (password), INSERT (login, password), UPDATE (password) ON users TO qvd_broker;
 GRANT INSERT (name, user_id, osf_id, di_tag, address) ON vms TO qvd_broker;
-GRANT UPDATE (command, node_id, real_user_id, agent_seen) ON vm_runtimes TO qvd_broker;
+GRANT UPDATE (command, node_id, retry_at, order_argument, order_number, real_user_id, agent_seen) ON vm_runtimes TO qvd_broker;
 GRANT INSERT (owner_id, key, value), UPDATE (value), DELETE ON user_properties, vm_properties TO qvd_broker;
 GRANT INSERT (vm_id, user_id, client_address, node_id, worker), DELETE ON sessions TO qvd_broker;
 GRANT UPDATE ON node_counters TO qvd_broker;
 
+-- It alone verifies operators, and changes nothing about them: a broker in wrong hands makes nobody one.
+GRANT SELECT (id, name, password, role, blocked) ON operators TO qvd_broker;
+
 -- hkd runs VMs: their state, and its node's. A host that is new registers itself.
 GRANT UPDATE (state, phase, reason, since, blocked, command, node_id, last_node_id, current_di_id, hypervisor, incarnation,
-    attempt, address, agent_token, agent_seen, expires_soft, expires_hard) ON vm_runtimes TO qvd_hkd;
+    attempt, address, agent_token, agent_seen, expires_soft, expires_hard, reason_code, retry_at, saved_path, order_answered, order_code,
+    order_answer) ON vm_runtimes TO qvd_hkd;
 GRANT UPDATE (run_attempts, run_ok) ON vm_counters TO qvd_hkd;
 GRANT INSERT, UPDATE, DELETE ON vm_usage, endpoints TO qvd_hkd;
 GRANT INSERT (name, address) ON nodes TO qvd_hkd;

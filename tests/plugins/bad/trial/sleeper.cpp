@@ -42,7 +42,7 @@ public:
         if (flaw_ == "forgets") return found;
         const std::lock_guard<std::mutex> lock(mutex_);
         for (const Process& process : processes_.list(&call)) {
-            const bool mine = running_.count(process.label) != 0;
+            const bool mine = running_.contains(process.label);
             if (!mine && (flaw_ == "amnesia" || !processes_.adopt(&call, process))) continue;
             VmStatus& status = running_[process.label];
             if (!mine) status = recorded(process);

@@ -1,4 +1,4 @@
-// Draft 1 of qvd/plugin.h, as it is: every size, offset, type and value. A change of the header
+// Draft 2 of qvd/plugin.h, as it is: every size, offset, type and value. A change of the header
 // without a new draft number (QVD_ABI_DRAFT), and a new folder of these files, does not compile.
 #include "tests/abi/layout.hpp"
 
@@ -6,7 +6,7 @@
 
 VALUE(QVD_ABI_MAJOR, 1);
 VALUE(QVD_ABI_MINOR, 0);
-VALUE(QVD_ABI_DRAFT, 1);
+VALUE(QVD_ABI_DRAFT, 2);
 
 SIZE(qvd_str, 16);
 FIELD(qvd_str, data, 0, const char*);

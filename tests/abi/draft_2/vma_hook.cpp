@@ -1,10 +1,10 @@
-// Draft 1 of qvd/vma_hook.h, as it is: every size, offset, type and value. A change of the header
+// Draft 2 of qvd/vma_hook.h, as it is: every size, offset, type and value. A change of the header
 // without a new draft number (QVD_ABI_DRAFT), and a new folder of these files, does not compile.
 #include "tests/abi/layout.hpp"
 
 #include <qvd/vma_hook.h>
 
-ID(QVD_VMA_HOOK, "qvd.draft.vma-hook/1");
+ID(QVD_VMA_HOOK, "qvd.draft.vma-hook/2");
 ALIAS(qvd_vma_action, uint32_t);
 VALUE(QVD_VMA_PRE_CONNECT, 0);
 VALUE(QVD_VMA_CONNECT, 1);
@@ -12,7 +12,6 @@ VALUE(QVD_VMA_SUSPEND, 2);
 VALUE(QVD_VMA_STOP, 3);
 VALUE(QVD_VMA_POWEROFF, 4);
 VALUE(QVD_VMA_EXPIRE, 5);
-VALUE(QVD_VMA_DISCONNECT, 6);
 ALIAS(qvd_vma_state, uint32_t);
 VALUE(QVD_VMA_CONNECTED, 0);
 VALUE(QVD_VMA_SUSPENDED, 1);

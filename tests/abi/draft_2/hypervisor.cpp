@@ -1,4 +1,4 @@
-// Draft 1 of qvd/hypervisor.h, as it is: every size, offset, type and value. A change of the header
+// Draft 2 of qvd/hypervisor.h, as it is: every size, offset, type and value. A change of the header
 // without a new draft number (QVD_ABI_DRAFT), and a new folder of these files, does not compile.
 #include "tests/abi/layout.hpp"
 

@@ -1,0 +1,145 @@
+// What is ordered of a VM besides its start and its stop. Calls to the backend come one after the
+// other; a stop that comes meanwhile waits for its turn and then ends whatever there is.
+#include "base/log.hpp"
+#include "hkd/vm_handler.hpp"
+
+namespace qvd::hkd {
+
+namespace asio = boost::asio;
+
+void VmHandler::wake(Over over) {
+    waking_ = true;
+    begin(std::move(over));
+}
+
+void VmHandler::finish_suspending(Over over) {
+    store::VmOrder order;
+    order.command = VmCommand::suspend;
+    obey(std::move(order));
+    begin(std::move(over));
+}
+
+void VmHandler::obey(store::VmOrder order) {
+    if (may_be_ordered(order.command, stage_.state))
+        return spawn(carry_out(std::move(order), generation_));
+    answer(order.number, "vm.state", "it is " + to_string(stage_) + " by now");
+}
+
+asio::awaitable<void> VmHandler::carry_out(store::VmOrder order, std::uint64_t generation) {
+    const std::int64_t number = order.number;
+    Slots::Slot turn = co_await turn_.take();
+    if (is_past(generation) || ended_)
+        co_return answer(number, "vm.state", "it is " + to_string(stage_) + " by now");
+    suspending_ = order.command == VmCommand::suspend;
+    const Result<std::string> done = co_await ask_backend(order);
+    suspending_ = false;
+    turn.release();
+    log::info("vm.ordered",
+              {{"vm", plan_.vm},
+               {"order", to_string(order.command)},
+               {"code", done.ok() ? "" : done.error().code()}},
+              done.ok() ? *done : done.error().sentence());
+    if (done.ok() && is_past(generation) && order.command == VmCommand::suspend)
+        co_return co_await suspended_too_late();
+    if (done.ok()) co_return carried_out(order, *done);
+    answer(number, done.error().code(), done.error().sentence());
+    if (order.command == VmCommand::suspend) co_await look_what_is_left();
+    waking_ = false;
+    alarm_->ring();
+}
+
+Async<std::string> VmHandler::ask_backend(store::VmOrder order) {
+    QVD_CO_TRY(VmPlan plan, co_await plan_for(order.command));
+    // Memory goes to disk and back: as long as an image may take.
+    const bool moves_memory = order.command != VmCommand::pause &&
+                              order.command != VmCommand::unpause &&
+                              order.command != VmCommand::reset;
+    const Milliseconds patience =
+        moves_memory ? workshop_->limits->image : workshop_->limits->launch;
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), patience);
+    std::string argument =
+        order.command == VmCommand::resume ? saved_path_ : std::move(order.argument);
+    co_return co_await workshop_->backend.carry_out(std::move(plan), order.command,
+                                                    std::move(argument), deadline);
+}
+
+// What comes back into memory is to find its agent's token where it was.
+Async<VmPlan> VmHandler::plan_for(VmCommand command) {
+    VmPlan plan = plan_;
+    if (command != VmCommand::resume) co_return plan;
+    QVD_CO_TRY(const auto access, co_await workshop_->store.agent_access(plan_.vm));
+    plan.agent_token = access.token;
+    co_return plan;
+}
+
+// The state's own change is written first, and answers the order then.
+void VmHandler::carried_out(const store::VmOrder& order, const std::string& path) {
+    const auto becomes = [this, &order](VmEvent event) {
+        news_.push_back({event, Why(), 0, order.number});
+        alarm_->ring();
+    };
+    switch (order.command) {
+        case VmCommand::pause:
+            return becomes(VmEvent::was_paused);
+        case VmCommand::unpause:
+            return becomes(VmEvent::was_unpaused);
+        case VmCommand::suspend:
+            saved_path_ = path;
+            pid_ = 0;
+            return becomes(VmEvent::was_saved);
+        case VmCommand::resume:
+            return becomes(VmEvent::was_restored);
+        default:
+            return answer(order.number, "", path);
+    }
+}
+
+// Somebody has ordered its end meanwhile: nothing of it runs, and its memory is not wanted.
+asio::awaitable<void> VmHandler::suspended_too_late() {
+    ended_ = true;
+    ended_cleanly_ = true;
+    co_await tidy();
+}
+
+// A suspension that failed may have cost the VM.
+asio::awaitable<void> VmHandler::look_what_is_left() {
+    Slots::Slot turn = co_await turn_.take();
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    VmPlan plan = plan_;
+    auto state = co_await workshop_->backend.state(std::move(plan), deadline);
+    turn.release();
+    if (!state.ok() || is_alive(state->state)) co_return;
+    state->incarnation = plan_.incarnation;
+    ended(*state);
+}
+
+// Standing still it could not say goodbye.
+asio::awaitable<void> VmHandler::shut_down_paused(std::uint64_t generation) {
+    Slots::Slot turn = co_await turn_.take();
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    VmPlan plan = plan_;
+    std::string nothing;
+    const auto woken = co_await workshop_->backend.carry_out(std::move(plan), VmCommand::unpause,
+                                                             std::move(nothing), deadline);
+    turn.release();
+    if (!woken.ok())
+        log::warn("vm.not_unpaused", {{"vm", plan_.vm}, {"code", woken.error().code()}},
+                  woken.error().sentence());
+    if (!is_past(generation)) co_await shut_down(generation);
+}
+
+void VmHandler::answer(std::int64_t order, std::string code, std::string text) {
+    if (order == 0) return;
+    store::OrderAnswer said{std::move(code), std::move(text)};
+    spawn(write_answer(order, std::move(said)));
+}
+
+// Who waits for it gives up by himself.
+asio::awaitable<void> VmHandler::write_answer(std::int64_t order, store::OrderAnswer said) {
+    const auto written = co_await workshop_->store.answer_order(plan_.vm, order, std::move(said));
+    if (!written.ok())
+        log::warn("vm.order_not_answered", {{"vm", plan_.vm}, {"code", written.error().code()}},
+                  written.error().sentence());
+}
+
+}  // namespace qvd::hkd

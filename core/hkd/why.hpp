@@ -1,0 +1,45 @@
+// Why a VM came into a state: a code that programs and tests know, and a sentence for a person.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <string>
+#include <utility>
+
+namespace qvd::hkd {
+
+// Both empty: that is obvious. Codes never change once released:
+//   vm.image_failed    its image could not be prepared
+//   vm.launch_failed   the hypervisor could not start it
+//   vm.boot_failed     it ended before its agent answered
+//   vm.no_network      nothing has been seen of it on the network since its start
+//   vm.no_agent        it is on the network, but its agent does not answer
+//   vm.agent_lost      its agent has answered, and does so no more
+//   vm.crashed         it ran, and ended by itself
+//   vm.shut_down       it shut itself down
+//   vm.not_there       it was not there any more when hkd came back
+//   vm.remains         something of it cannot be cleaned up
+//   vm.expired         its hard expiry has passed
+//   node.restarted, node.evacuated
+// and those of what is asked on the way: network.*, hypervisor.*, di.*.
+class Why {
+public:
+    Why() = default;
+    Why(std::string code, std::string sentence)
+        : code_(std::move(code)), sentence_(std::move(sentence)) {}
+    // What a backend says has one code for many failures: `otherwise` tells which step it was.
+    static Why of(const Error& error, std::string otherwise) {
+        const bool general = error.code().starts_with("backend.");
+        return {general ? std::move(otherwise) : error.code(), error.sentence()};
+    }
+
+    [[nodiscard]] const std::string& code() const { return code_; }
+    [[nodiscard]] const std::string& sentence() const { return sentence_; }
+    [[nodiscard]] bool empty() const { return sentence_.empty(); }
+
+private:
+    std::string code_;
+    std::string sentence_;
+};
+
+}  // namespace qvd::hkd

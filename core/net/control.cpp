@@ -1,0 +1,110 @@
+#include "net/control.hpp"
+
+#include "base/text.hpp"
+
+#include <array>
+
+namespace qvd::net {
+
+namespace {
+
+struct Known {
+    ControlVerb verb;
+    std::string_view name;
+    std::string_view path;  // whole, or what follows "/v1/vm/ID/"
+    bool of_vm;
+    bool stream;
+};
+
+constexpr std::array known{
+    Known{ControlVerb::status, "status", "/v1/status", false, false},
+    Known{ControlVerb::vms, "vms", "/v1/vms", false, false},
+    Known{ControlVerb::plugins, "plugins", "/v1/plugins", false, false},
+    Known{ControlVerb::metrics, "metrics", "/metrics", false, false},
+    Known{ControlVerb::log, "log", "log", true, false},
+    Known{ControlVerb::console, "console", "console", true, true},
+    Known{ControlVerb::vnc, "vnc", "vnc", true, true},
+    Known{ControlVerb::ssh, "ssh", "ssh", true, true},
+    Known{ControlVerb::failure, "failure", "failure", true, false},
+};
+
+constexpr std::string_view before_vm = "/v1/vm/";
+constexpr std::size_t most_parameters = 16;
+constexpr std::size_t longest_parameter = 256;
+
+const Known& of(ControlVerb verb) {
+    for (const Known& one : known)
+        if (one.verb == verb) return one;
+    return known.front();
+}
+
+std::optional<ControlRequest> parse_path(std::string_view path) {
+    for (const Known& one : known)
+        if (!one.of_vm && one.path == path) return ControlRequest{one.verb, {}, {}};
+    if (!path.starts_with(before_vm)) return std::nullopt;
+    path.remove_prefix(before_vm.size());
+    const std::size_t slash = path.find('/');
+    if (slash == std::string_view::npos) return std::nullopt;
+    const auto id = text::to_integer(path.substr(0, slash));
+    if (!id || *id <= 0) return std::nullopt;
+    for (const Known& one : known)
+        if (one.of_vm && one.path == path.substr(slash + 1))
+            return ControlRequest{one.verb, VmId{*id}, {}};
+    return std::nullopt;
+}
+
+Result<Headers> parse_query(std::string_view query) {
+    const Error broken{ErrorKind::invalid, "control.query", "the query is broken or too long"};
+    Headers parameters;
+    for (const std::string& pair : text::split(query, '&')) {
+        if (pair.empty()) continue;
+        const std::size_t equals = pair.find('=');
+        const auto name = text::percent_decode(std::string_view(pair).substr(0, equals), true);
+        const auto value =
+            equals == std::string::npos
+                ? std::optional<std::string>("")
+                : text::percent_decode(std::string_view(pair).substr(equals + 1), true);
+        if (!name || !value || name->empty() || name->size() > longest_parameter ||
+            value->size() > longest_parameter || parameters.size() == most_parameters)
+            return broken;
+        parameters.emplace_back(*name, *value);
+    }
+    return parameters;
+}
+
+}  // namespace
+
+std::string_view to_string(ControlVerb verb) {
+    return of(verb).name;
+}
+
+std::optional<ControlVerb> control_verb(std::uint8_t number) {
+    for (const Known& one : known)
+        if (static_cast<std::uint8_t>(one.verb) == number) return one.verb;
+    return std::nullopt;
+}
+
+bool is_stream(ControlVerb verb) {
+    return of(verb).stream;
+}
+
+Result<ControlRequest> parse_control_target(std::string_view target) {
+    const std::size_t question = target.find('?');
+    const auto request = parse_path(target.substr(0, question));
+    if (!request)
+        return Error{ErrorKind::not_found, "control.target",
+                     "there is nothing at " + text::quoted(target, 128)};
+    ControlRequest whole = *request;
+    if (question != std::string_view::npos) {
+        QVD_TRY(whole.parameters, parse_query(target.substr(question + 1)));
+    }
+    return whole;
+}
+
+std::string control_target(ControlVerb verb, VmId vm) {
+    const Known& one = of(verb);
+    if (!one.of_vm) return std::string(one.path);
+    return std::string(before_vm) + vm.text() + "/" + std::string(one.path);
+}
+
+}  // namespace qvd::net
