@@ -2,6 +2,7 @@
 
 #include "files.hpp"
 #include "preparation.hpp"
+#include "processes.hpp"
 #include "qcow2.hpp"
 
 #include <set>
@@ -147,7 +148,7 @@ sdk::VmStatus Kvm::begin(const sdk::Vm& vm, const Machine& machine, sdk::Call& c
     });
     if (const auto end = guests_.settle(uuid))
         throw sdk::Failure(QVD_UNAVAILABLE, "the virtual machine ended at once: " + end->sentence);
-    return Guest{uuid, machine.identity, QVD_VM_RUNNING, {}}.status();
+    return Guest{uuid, machine.identity, QVD_VM_RUNNING, {}, QemuProcesses().of(uuid)}.status();
 }
 
 void Kvm::stop(const sdk::Vm& vm, sdk::Call& call) {

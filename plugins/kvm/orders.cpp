@@ -1,5 +1,6 @@
 #include "orders.hpp"
 
+#include "processes.hpp"
 #include "xml.hpp"
 
 #include <libvirt/virterror.h>
@@ -81,7 +82,7 @@ State state_of(virDomainPtr domain) {
 }
 
 // Nothing if it is none of ours, or went while it was looked at.
-std::optional<Guest> guest_of(virDomainPtr domain) {
+std::optional<Guest> guest_of(virDomainPtr domain, const QemuProcesses& processes) {
     const Text told(virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, identity_namespace,
                                          VIR_DOMAIN_AFFECT_LIVE));
     if (!told) return std::nullopt;
@@ -89,7 +90,7 @@ std::optional<Guest> guest_of(virDomainPtr domain) {
     char uuid[VIR_UUID_STRING_BUFLEN] = {};
     if (!identity || virDomainGetUUIDString(domain, uuid) != 0) return std::nullopt;
     const State state = state_of(domain);
-    return Guest{uuid, *identity, state.state, state.sentence};
+    return Guest{uuid, *identity, state.state, state.sentence, processes.of(uuid)};
 }
 
 // The number behind `before` in a text of libvirt's.
@@ -135,6 +136,7 @@ sdk::VmStatus Guest::status() const {
     told.uuid = uuid;
     told.incarnation = identity.incarnation;
     told.since = std::chrono::milliseconds(identity.since_ms);
+    told.pid = pid;
     told.sentence = sentence;
     return told;
 }
@@ -147,11 +149,12 @@ std::vector<Guest> list(const Order& order, const std::string& name_prefix) {
         virConnectListAllDomains(order.connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
     if (count < 0) fail_by_libvirt("list the virtual machines");
     std::vector<Guest> found;
+    const QemuProcesses processes;
     for (int i = 0; i < count; ++i) {
         const Domain domain(domains[i]);
         const std::string_view name = virDomainGetName(domain.get());
         if (name.substr(0, name_prefix.size()) != name_prefix) continue;
-        if (auto guest = guest_of(domain.get())) found.push_back(*std::move(guest));
+        if (auto guest = guest_of(domain.get(), processes)) found.push_back(*std::move(guest));
     }
     std::free(domains);  // NOLINT(cppcoreguidelines-no-malloc): libvirt's
     return found;
@@ -160,7 +163,7 @@ std::vector<Guest> list(const Order& order, const std::string& name_prefix) {
 std::optional<Guest> find(const Order& order, const std::string& uuid) {
     const Domain domain = look_up(order, uuid);
     if (!domain) return std::nullopt;
-    auto guest = guest_of(domain.get());
+    auto guest = guest_of(domain.get(), QemuProcesses());
     if (!guest && virDomainIsActive(domain.get()) == 1)
         throw sdk::Failure(QVD_CONFLICT, std::string("libvirt's domain ") +
                                              virDomainGetName(domain.get()) +

@@ -19,6 +19,7 @@ struct Guest {
     Identity identity;
     qvd_vm_state state = QVD_VM_UNKNOWN;
     std::string sentence;
+    int pid = 0;  // of its QEMU; 0: not on this machine
 
     [[nodiscard]] sdk::VmStatus status() const;
 };

@@ -227,6 +227,7 @@ Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> PostgresStore::re
                             "NULL AND state = 'failed' ORDER BY vm_id",
                             node));
     std::vector<std::pair<VmId, std::chrono::milliseconds>> all;
+    all.reserve(static_cast<std::size_t>(rows.size()));
     for (int i = 0; i < rows.size(); ++i)
         all.emplace_back(rows[i].id<VmId>("vm_id"),
                          std::chrono::milliseconds{rows[i].integer("wait")});
@@ -378,45 +379,6 @@ Async<void> PostgresStore::set_endpoints(VmId vm, std::int64_t incarnation, std:
             vm, incarnation, endpoint.kind, endpoint.transport, endpoint.address, endpoint.port);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
     if (rows[0].changed() == 0) co_return co_await explain(vm, incarnation);
-    co_return Result<void>{};
-}
-
-Async<void> PostgresStore::report_usage(NodeId node, std::vector<VmUsage> usage) {
-    std::vector<std::string> vms;
-    std::vector<std::string> incarnations;
-    std::vector<std::string> seconds;
-    std::vector<std::string> bytes;
-    std::vector<std::string> pids;
-    for (const VmUsage& one : usage) {
-        vms.push_back(one.vm.text());
-        incarnations.push_back(std::to_string(one.incarnation));
-        seconds.push_back(text_of(one.cpu_seconds));
-        bytes.push_back(std::to_string(one.memory_bytes));
-        pids.push_back(std::to_string(one.pid));
-    }
-    if (vms.empty()) co_return Result<void>{};
-    std::vector<Statement> batch;
-    batch.emplace_back(R"(
-INSERT INTO vm_usage (vm_id, incarnation, cpu_seconds, memory_bytes, pid)
-SELECT r.vm_id, r.incarnation, u.seconds, u.bytes, u.pid
-FROM unnest($2::bigint[], $3::bigint[], $4::float8[], $5::bigint[], $6::integer[])
-    AS u (vm_id, incarnation, seconds, bytes, pid)
-JOIN vm_runtimes AS r ON r.vm_id = u.vm_id AND r.incarnation = u.incarnation AND r.node_id = $1
-ORDER BY r.vm_id
-ON CONFLICT (vm_id) DO UPDATE SET incarnation = excluded.incarnation,
-    cpu_seconds = excluded.cpu_seconds, memory_bytes = excluded.memory_bytes, pid = excluded.pid,
-    at = now())",
-                       node, array_of(vms), array_of(incarnations), array_of(seconds),
-                       array_of(bytes), array_of(pids));
-    QVD_CO_CHECK(co_await pool_->run(std::move(batch)));
-    co_return Result<void>{};
-}
-
-Async<void> PostgresStore::agent_seen(VmId vm, std::int64_t incarnation) {
-    QVD_CO_TRY(const Rows rows, co_await ask("UPDATE vm_runtimes SET agent_seen = now() WHERE "
-                                             "vm_id = $1 AND incarnation = $2",
-                                             vm, incarnation));
-    if (rows.changed() == 0) co_return co_await explain(vm, incarnation);
     co_return Result<void>{};
 }
 

@@ -2,6 +2,7 @@
 #include "connection.hpp"
 #include "files.hpp"
 #include "machine.hpp"
+#include "processes.hpp"
 #include "qcow2.hpp"
 #include "tests/plugins/lxc/core_stand_in.hpp"
 #include "xml.hpp"
@@ -270,4 +271,24 @@ TEST_CASE("the guest that proves acceleration is a disk that a BIOS starts from"
     REQUIRE(disk.size() == 1U << 20U);
     CHECK(disk.substr(510, 2) == "\x55\xaa");
     CHECK(disk.substr(32, 4) == "QVD\n");
+}
+
+TEST_CASE("QEMU's processes are found by the VM that each runs") {
+    char name[] = "/tmp/qvdkvmprocXXXXXX";
+    const std::string proc = ::mkdtemp(name);
+    const auto process = [&proc](const std::string& pid, const std::string& program,
+                                 const std::string& arguments) {
+        std::filesystem::create_directories(proc + "/" + pid);
+        std::ofstream(proc + "/" + pid + "/comm") << program << "\n";
+        std::ofstream(proc + "/" + pid + "/cmdline") << arguments;
+    };
+    using namespace std::string_literals;
+    process("12", "qemu-system-x86", "qemu\0-name\0guest=t-1\0-uuid\0aaaa-1\0-m\0256\0"s);
+    process("13", "qemu-system-x86", "qemu\0-uuid\0"s);
+    process("14", "grep", "grep\0-uuid\0aaaa-2\0"s);
+    const QemuProcesses processes(proc);
+    CHECK(processes.of("aaaa-1") == 12);
+    CHECK(processes.of("aaaa-2") == 0);
+    CHECK(processes.of("") == 0);
+    std::filesystem::remove_all(proc);
 }
