@@ -16,15 +16,10 @@ namespace {
 constexpr const char* key = "vm.lxc.unprivileged";
 constexpr unsigned first_id = 805306368;
 
+// Their files cannot be owned by a container's own ids.
 bool by_fuse() {
     return kind() == "unionfs-fuse" || kind() == "fuse-overlayfs";
 }
-
-#define NEEDS_MAPPED_FILES()                                                                    \
-    if (by_fuse()) {                                                                            \
-        MESSAGE("skipped: files of " << kind() << " cannot be owned by a container's own ids"); \
-        return;                                                                                 \
-    }
 
 // The user on the node that a container's init runs as.
 std::string owner_of_init(const Stage& stage, std::uint64_t vm) {
@@ -53,8 +48,8 @@ struct stat facts_of(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("root of a container is nobody on the node, and each container's another") {
-    NEEDS_MAPPED_FILES();
+TEST_CASE("root of a container is nobody on the node, and each container's another" *
+          doctest::skip(by_fuse())) {
     Stage stage([](const std::string& root) {
         boot_does(root, "cat /proc/self/uid_map > /var/www/map\ntouch /made\n");
     });
@@ -78,8 +73,8 @@ TEST_CASE("root of a container is nobody on the node, and each container's anoth
 }
 
 TEST_CASE(
-    "a home that a container of the node's own ids began is as readable with others, and back") {
-    NEEDS_MAPPED_FILES();
+    "a home that a container of the node's own ids began is as readable with others, and back" *
+    doctest::skip(by_fuse())) {
     Stage stage([](const std::string& root) {
         boot_does(
             root,
@@ -111,8 +106,8 @@ TEST_CASE(
     CHECK(stage.world.left_overs() == "");
 }
 
-TEST_CASE("root of an unprivileged container may mount, and changes nothing of the node with it") {
-    NEEDS_MAPPED_FILES();
+TEST_CASE("root of an unprivileged container may mount, and changes nothing of the node with it" *
+          doctest::skip(by_fuse())) {
     Stage stage([](const std::string& root) {
         boot_does(root,
                   "mount -t tmpfs none /tmp && echo allowed > /var/www/mount\n"
@@ -141,8 +136,8 @@ TEST_CASE("root of an unprivileged container may mount, and changes nothing of t
     stage.destroy(vm);
 }
 
-TEST_CASE("an OSF says for itself whether its containers have ids of their own") {
-    NEEDS_MAPPED_FILES();
+TEST_CASE("an OSF says for itself whether its containers have ids of their own" *
+          doctest::skip(by_fuse())) {
     Stage stage;
     begin_anew(stage, "auto");
     CHECK(stage.backend->core().log().find("root of a container is nobody on this node") !=
@@ -163,8 +158,8 @@ TEST_CASE("an OSF says for itself whether its containers have ids of their own")
     CHECK(stage.world.left_overs() == "");
 }
 
-TEST_CASE("a folder that only root gets through is named, and containers start as they can") {
-    NEEDS_MAPPED_FILES();
+TEST_CASE("a folder that only root gets through is named, and containers start as they can" *
+          doctest::skip(by_fuse())) {
     Stage stage;
     ::chmod(stage.world.path("").c_str(), 0700);
     begin_anew(stage, "auto");
@@ -182,11 +177,8 @@ TEST_CASE("a folder that only root gets through is named, and containers start a
     CHECK(stage.world.left_overs() == "");
 }
 
-TEST_CASE("files that cannot be mapped are said at the node's start; who insists does not start") {
-    if (!by_fuse()) {
-        MESSAGE("skipped: files of " << kind() << " can be mapped");
-        return;
-    }
+TEST_CASE("files that cannot be mapped are said at the node's start; who insists does not start" *
+          doctest::skip(!by_fuse())) {
     Stage stage;
     begin_anew(stage, "auto");
     CHECK(stage.backend->core().log().find("root of a container is the node's own") !=
