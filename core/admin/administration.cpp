@@ -69,20 +69,28 @@ std::int64_t id_of(const User& user) {
 
 }  // namespace
 
+// Of an image also what its file says.
+template <class Record>
+Row Administration::row_for(const Record& record) const {
+    Row row = row_of(record);
+    if constexpr (std::is_same_v<Record, store::DiRecord>) add_file_facts(record.di, row);
+    return row;
+}
+
 template <class Record>
 Async<std::vector<Administration::Selected<Record>>> Administration::select(
     Filter filter, std::vector<Record> records) {
     // Also where there is nothing to select from, a wrong key is told.
-    QVD_CO_CHECK(filter.check_keys(row_of(Record{})));
+    QVD_CO_CHECK(filter.check_keys(row_for(Record{})));
+    std::map<std::int64_t, Properties> properties;
+    if (filter.needs_properties()) {
+        constexpr store::Owner owner = owner_of(static_cast<const Record*>(nullptr));
+        QVD_CO_TRY(properties, co_await store_.all_properties(owner));
+    }
     std::vector<Selected<Record>> selected;
     for (Record& record : records) {
-        Properties properties;
-        if (filter.needs_properties()) {
-            constexpr store::Owner owner = owner_of(static_cast<const Record*>(nullptr));
-            QVD_CO_TRY(properties, co_await store_.properties(owner, id_of(record)));
-        }
-        Row row = row_of(record);
-        if (filter.matches(row, properties))
+        Row row = row_for(record);
+        if (filter.matches(row, properties[id_of(record)]))
             selected.push_back({std::move(record), std::move(row)});
     }
     co_return selected;

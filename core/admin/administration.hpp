@@ -3,6 +3,7 @@
 #pragma once
 
 #include "admin/filter.hpp"
+#include "admin/images.hpp"
 #include "config/view.hpp"
 #include "plugin/balancer.hpp"
 #include "plugin/catalogue.hpp"
@@ -11,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,14 +23,31 @@ using Async = boost::asio::awaitable<Result<T>>;
 
 using Parameters = std::map<std::string, std::string>;
 
-// Bytes done and in all; called some times a second.
-using CopyProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
-
 // How far an operation on several things came: what was left alone is named, with the reason.
 struct Done {
     int count = 0;
     std::vector<std::string> skipped;  // "vm desk-7: it is running"
+    std::set<VmId> vms;                // of orders: whom they were given to
 };
+
+// When the runs of VMs that use an older image are to end, as an administrator says it: a time as
+// the command `at` takes it (admin/at_time.hpp), or an empty text for no limit.
+struct ExpiryTexts {
+    std::optional<std::string> soft;
+    std::optional<std::string> hard;
+};
+
+// What became of that. `asked`: something was said at all.
+struct Expired {
+    bool asked = false;
+    int vms = 0;  // whose runs were limited
+    std::optional<Timestamp> soft;
+    std::optional<Timestamp> hard;
+};
+
+// A VM on its way, as it comes to each state.
+using StepSeen =
+    std::function<void(const std::string& vm, const std::string& state, const std::string& reason)>;
 
 class Administration {
 public:
@@ -60,6 +79,16 @@ public:
     Async<void> set_certificate(std::string key_file, std::string certificate_file,
                                 std::string ca_file, std::string crl_file);
 
+    // ---- properties ----
+    // Of everything that the filter means; not_found "user.not_found" and so on if that is nothing.
+    // Returns on how many things it set them.
+    Async<int> set_properties(store::Owner owner, Filter filter, Parameters values);
+    // Rows of id, name, key and value, by id; of `keys` only, if there are any.
+    Async<std::vector<Row>> properties(store::Owner owner, Filter filter,
+                                       std::vector<std::string> keys);
+    // Without keys all of them. Returns from how many things it took something.
+    Async<int> delete_properties(store::Owner owner, Filter filter, std::vector<std::string> keys);
+
     // ---- hosts ----
     Async<NodeId> add_host(std::string name, std::string address);
     Async<Done> delete_hosts(Filter filter);
@@ -74,6 +103,8 @@ public:
         std::string user_storage_size;  // MiB, or with a suffix; empty: no home
     };
     Async<OsfId> add_osf(NewOsf osf);
+    // name, memory, use_overlay, user_storage_size; running VMs notice at their next start.
+    Async<int> edit_osfs(Filter filter, Parameters changes);
     Async<Done> delete_osfs(Filter filter);
     Async<std::vector<Row>> osfs(Filter filter);
 
@@ -82,12 +113,20 @@ public:
         std::string osf;     // name, or
         std::string osf_id;  // id
         std::string version;
-        bool whatever_it_is = false;  // also what is no image (check_image_kind())
+        std::string sha256;           // what its checksum must be; empty: whatever it is
+        bool whatever_it_is = false;  // also what is no image, or none for the osf's hypervisor
+        ExpiryTexts expiry;           // of VMs that go on with an older one
     };
-    Async<DiId> add_di(NewDi di, CopyProgress progress);
-    Async<Done> delete_dis(Filter filter);
+    struct AddedDi {
+        DiId id;
+        Expired expired;
+    };
+    Async<AddedDi> add_di(NewDi di, CopyProgress progress);
+    // With `purge` the files, too; otherwise they stay.
+    Async<Done> delete_dis(Filter filter, bool purge = false);
+    // Their files are looked at in path.storage.images of this machine.
     Async<std::vector<Row>> dis(Filter filter);
-    Async<void> tag_di(std::string di_id, std::string tag);
+    Async<Expired> tag_di(std::string di_id, std::string tag, ExpiryTexts expiry = {});
     Async<void> untag_di(std::string di_id, std::string tag);
 
     // ---- users ----
@@ -116,10 +155,20 @@ public:
     Async<VmId> add_vm(NewVm vm);
     Async<Done> delete_vms(Filter filter);
     Async<std::vector<Row>> vms(Filter filter);
-    Async<int> edit_vms(Filter filter, Parameters changes);
+    struct EditedVms {
+        int count = 0;
+        Expired expired;
+    };
+    // name, ip, di_tag, user, osf, expire-soft, expire-hard.
+    Async<EditedVms> edit_vms(Filter filter, Parameters changes);
     // Orders only; the nodes do the rest.
     Async<Done> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
     Async<Done> stop_vms(Filter filter);
+    // Until each of them is `running`, or `stopped` (failed will do), or has failed to become it;
+    // `seen` is told every step. Returns those that failed with the reason ("vm desk: ...").
+    // ErrorKind::timeout "vm.wait_timeout"; patience 0 has no end.
+    Async<std::vector<std::string>> await_vms(std::set<VmId> vms, VmState wanted,
+                                              std::chrono::seconds patience, StepSeen seen);
     // What nodes made of orders: `made` names the files, "vm desk: /path", of those that have any.
     struct Ordered {
         Done done;
@@ -145,6 +194,28 @@ private:
     Async<std::vector<Selected<store::DiRecord>>> select_dis(Filter filter);
     Async<std::vector<Selected<User>>> select_users(Filter filter);
     Async<std::vector<Selected<Operator>>> select_operators(Filter filter);
+
+    Async<store::Expiry> resolved(ExpiryTexts texts);
+    Async<Expired> limit_vms(std::set<VmId> vms, store::Expiry expiry);
+    // VMs of the osf with one of these tags.
+    Async<std::set<VmId>> vms_tagged(OsfId osf, std::set<std::string> tags);
+    Async<void> check_new_di(const NewDi& di, const std::string& source, OsfId osf);
+    Async<store::Store::VmEdit> checked_edit(Parameters changes);
+    void add_file_facts(const Di& di, Row& row) const;
+    template <class Record>
+    [[nodiscard]] Row row_for(const Record& record) const;
+
+    // What has properties: its id, and what people call it.
+    struct Owned {
+        std::int64_t id = 0;
+        std::string label;
+    };
+    template <class Entry>
+    static std::vector<Owned> owned_by(const std::vector<Entry>& selected);
+    Async<std::vector<Owned>> select_owners(store::Owner owner, Filter filter);
+    void warn_of_value(const std::string& key, const std::string& value);
+    [[nodiscard]] Result<void> check_plugins(const std::string& key,
+                                             const std::string& value) const;
 
     Async<OsfId> find_osf(std::string name, std::string id);
     Async<UserId> find_user(std::string login, std::string id);

@@ -83,25 +83,6 @@ const char* interface_named_by(const std::string& key) {
     return nullptr;
 }
 
-// Whether every plugin that the value names is there and of the right kind: with a wrong one nobody
-// could log in, or no VM start.
-Result<void> check_plugins(const plugin::Catalogue& installed, const config::View& view,
-                           const std::string& key, const std::string& value) {
-    const char* const interface = interface_named_by(key);
-    if (interface == nullptr) return {};
-    const std::string word(plugin::word_for(interface));
-    std::vector<std::string> fitting;
-    for (const plugin::InstalledPlugin& one : installed)
-        if (std::ranges::count(one.interfaces, interface) != 0) fitting.push_back(one.name);
-    for (const std::string& name : config::to_list(value))
-        if (std::ranges::count(fitting, plugin::Registry::resolve(interface, name, view)) == 0)
-            return Error{ErrorKind::not_found, "config.plugin",
-                         key + ": there is no " + word + " " + text::quoted(name) + " in " +
-                             view.get(config::path_plugins) + " (installed " + word +
-                             "s: " + (fitting.empty() ? "none" : text::join(fitting, ", ")) + ")"};
-    return {};
-}
-
 Result<std::string> optional_pem(const std::string& path) {
     if (path.empty()) return std::string{};
     QVD_TRY(std::string text, file::read(path));
@@ -111,6 +92,24 @@ Result<std::string> optional_pem(const std::string& path) {
 }
 
 }  // namespace
+
+// Whether every plugin that the value names is there and of the right kind: with a wrong one nobody
+// could log in, or no VM start.
+Result<void> Administration::check_plugins(const std::string& key, const std::string& value) const {
+    const char* const interface = interface_named_by(key);
+    if (interface == nullptr) return {};
+    const std::string word(plugin::word_for(interface));
+    std::vector<std::string> fitting;
+    for (const plugin::InstalledPlugin& one : installed_)
+        if (std::ranges::count(one.interfaces, interface) != 0) fitting.push_back(one.name);
+    for (const std::string& name : config::to_list(value))
+        if (std::ranges::count(fitting, plugin::Registry::resolve(interface, name, view_)) == 0)
+            return Error{ErrorKind::not_found, "config.plugin",
+                         key + ": there is no " + word + " " + text::quoted(name) + " in " +
+                             view_.get(config::path_plugins) + " (installed " + word +
+                             "s: " + (fitting.empty() ? "none" : text::join(fitting, ", ")) + ")"};
+    return {};
+}
 
 // Declared keys, and those of the database that nobody declares; by name.
 std::vector<Row> Administration::every_setting(bool internals) const {
@@ -164,7 +163,7 @@ Async<void> Administration::set_configuration(Parameters values, bool force) {
         const auto change = view_.check_change(key, value);
         if (!change.ok() && change.error().code() != "config.unknown") co_return change.error();
         if (!change.ok()) warnings_.push_back(set_all_the_same(change.error().sentence()));
-        const auto there = check_plugins(installed_, view_, key, value);
+        const auto there = check_plugins(key, value);
         if (there.ok()) continue;
         if (!force && !installed_.empty())
             co_return Error{ErrorKind::invalid, "config.plugin",

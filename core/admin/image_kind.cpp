@@ -133,4 +133,18 @@ Result<void> check_image_kind(const std::string& path) {
                      " because of its name: rename it; --force adds it all the same"};
 }
 
+Result<void> check_image_fits(const std::string& path, const std::string& hypervisor) {
+    const ImageFormat format = hkd::format_of(std::filesystem::path(path).filename().string());
+    const bool archive = format == ImageFormat::tar;
+    const bool containers = hypervisor.starts_with("lxc");
+    if ((!containers && hypervisor != "kvm") || archive == containers) return {};
+    return Error{ErrorKind::invalid, "image.hypervisor",
+                 path + " is " + std::string(word_for(format)) + ", but VMs of this OSF run on " +
+                     hypervisor + ", which needs " +
+                     (containers ? "a tar archive (.tar, .tar.gz, .tar.xz, .tar.zst)"
+                                 : "a disk (.qcow2, .img)") +
+                     ": give another image, or the OSF the property vm.hypervisor; --force adds "
+                     "it all the same"};
+}
+
 }  // namespace qvd::admin

@@ -12,4 +12,9 @@ namespace qvd::admin {
 // found. not_found "image.missing"; invalid "image.kind".
 Result<void> check_image_kind(const std::string& path);
 
+// Whether VMs of this hypervisor can be made from a file of this name: containers are unpacked from
+// archives, virtual machines run disks; of any other plugin nothing is known. invalid
+// "image.hypervisor".
+Result<void> check_image_fits(const std::string& path, const std::string& hypervisor);
+
 }  // namespace qvd::admin

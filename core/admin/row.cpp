@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <ctime>
 
 namespace qvd::admin {
@@ -19,6 +20,11 @@ Row& Row::text(std::string_view key, std::string_view value) {
     return *this;
 }
 
+Row& Row::given(std::string_view key, std::string_view value) {
+    cells_.push_back({std::string(key), std::string(value), Cell::Kind::text, {}});
+    return *this;
+}
+
 Row& Row::number(std::string_view key, std::int64_t value) {
     cells_.push_back({std::string(key), std::to_string(value), Cell::Kind::number, {}});
     return *this;
@@ -27,6 +33,22 @@ Row& Row::number(std::string_view key, std::int64_t value) {
 Row& Row::number_or_none(std::string_view key, std::int64_t value) {
     number(key, value);
     if (value == 0) cells_.back().word = "-";
+    return *this;
+}
+
+Row& Row::bytes(std::string_view key, std::int64_t value) {
+    number_or_none(key, value);
+    if (value == 0) return *this;
+    constexpr std::int64_t kib = 1024;
+    constexpr std::array units{" KiB", " MiB", " GiB", " TiB"};
+    std::size_t unit = 0;
+    std::int64_t tenths = (value * 10 + kib / 2) / kib;
+    while (tenths >= kib * 10 && unit + 1 < units.size()) {
+        tenths = (tenths + kib / 2) / kib;
+        ++unit;
+    }
+    cells_.back().word =
+        std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + units.at(unit);
     return *this;
 }
 
@@ -51,13 +73,32 @@ const Cell* Row::find(std::string_view key) const {
     return found == cells_.end() ? nullptr : &*found;
 }
 
-std::string local_time(Timestamp time) {
+namespace {
+
+std::string formatted(Timestamp time, const char* format, bool local) {
     const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-    std::tm local{};
-    ::localtime_r(&seconds, &local);
-    std::array<char, 32> out{};
-    const std::size_t length = std::strftime(out.data(), out.size(), "%Y-%m-%d %H:%M:%S", &local);
+    std::tm parts{};
+    if (local)
+        ::localtime_r(&seconds, &parts);
+    else
+        ::gmtime_r(&seconds, &parts);
+    std::array<char, 64> out{};
+    const std::size_t length = std::strftime(out.data(), out.size(), format, &parts);
     return {out.data(), length};
+}
+
+}  // namespace
+
+std::string local_time(Timestamp time) {
+    return formatted(time, "%Y-%m-%d %H:%M:%S", true);
+}
+
+std::string zoned_time(Timestamp time) {
+    return formatted(time, "%Y-%m-%d %H:%M:%S %Z", true);
+}
+
+std::string utc_time(Timestamp time) {
+    return formatted(time, "%Y-%m-%dT%H:%M:%SZ", false);
 }
 
 namespace {
@@ -84,6 +125,18 @@ void add_session(Row& row, const store::VmRecord& record) {
     row.text("user_ip", record.session ? record.session->client_address : "");
 }
 
+// What it uses, as its node reported last; nothing of one that does not run.
+void add_usage(Row& row, const store::VmRecord& record) {
+    if (record.memory_bytes == 0 && record.cpu_seconds <= 0) {
+        row.missing("cpu").missing("cpu_seconds").missing("memory_used");
+        return;
+    }
+    row.number("cpu", std::lround(record.cpu_cores * 100));
+    row.number("cpu_seconds", std::lround(record.cpu_seconds));
+    constexpr std::int64_t mib = 1 << 20;
+    row.number("memory_used", (record.memory_bytes + mib / 2) / mib);
+}
+
 void add_runtime(Row& row, const store::VmRecord& record) {
     const VmRuntime& runtime = record.runtime;
     row.text("host", record.node_name);
@@ -101,8 +154,6 @@ void add_runtime(Row& row, const store::VmRecord& record) {
     add_time(row, "expire_soft", runtime.expires_soft);
     add_time(row, "expire_hard", runtime.expires_hard);
     row.number_or_none("vm_pid", record.pid);
-    row.number_or_none("cpu_seconds", static_cast<std::int64_t>(record.cpu_seconds));
-    row.number_or_none("memory_used", record.memory_bytes / (std::int64_t{1} << 20));
     row.number("run_attempts", record.run_attempts);
     row.number("run_ok", record.run_ok);
 }
@@ -115,6 +166,20 @@ std::string age(std::chrono::seconds seconds) {
     };
     const std::int64_t total = std::max<std::int64_t>(0, seconds.count());
     return two(total / 3600) + ":" + two(total / 60 % 60) + ":" + two(total % 60);
+}
+
+// How busy it is, as it reported last; nothing of one that never did.
+void add_load(Row& row, const store::NodeRecord& record) {
+    const NodeLoad& load = record.runtime.load;
+    if (load.cpus == 0) {
+        row.missing("cpus").missing("cpu").missing("ram").missing("ram_used");
+    } else {
+        row.number("cpus", load.cpus);
+        row.number("cpu", std::lround((1 - std::clamp(load.cpu_idle, 0.0, 1.0)) * 100));
+        row.number("ram", std::lround(load.memory_total_mib));
+        row.number("ram_used", std::lround(load.memory_total_mib - load.memory_free_mib));
+    }
+    row.number("ram_promised", std::lround(record.reserved_mib));
 }
 
 }  // namespace
@@ -134,6 +199,7 @@ Row row_of(const store::VmRecord& record) {
     row.yes_or_no("use_overlay", record.osf.use_overlay);
     row.number_or_none("user_storage_size", record.osf.user_storage_mib);
     add_runtime(row, record);
+    add_usage(row, record);
     add_session(row, record);
     return row;
 }
@@ -153,6 +219,7 @@ Row row_of(const store::NodeRecord& record, Timestamp now) {
     row.number("vms", record.vms);
     row.boolean("blocked", runtime.blocked);
     row.text("state", to_string(runtime.state)).text("reason", runtime.reason);
+    add_load(row, record);
     const NodeCounters& counters = record.counters;
     row.number("http_requests", counters.http_requests);
     row.number("auth_attempts", counters.auth_attempts);
@@ -183,7 +250,8 @@ Row row_of(const store::DiRecord& record) {
     row.text("tags", text::join(tags, ", "));
     // For filters: tag=NAME matches any of the tags.
     for (const std::string& tag : tags) row.text("tag", tag);
-    row.number("vms_running", record.vms_running);
+    row.text("checksum", record.di.checksum);
+    row.number("vms", record.vms).number("vms_running", record.vms_running);
     return row;
 }
 

@@ -25,9 +25,11 @@ struct Cell {
 class Row {
 public:
     Row& text(std::string_view key, std::string_view value);
+    Row& given(std::string_view key, std::string_view value);  // an empty one is not missing
     Row& number(std::string_view key, std::int64_t value);
     // A size or a count of which there may be none: 0 is shown as "-".
     Row& number_or_none(std::string_view key, std::int64_t value);
+    Row& bytes(std::string_view key, std::int64_t value);  // "187.3 MiB"; 0 is shown as "-"
     Row& boolean(std::string_view key, bool value);  // 1 or 0, as in the manual's tables of VMs
     Row& yes_or_no(std::string_view key, bool value);
     Row& missing(std::string_view key);
@@ -47,6 +49,9 @@ Row row_of(const store::DiRecord& record);
 Row row_of(const User& user);
 Row row_of(const Operator& who);
 
+// "2026-11-22 14:05:00 CET", and "2026-11-22T13:05:00Z" of the same.
+std::string zoned_time(Timestamp time);
+std::string utc_time(Timestamp time);
 // "2026-11-22 14:05:00" in local time.
 std::string local_time(Timestamp time);
 

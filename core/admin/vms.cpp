@@ -13,6 +13,29 @@
 
 namespace qvd::admin {
 
+namespace {
+
+std::optional<std::string> taken_out(Parameters& from, const std::string& key) {
+    const auto found = from.find(key);
+    if (found == from.end()) return std::nullopt;
+    std::optional<std::string> value(found->second);
+    from.erase(found);
+    return value;
+}
+
+Result<std::string> checked_address(const std::string& text, const config::View& view) {
+    QVD_TRY(const auto addresses, hkd::network::addresses_of(view));
+    QVD_TRY(const std::uint32_t address, hkd::network::parse_ipv4(text));
+    if (!addresses.is_vm(address))
+        return Error{ErrorKind::invalid, "vm.ip",
+                     text + " is not an address for VMs (" +
+                         hkd::network::to_text(addresses.vm_first) + " to " +
+                         hkd::network::to_text(addresses.vm_last) + ")"};
+    return text;
+}
+
+}  // namespace
+
 Async<VmId> Administration::add_vm(NewVm vm) {
     store::NewVm wanted;
     QVD_CO_TRY(wanted.name, checked_name("vm", vm.name));
@@ -23,12 +46,7 @@ Async<VmId> Administration::add_vm(NewVm vm) {
     wanted.pool_first = hkd::network::to_text(addresses.vm_first);
     wanted.pool_last = hkd::network::to_text(addresses.vm_last);
     if (!vm.ip.empty()) {
-        QVD_CO_TRY(const std::uint32_t address, hkd::network::parse_ipv4(vm.ip));
-        if (!addresses.is_vm(address))
-            co_return Error{ErrorKind::invalid, "vm.ip",
-                            vm.ip + " is not an address for VMs (" + wanted.pool_first + " to " +
-                                wanted.pool_last + ")"};
-        wanted.address = vm.ip;
+        QVD_CO_TRY(wanted.address, checked_address(vm.ip, view_));
     }
     QVD_CO_TRY(const VmId id, co_await store_.add_vm(wanted));
     co_await audit("vm add", wanted.name);
@@ -66,49 +84,57 @@ Async<std::vector<Row>> Administration::vms(Filter filter) {
     co_return rows_of(std::move(selected));
 }
 
-namespace {
-
-Result<store::Store::VmEdit> checked_edit(const Parameters& changes, const config::View& view) {
-    if (changes.empty())
-        return Error{ErrorKind::invalid, "vm.edit",
-                     "nothing is to be changed: give name=, di_tag= or ip="};
+Async<store::Store::VmEdit> Administration::checked_edit(Parameters changes) {
     store::Store::VmEdit edit;
     for (const auto& [key, value] : changes) {
         if (key == "name") {
-            QVD_TRY(edit.name, checked_name("vm", value));
+            QVD_CO_TRY(edit.name, checked_name("vm", value));
         } else if (key == "di_tag") {
-            QVD_TRY(edit.di_tag, checked_name("tag", value, longest_tag));
+            QVD_CO_TRY(edit.di_tag, checked_name("tag", value, longest_tag));
         } else if (key == "ip") {
-            QVD_TRY(const auto addresses, hkd::network::addresses_of(view));
-            QVD_TRY(const std::uint32_t address, hkd::network::parse_ipv4(value));
-            if (!addresses.is_vm(address))
-                return Error{ErrorKind::invalid, "vm.ip", value + " is not an address for VMs"};
-            edit.address = value;
+            QVD_CO_TRY(edit.address, checked_address(value, view_));
+        } else if (key == "user") {
+            QVD_CO_TRY(edit.user, co_await find_user(value, ""));
+        } else if (key == "osf") {
+            QVD_CO_TRY(edit.osf, co_await find_osf(value, ""));
         } else {
-            return Error{ErrorKind::invalid, "vm.edit",
-                         text::quoted(key, 64) + " cannot be edited (name, di_tag, ip can)"};
+            co_return Error{ErrorKind::invalid, "vm.edit",
+                            text::quoted(key, 64) +
+                                " cannot be edited (name, di_tag, ip, user, osf, expire-soft, "
+                                "expire-hard can)"};
         }
     }
-    return edit;
+    co_return edit;
 }
 
-}  // namespace
-
-Async<int> Administration::edit_vms(Filter filter, Parameters changes) {
-    QVD_CO_TRY(const auto edit, checked_edit(changes, view_));
+Async<Administration::EditedVms> Administration::edit_vms(Filter filter, Parameters changes) {
+    if (changes.empty())
+        co_return Error{ErrorKind::invalid, "vm.edit",
+                        "nothing is to be changed: give name=, di_tag=, ip=, user=, osf=, "
+                        "expire-soft= or expire-hard="};
+    ExpiryTexts texts{taken_out(changes, "expire-soft"), taken_out(changes, "expire-hard")};
+    QVD_CO_TRY(const store::Expiry expiry, co_await resolved(std::move(texts)));
+    QVD_CO_TRY(const auto edit, co_await checked_edit(changes));
     QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
     if (selected.size() > 1 && (edit.name || edit.address))
         co_return Error{
             ErrorKind::invalid, "vm.edit",
             "name and ip belong to one VM; the filter means " + std::to_string(selected.size())};
-    int count = 0;
+    EditedVms edited;
+    std::set<VmId> vms;
     for (const auto& vm : selected) {
-        QVD_CO_CHECK(co_await store_.edit_vm(vm.record.vm.id, edit));
+        if (!changes.empty()) QVD_CO_CHECK(co_await store_.edit_vm(vm.record.vm.id, edit));
         co_await audit("vm edit", vm.record.vm.name);
-        if (edit.di_tag) QVD_CO_CHECK(co_await warn_without_di(vm.record.vm.osf, *edit.di_tag));
-        ++count;
+        const OsfId osf = edit.osf.value_or(vm.record.vm.osf);
+        const std::string tag = edit.di_tag.value_or(vm.record.vm.di_tag);
+        if (edit.di_tag || edit.osf) QVD_CO_CHECK(co_await warn_without_di(osf, tag));
+        vms.insert(vm.record.vm.id);
+        ++edited.count;
     }
-    co_return count;
+    const bool limits = expiry.soft || expiry.hard || edit.di_tag;
+    if (!limits) vms.clear();
+    QVD_CO_TRY(edited.expired, co_await limit_vms(std::move(vms), expiry));
+    co_return edited;
 }
 
 Async<Done> Administration::start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer) {
@@ -129,6 +155,7 @@ Async<Done> Administration::start_vms(Filter filter, std::shared_ptr<plugin::Bal
         if (skipped(done, name, ordered)) continue;
         if (!ordered.ok()) co_return ordered.error().within(name);
         co_await audit("vm start", vm.record.vm.name);
+        done.vms.insert(vm.record.vm.id);
         ++done.count;
     }
     co_return done;
@@ -142,6 +169,7 @@ Async<Done> Administration::stop_vms(Filter filter) {
         if (skipped(done, "vm " + vm.record.vm.name, ordered)) continue;
         QVD_CO_CHECK(ordered);
         co_await audit("vm stop", vm.record.vm.name);
+        done.vms.insert(vm.record.vm.id);
         ++done.count;
     }
     co_return done;

@@ -60,6 +60,7 @@ bool has_own_root(int pid) {
 }
 
 // The first of the family that lives in a file system of its own; 0: none does.
+// NOLINTNEXTLINE(misc-no-recursion): `depth` bounds it
 int inside(int pid, int depth) {
     if (has_own_root(pid)) return pid;
     if (depth == 0) return 0;

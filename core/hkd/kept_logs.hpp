@@ -21,7 +21,7 @@ std::string console_file(const std::string& runtime_path);
 // Files are for root only, each at most most_bytes long: the ends of the originals.
 class KeptLogs {
 public:
-    static constexpr std::size_t most_bytes = 128U * 1024U;
+    static constexpr std::size_t most_bytes = std::size_t{128} * 1024;
 
     struct Kept {
         std::string why;  // "2026-11-22T04:13:49Z incarnation 3, CODE: ..."
@@ -39,7 +39,7 @@ public:
     // Nothing: it has not failed here.
     [[nodiscard]] std::optional<Kept> find(VmId vm) const;
     // Removes those of all other VMs; returns the bytes.
-    std::uint64_t retain(const std::set<VmId>& vms) const;
+    [[nodiscard]] std::uint64_t retain(const std::set<VmId>& vms) const;
 
 private:
     [[nodiscard]] std::string folder_of(VmId vm) const { return folder_ + "/" + vm.text(); }

@@ -113,7 +113,7 @@ private:
 
     // `generation` 0: a fact, whatever the stage; otherwise the news is of that stay in a stage.
     struct Occurrence {
-        VmEvent event;
+        VmEvent event{};
         Why why;
         std::uint64_t generation = 0;
         std::int64_t order = 0;  // that has led to it; 0: none
@@ -190,6 +190,7 @@ private:
     Clock::time_point entered_;
     Clock::time_point limit_ = Alarm::never;
     std::optional<Clock::time_point> expiry_told_;
+    std::optional<Timestamp> expiry_told_of_;  // a limit that was changed is told at once
     std::deque<Occurrence> news_;
     std::unique_ptr<Alarm> alarm_;              // rung with news
     std::vector<std::weak_ptr<Alarm>> pauses_;  // of works; rung when the stage is left

@@ -237,8 +237,10 @@ asio::awaitable<void> VmHandler::watch_for_recovery(std::uint64_t generation) {
 
 void VmHandler::tell_expiry(std::optional<Timestamp> soft, std::optional<Timestamp> hard) {
     const Clock::time_point now = workshop_->schedule.clock().now();
-    if (expiry_told_ && now - *expiry_told_ < std::chrono::hours(1)) return;
+    const bool same = expiry_told_of_ == soft;
+    if (same && expiry_told_ && now - *expiry_told_ < std::chrono::hours(1)) return;
     expiry_told_ = now;
+    expiry_told_of_ = soft;
     AgentParameters parameters;
     if (soft) parameters.emplace_back("vm.expiration.soft", utc(*soft));
     if (hard) parameters.emplace_back("vm.expiration.hard", utc(*hard));

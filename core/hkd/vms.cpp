@@ -62,7 +62,7 @@ Async<void> Vms::adopt(bool rebooted) {
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
 
-    if (!retrying_) QVD_CO_CHECK(co_await resume_retries());
+    QVD_CO_CHECK(co_await resume_retries());
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
     for (const auto& [name, why] : survey.silent)
@@ -283,12 +283,15 @@ void Vms::over(const VmHandler::End& end) {
     if (end.stage == vm_stage::failed && end.retry_in) plan_retry(end.vm, *end.retry_in);
     empty_->ring();
     look_for_orders();
+    if (restarts_.erase(end.vm) > 0 && end.stage == vm_stage::stopped && !closed_)
+        spawn(workshop_->executor, restart(end.vm), 0);
 }
 
 // ---- hkd.vm.failure = retry ----------------------------------------------------------------
 
 // What an earlier hkd had planned goes on.
 Async<void> Vms::resume_retries() {
+    if (retrying_) co_return Result<void>{};
     QVD_CO_TRY(const auto planned, co_await workshop_->store.retries(node_));
     retrying_ = true;
     co_await forget_logs();
@@ -327,6 +330,17 @@ asio::awaitable<void> Vms::retry(VmId vm, Milliseconds wait) {
         if (ordered.error().kind() != ErrorKind::unavailable) co_return;
         wait = full_node_pause;
     }
+}
+
+// After its hard expiry (manual, chapter 14). Where there is no room any more it stays stopped
+// until its user comes.
+asio::awaitable<void> Vms::restart(VmId vm) {
+    const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
+    if (ordered.ok())
+        log::info("vm.restarted", {{"vm", vm}}, "from the image that its tag means now");
+    else
+        log::warn("vm.not_restarted", {{"vm", vm}, {"code", ordered.error().code()}},
+                  ordered.error().sentence());
 }
 
 // ---- the end of all ------------------------------------------------------------------------

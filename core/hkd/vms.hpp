@@ -63,6 +63,7 @@ private:
     Async<PropertiesByVm> properties_of(std::vector<store::VmRecord> rows);
     Awaitable<void> adopt_row(store::VmRecord row, Properties properties,
                               std::vector<FoundVm> found, bool rebooted);
+    Awaitable<void> restart(VmId vm);
     Awaitable<void> wait_until_empty(Clock::time_point limit);
     void over(const VmHandler::End& end);
     void heard(const FoundVm& found);
@@ -74,6 +75,7 @@ private:
     std::map<VmId, std::shared_ptr<VmHandler>> handlers_;
     std::unique_ptr<Alarm> orders_;  // rung when there may be an order
     std::unique_ptr<Alarm> empty_;   // rung when a VM is over
+    std::set<VmId> restarts_;        // stopped because of their image; started from the new one
     bool look_ = true;
     bool closed_ = false;
     bool adopting_ = false;

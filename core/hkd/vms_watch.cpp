@@ -86,6 +86,8 @@ asio::awaitable<void> Vms::expire() {
         const auto handler = co_await handler_of(row.vm.id);
         if (!handler || handler->stage().state != state) continue;
         if (row.runtime.expires_hard && *row.runtime.expires_hard <= *now) {
+            // What rests on disk is thrown away, and started when its user comes.
+            if (state != VmState::suspended) restarts_.insert(row.vm.id);
             log::info("vm.expired", {{"vm", row.vm.id}},
                       "its hard expiry has passed; it is stopped");
             handler->order_stop(Why("vm.expired", "its image has expired"));

@@ -28,9 +28,9 @@ public:
     Why(std::string code, std::string sentence)
         : code_(std::move(code)), sentence_(std::move(sentence)) {}
     // What a backend says has one code for many failures: `otherwise` tells which step it was.
-    static Why of(const Error& error, std::string otherwise) {
+    static Why of(const Error& error, const std::string& otherwise) {
         const bool general = error.code().starts_with("backend.");
-        return {general ? std::move(otherwise) : error.code(), error.sentence()};
+        return {general ? otherwise : error.code(), error.sentence()};
     }
 
     [[nodiscard]] const std::string& code() const { return code_; }

@@ -30,6 +30,8 @@ struct Di {
     std::string path;     // file name inside path.storage.images: "<id>-<name>"
     std::string version;  // YYYY-MM-DD-NNN unless the administrator chose one
     std::vector<DiTag> tags;
+    std::int64_t size_bytes = 0;  // of its file; 0: an older version added it and did not say
+    std::string checksum = {};    // "sha256:<hex>" of its file, or empty as well
 };
 
 }  // namespace qvd

@@ -53,8 +53,10 @@ public:
     Async<std::optional<OperatorAccess>> operator_access(std::string name) override;
 
     Async<OsfId> add_osf(Osf osf) override;
+    Async<void> edit_osf(OsfId osf, OsfEdit edit) override;
     Async<void> delete_osf(OsfId osf) override;
     Async<std::vector<OsfRecord>> osfs() override;
+    Async<DiId> reserve_di() override;
     Async<Di> add_di(NewDi di) override;
     Async<void> delete_di(DiId di) override;
     Async<std::vector<DiRecord>> dis() override;
@@ -69,6 +71,7 @@ public:
     Async<std::optional<VmRecord>> vm(VmId vm) override;
     Async<void> edit_vm(VmId vm, VmEdit edit) override;
     Async<void> set_vm_blocked(VmId vm, bool blocked) override;
+    Async<std::set<VmId>> set_expiry(std::set<VmId> vms, Expiry expiry) override;
     Async<void> set_real_user(VmId vm, UserId user) override;
 
     Async<void> order_start(VmId vm, NodeId node) override;
@@ -116,6 +119,7 @@ public:
     Async<Properties> session_properties(VmId vm) override;
 
     Async<Properties> properties(Owner owner, std::int64_t id) override;
+    Async<std::map<std::int64_t, Properties>> all_properties(Owner owner) override;
     Async<std::vector<std::string>> property_values(std::string key) override;
     Async<void> set_properties(Owner owner, std::int64_t id,
                                std::map<std::string, std::optional<std::string>> values) override;

@@ -49,6 +49,7 @@ struct VmRecord {
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
     double cpu_seconds = 0;  // since its start, as its node reported last
+    double cpu_cores = 0;    // used between the last two reports: 1.5 is one core and a half
     std::int64_t memory_bytes = 0;
     int pid = 0;  // of what keeps it running, on its node; 0: not known
 };
@@ -73,6 +74,7 @@ struct OsfRecord {
 struct DiRecord {
     Di di;
     std::string osf_name;
+    int vms = 0;          // VMs whose next start would be from it
     int vms_running = 0;  // VMs whose current di it is
 };
 
@@ -118,6 +120,16 @@ struct NewDi {
     OsfId osf;
     std::string name;     // file name without folder; stored as "<id>-<name>"
     std::string version;  // empty: the first free YYYY-MM-DD-NNN of today
+    DiId id = {};         // of reserve_di(); 0: the next one
+    std::int64_t size_bytes = 0;
+    std::string checksum = {};
+};
+
+// When a run of a VM is to end because of its image. An outer nothing: it stays as it is; an inner
+// one: no limit.
+struct Expiry {
+    std::optional<std::optional<Timestamp>> soft;
+    std::optional<std::optional<Timestamp>> hard;
 };
 
 struct NewSession {
@@ -252,9 +264,19 @@ public:
 
     // ---- osfs, dis, tags ----
     virtual Async<OsfId> add_osf(Osf osf) = 0;
+    // Changes what is given; running VMs notice it at their next start.
+    struct OsfEdit {
+        std::optional<std::string> name;
+        std::optional<std::int64_t> memory_mib;
+        std::optional<bool> use_overlay;
+        std::optional<std::int64_t> user_storage_mib;
+    };
+    virtual Async<void> edit_osf(OsfId osf, OsfEdit edit) = 0;
     // ErrorKind::conflict "osf.has_vms" and "osf.has_dis".
     virtual Async<void> delete_osf(OsfId osf) = 0;
     virtual Async<std::vector<OsfRecord>> osfs() = 0;
+    // An id that no other image will have: its file can be in place before anybody sees the image.
+    virtual Async<DiId> reserve_di() = 0;
     // Adds the version tag (fixed), `head`, and `default` if the osf has none, in one transaction.
     virtual Async<Di> add_di(NewDi di) = 0;
     // ErrorKind::conflict "di.in_use" while a VM runs it; head and default move to the last other.
@@ -274,14 +296,20 @@ public:
     virtual Async<std::vector<VmRecord>> vms_of(UserId user) = 0;
     virtual Async<std::vector<VmRecord>> vms_on(NodeId node) = 0;
     virtual Async<std::optional<VmRecord>> vm(VmId vm) = 0;
-    // Changes what is given; name, di_tag and address only.
+    // Changes what is given. Owner and osf only of a stopped or failed one whose start nobody has
+    // ordered: ErrorKind::conflict "vm.not_stopped".
     struct VmEdit {
         std::optional<std::string> name;
         std::optional<std::string> di_tag;
         std::optional<std::string> address;
+        std::optional<UserId> user = {};
+        std::optional<OsfId> osf = {};
     };
     virtual Async<void> edit_vm(VmId vm, VmEdit edit) = 0;
     virtual Async<void> set_vm_blocked(VmId vm, bool blocked) = 0;
+    // Limits the present run of those of them whose tag means another image than the one that they
+    // run, and returns these; those that run the right one lose their limits.
+    virtual Async<std::set<VmId>> set_expiry(std::set<VmId> vms, Expiry expiry) = 0;
     virtual Async<void> set_real_user(VmId vm, UserId user) = 0;
 
     // ---- orders ----
@@ -386,6 +414,8 @@ public:
 
     // ---- properties ----
     virtual Async<Properties> properties(Owner owner, std::int64_t id) = 0;
+    // Of every thing of this kind that has any, by its id.
+    virtual Async<std::map<std::int64_t, Properties>> all_properties(Owner owner) = 0;
     // What osfs, dis, users and vms have for this key, each value once.
     virtual Async<std::vector<std::string>> property_values(std::string key) = 0;
     // An empty optional deletes the key.

@@ -72,10 +72,74 @@ TEST_CASE("VMs are edited one by one where a value can be only one VM's") {
     CHECK(farm.code(farm.admin.edit_vms(Farm::filter(), {{"color", "x"}})) == "vm.edit");
     CHECK(farm.code(farm.admin.edit_vms(Farm::filter(), {{"di_tag", ""}})) == "tag.name");
     CHECK(farm.code(farm.admin.edit_vms(Farm::filter(), {})) == "vm.edit");
-    CHECK(farm.run(farm.admin.edit_vms(Farm::filter("name=desk2"), {{"name", "desk3"}})).value() ==
+    CHECK(farm.run(farm.admin.edit_vms(Farm::filter("name=desk2"), {{"name", "desk3"}}))->count ==
           1);
     CHECK(farm.run(farm.admin.vms(Farm::filter("name=desk3")))->size() == 1);
-    CHECK(farm.run(farm.admin.edit_vms(Farm::filter(), {{"di_tag", "head"}})).value() == 2);
+    CHECK(farm.run(farm.admin.edit_vms(Farm::filter(), {{"di_tag", "head"}}))->count == 2);
+}
+
+TEST_CASE("a stopped VM gets another owner and another osf") {
+    Farm farm;
+    farm.populate();
+    REQUIRE(farm.run(farm.admin.add_user("eve", Secret{"secret"})).ok());
+    REQUIRE(farm.add_osf("lab").ok());
+
+    const admin::Parameters changes{{"user", "eve"}, {"osf", "lab"}};
+    CHECK(farm.run(farm.admin.edit_vms(Farm::filter(), changes))->count == 1);
+    CHECK(farm.run(farm.admin.vms(Farm::filter("user=eve,osf=lab")))->size() == 1);
+    CHECK(farm.admin.warnings().size() == 1);  // the lab has no images
+    CHECK(farm.code(farm.admin.edit_vms(Farm::filter(), {{"user", "nobody"}})) == "user.not_found");
+    CHECK(farm.code(farm.admin.edit_vms(Farm::filter(), {{"ip", "10.3.15.7"}})) == "vm.ip");
+}
+
+TEST_CASE("osfs are edited, one by one where a value can be only one osf's") {
+    Farm farm;
+    farm.populate();
+    REQUIRE(farm.add_osf("lab").ok());
+    const auto edit = [&farm](const std::string& filter, const admin::Parameters& changes) {
+        return farm.admin.edit_osfs(Farm::filter(filter), changes);
+    };
+    CHECK(farm.run(edit("", {{"memory", "1G"}, {"use_overlay", "no"}})).value() == 2);
+    CHECK(farm.run(edit("name=lab", {{"name", "labs"}, {"user_storage_size", "2G"}})).value() == 1);
+    const auto rows = farm.run(farm.admin.osfs(Farm::filter("name=labs,memory=1024")));
+    REQUIRE(rows.ok());
+    REQUIRE(rows->size() == 1);
+    CHECK(value_of(rows->front(), "user_storage_size") == "2048");
+    CHECK(value_of(rows->front(), "use_overlay") == "0");
+    CHECK(audited(farm, "tester osf edit lab"));
+    CHECK(farm.code(edit("", {})) == "osf.edit");
+    CHECK(farm.code(edit("", {{"name", "x"}})) == "osf.edit");
+    CHECK(farm.code(edit("", {{"colour", "x"}})) == "osf.edit");
+    CHECK(farm.code(edit("", {{"memory", "8"}})) == "osf.memory");
+    CHECK(farm.code(edit("name=labs", {{"name", "office"}})) == "osf.exists");
+}
+
+TEST_CASE("the load of nodes and the usage of VMs are shown where they were reported") {
+    Farm farm;
+    farm.populate();
+    const NodeId node = farm.run(farm.admin.add_host("n1", "10.3.15.1")).value();
+    CHECK(farm.run(farm.admin.hosts(Farm::filter()))->front().find("cpu")->shown() == "-");
+    const auto epoch = farm.run(farm.store.claim_node(node, "boot")).value();
+    NodeLoad load;
+    load.memory_total_mib = 4096;
+    load.memory_free_mib = 3072;
+    load.cpus = 4;
+    load.cpu_idle = 0.25;
+    REQUIRE(farm.run(farm.store.heartbeat(node, epoch, load)).ok());
+    const auto hosts = farm.run(farm.admin.hosts(Farm::filter()));
+    REQUIRE(hosts.ok());
+    CHECK(value_of(hosts->front(), "cpus") == "4");
+    CHECK(value_of(hosts->front(), "cpu") == "75");
+    CHECK(value_of(hosts->front(), "ram_used") == "1024");
+    CHECK(farm.run(farm.admin.vms(Farm::filter()))->front().find("cpu")->shown() == "-");
+    store::VmRecord busy;
+    busy.cpu_cores = 1.5;
+    busy.cpu_seconds = 12;
+    busy.memory_bytes = 300LL << 20;
+    const admin::Row row = admin::row_of(busy);
+    CHECK(value_of(row, "cpu") == "150");
+    CHECK(value_of(row, "cpu_seconds") == "12");
+    CHECK(value_of(row, "memory_used") == "300");
 }
 
 TEST_CASE("VMs are blocked; those that do not run cannot be stopped or disconnected") {

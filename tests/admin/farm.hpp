@@ -39,7 +39,7 @@ struct Farm {
         admin::declare(*keys);
         const std::string text = "path.storage.root = " + folder.path +
                                  "\nvm.network.ip.start = 10.3.15.50\nvm.network.netmask = 24\n"
-                                 "database.password = hunter2\n";
+                                 "database.password = hunter2\nvm.hypervisor = lxc-unionfs\n";
         return {keys, config::Properties::parse(text, "test.conf").value()};
     }
 
@@ -68,7 +68,9 @@ struct Farm {
         Administration::NewDi di;
         di.path = folder.path + "/" + file;
         di.osf = osf;
-        return run(admin.add_di(std::move(di), {}));
+        const auto added = run(admin.add_di(std::move(di), {}));
+        if (!added.ok()) return added.error();
+        return added->id;
     }
     Result<VmId> add_vm(const std::string& name, const std::string& user, const std::string& osf,
                         const std::string& ip = "", const std::string& tag = "default") {

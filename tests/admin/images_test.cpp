@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdio>
+#include <iterator>
+#include <utility>
 
 using namespace qvd;
 using namespace qvd::admin::test;
@@ -37,6 +39,12 @@ TEST_CASE("an image must be what its name says, and the refusal says what it is"
     CHECK(farm.run(farm.admin.dis(Farm::filter()))->empty());
     CHECK(answer("desk.tar", tar) == "ok");
     CHECK(answer("desk.tar.gz", "\x1f\x8b...") == "ok");
+    CHECK(answer("desk.qcow2", "QFI\xfb...").starts_with("image.hypervisor "));
+    CHECK(answer("desk.qcow2", "QFI\xfb...", true) == "ok");
+    // An OSF may have a hypervisor of its own.
+    const admin::Parameters kvm{{"vm.hypervisor", "kvm"}};
+    REQUIRE(farm.code(farm.admin.set_properties(store::Owner::osf, Farm::filter(), kvm)) == "ok");
+    CHECK(answer("desk.tar", tar).find("run on kvm, which needs a disk") != std::string::npos);
     CHECK(answer("desk.qcow2", "QFI\xfb...") == "ok");
     CHECK(answer("desk.img", disk) == "ok");
     CHECK(answer("notes.txt", "remember the milk\n", true) == "ok");
@@ -93,4 +101,167 @@ TEST_CASE("a tag moves between images, and head stays") {
     CHECK(farm.code(farm.admin.tag_di("99999", "x")) == "di.not_found");
     CHECK(farm.code(farm.admin.tag_di("x", "x")) == "id.syntax");
     CHECK(farm.code(farm.admin.tag_di(id, "a,b")) == "tag.name");
+}
+
+namespace {
+
+// Of random bytes, several chunks long; its name and its content.
+std::pair<std::string, std::string> big_image(const Farm& farm) {
+    std::string content = "\x28\xb5\x2f\xfd";
+    std::uint32_t state = 1;
+    while (content.size() < 5'000'000) {
+        state = state * 1664525U + 1013904223U;
+        content += static_cast<char>(state >> 24U);
+    }
+    const std::string path = farm.folder.path + "/big.tar.zst";
+    std::ofstream(path) << content;
+    return {path, content};
+}
+
+std::string content_of(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<std::string> files_in(const std::string& folder) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        names.push_back(entry.path().filename());
+    return names;
+}
+
+}  // namespace
+
+TEST_CASE("a copy says how far it is, has the checksum of its source, and is told from others") {
+    Farm farm;
+    const auto [source, content] = big_image(farm);
+    std::uint64_t copied = 0;
+    std::uint64_t checked = 0;
+    const auto progress = [&](std::string_view what, std::uint64_t done, std::uint64_t total) {
+        CHECK(done <= total);
+        (what == "copied" ? copied : checked) = done;
+    };
+    const auto copy = admin::copy_image(source, farm.folder.path + "/images", progress);
+    REQUIRE(copy.ok());
+    CHECK(copied == content.size());
+    CHECK(checked == content.size());
+    CHECK(copy->size_bytes == content.size());
+    CHECK(copy->resumed_at == 0);
+    CHECK(copy->checksum.size() == std::string("sha256:").size() + 64);
+    CHECK(content_of(copy->path) == content);
+    // While somebody has it, nobody else copies the same file there.
+    const auto other = admin::copy_image(source, farm.folder.path + "/images", {});
+    REQUIRE_FALSE(other.ok());
+    CHECK(other.error().code() == "image.busy");
+}
+
+TEST_CASE("a copy that broke off goes on, and what was damaged meanwhile is written again") {
+    Farm farm;
+    const auto [source, content] = big_image(farm);
+    const std::string images = farm.folder.path + "/images";
+    std::string incoming;
+    {
+        const auto whole = admin::copy_image(source, images, {});
+        REQUIRE(whole.ok());
+        incoming = whole->path;
+    }
+    std::filesystem::resize_file(incoming, 3'500'000);
+    {
+        const auto again = admin::copy_image(source, images, {});
+        REQUIRE(again.ok());
+        CHECK(again->path == incoming);
+        CHECK(again->resumed_at == 3U << 20U);
+        CHECK(content_of(incoming) == content);
+    }
+    std::filesystem::resize_file(incoming, 3'500'000);
+    std::fstream(incoming, std::ios::in | std::ios::out).seekp(1'500'000) << "damage";
+    const auto mended = admin::copy_image(source, images, {});
+    REQUIRE(mended.ok());
+    CHECK(mended->resumed_at == 1U << 20U);
+    CHECK(content_of(incoming) == content);
+}
+
+TEST_CASE("a source that changed is copied anew; one that changes meanwhile is refused") {
+    Farm farm;
+    const auto [source, content] = big_image(farm);
+    const std::string images = farm.folder.path + "/images";
+    const std::string first = admin::copy_image(source, images, {})->path;
+    std::filesystem::last_write_time(
+        source, std::filesystem::last_write_time(source) - std::chrono::hours(1));
+    CHECK(admin::copy_image(source, images, {})->path != first);
+    bool touched = false;
+    const auto touch = [&, path = source](std::string_view, std::uint64_t, std::uint64_t) {
+        if (!std::exchange(touched, true)) std::ofstream(path, std::ios::app) << "more";
+    };
+    const auto changed = admin::copy_image(source, images, touch);
+    REQUIRE_FALSE(changed.ok());
+    CHECK(changed.error().code() == "image.changed");
+}
+
+TEST_CASE("an image that does not fit on the disk is refused before it is copied") {
+    Farm farm;
+    const std::string source = farm.folder.path + "/huge.img";
+    std::ofstream{source};
+    std::error_code failure;
+    // A hole of 4 PiB, or as much as this file system lets a file have.
+    for (std::uintmax_t size = 1ULL << 52U; size >= 1ULL << 40U; size >>= 1U) {
+        std::filesystem::resize_file(source, size, failure);
+        if (!failure) break;
+    }
+    const auto space = std::filesystem::space(farm.folder.path);
+    if (failure || std::filesystem::file_size(source) <= space.available) {
+        MESSAGE("skipped: this file system has no files as long as its free space");
+        return;
+    }
+    const auto copy = admin::copy_image(source, farm.folder.path + "/images", {});
+    REQUIRE_FALSE(copy.ok());
+    CHECK(copy.error().code() == "image.no_space");
+    CHECK(files_in(farm.folder.path + "/images").empty());
+}
+
+TEST_CASE("an image with another checksum than promised is refused, and nothing stays") {
+    Farm farm;
+    REQUIRE(farm.add_osf("office").ok());
+    const auto [source, content] = big_image(farm);
+    Administration::NewDi di;
+    di.path = source;
+    di.osf = "office";
+    di.sha256 = std::string(64, '0');
+    CHECK(farm.code(farm.admin.add_di(di, {})) == "image.checksum");
+    CHECK(files_in(farm.folder.path + "/images").empty());
+    di.sha256.clear();
+    REQUIRE(farm.code(farm.admin.add_di(di, {})) == "ok");
+    const auto rows = farm.run(farm.admin.dis(Farm::filter()));
+    REQUIRE(rows.ok());
+    di.sha256 = value_of(rows->front(), "checksum").substr(std::string("sha256:").size());
+    CHECK(farm.code(farm.admin.add_di(di, {})) == "ok");
+}
+
+TEST_CASE("a list of images says what became of their files and who uses them") {
+    Farm farm;
+    farm.populate();
+    const std::string images = farm.folder.path + "/images";
+    const auto row = [&farm] { return farm.run(farm.admin.dis(Farm::filter()))->front(); };
+    CHECK(value_of(row(), "state") == "ready");
+    CHECK(value_of(row(), "size") == "20");
+    CHECK(value_of(row(), "vms") == "1");
+    CHECK(value_of(row(), "vms_running") == "0");
+    const std::string file = images + "/" + value_of(row(), "path");
+    std::filesystem::resize_file(file, 10);
+    CHECK(value_of(row(), "state") == "damaged");
+    CHECK(farm.run(farm.admin.dis(Farm::filter("state=damaged")))->size() == 1);
+    std::filesystem::remove(file);
+    CHECK(value_of(row(), "state") == "missing");
+}
+
+TEST_CASE("a deleted image keeps its file, a purged one does not") {
+    Farm farm;
+    farm.populate();
+    REQUIRE(farm.add_di("office", "two.tar").ok());
+    const std::string images = farm.folder.path + "/images";
+    CHECK(farm.run(farm.admin.delete_dis(Farm::filter("tag=head")))->count == 1);
+    CHECK(files_in(images).size() == 2);
+    CHECK(farm.run(farm.admin.delete_dis(Farm::filter(), true))->count == 1);
+    CHECK(files_in(images).size() == 1);
+    CHECK(farm.admin.warnings().empty());
 }

@@ -107,7 +107,7 @@ bool runs(int pid) {
 
 bool has_dnsmasq() {
     if (::access("/usr/sbin/dnsmasq", X_OK) == 0) return true;
-    MESSAGE("skipped: dnsmasq is not installed");
+    qvd::test::skip("there is no /usr/sbin/dnsmasq");
     return false;
 }
 
@@ -125,7 +125,8 @@ TEST_CASE("dnsmasq is told names of machines only, and no VM's name gets anythin
     }
 }
 
-TEST_CASE("a VM that asks gets its own address, a stranger none, and names are answered") {
+TEST_CASE("a VM that asks gets its own address, a stranger none, and names are answered" *
+          doctest::test_suite("needs dnsmasq")) {
     NEEDS_OWN_NETWORK();
     if (!has_dnsmasq()) return;
     Served served;
@@ -163,7 +164,8 @@ TEST_CASE("a VM that asks gets its own address, a stranger none, and names are a
     CHECK_FALSE(runs(pid));
 }
 
-TEST_CASE("a stranger gets no address even where the firewall is not the node's") {
+TEST_CASE("a stranger gets no address even where the firewall is not the node's" *
+          doctest::test_suite("needs dnsmasq")) {
     NEEDS_OWN_NETWORK();
     if (!has_dnsmasq()) return;
     const config::View open = asking({{"internal.vm.network.firewall.enable", "0"}});
@@ -177,7 +179,8 @@ TEST_CASE("a stranger gets no address even where the firewall is not the node's"
     REQUIRE(served.network.remove(open).ok());
 }
 
-TEST_CASE("dnsmasq listens on the bridge alone, as nobody, with two capabilities") {
+TEST_CASE("dnsmasq listens on the bridge alone, as nobody, with two capabilities" *
+          doctest::test_suite("needs dnsmasq")) {
     NEEDS_OWN_NETWORK();
     if (!has_dnsmasq()) return;
     const std::string outside = unique("qvd-hkd-out-");
@@ -219,7 +222,8 @@ TEST_CASE("dnsmasq listens on the bridge alone, as nobody, with two capabilities
     sh("ip netns del " + outside);
 }
 
-TEST_CASE("one that dies is started again, and the VMs get their addresses as before") {
+TEST_CASE("one that dies is started again, and the VMs get their addresses as before" *
+          doctest::test_suite("needs dnsmasq")) {
     NEEDS_OWN_NETWORK();
     if (!has_dnsmasq()) return;
     Served served;
@@ -234,7 +238,8 @@ TEST_CASE("one that dies is started again, and the VMs get their addresses as be
     REQUIRE(served.network.remove(asking()).ok());
 }
 
-TEST_CASE("the next hkd goes on with the one that runs, unless it is to be told otherwise") {
+TEST_CASE("the next hkd goes on with the one that runs, unless it is to be told otherwise" *
+          doctest::test_suite("needs dnsmasq")) {
     NEEDS_OWN_NETWORK();
     if (!has_dnsmasq()) return;
     int pid = 0;

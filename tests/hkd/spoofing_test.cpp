@@ -44,7 +44,7 @@ std::vector<Lie> lies(const std::string& node_mac) {
         {"an address outside", ethernet(node_mac, me, ETH_P_IP, words("8.8.8.8", gateway))},
         {"ARP: the gateway is here",
          ethernet(everybody, me, ETH_P_ARP, arp_reply(me, gateway, my))},
-        {"ARP: the next_door is here",
+        {"ARP: the neighbour is here",
          ethernet(node_mac, me, ETH_P_ARP, arp_reply(me, next_door.address, gateway))},
         {"ARP: I have another's card",
          ethernet(node_mac, me, ETH_P_ARP, arp_reply(next_door.mac, my, gateway))},

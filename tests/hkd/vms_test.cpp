@@ -227,18 +227,6 @@ TEST_CASE("a database that is away while a VM boots costs time, but not the VM")
     CHECK(rig.stage(vm) == "running");
 }
 
-TEST_CASE("an expiry has passed when the database's clock says so, not this machine's") {
-    RunningVm one;
-    const Timestamp now = one.rig.ask(one.rig.store().now()).value();
-    one.rig.store().set_expiry(one.vm, std::nullopt, now + std::chrono::hours(1));
-    one.rig.expire();
-    one.rig.pass(Milliseconds{1'000});
-    CHECK(one.rig.stage(one.vm) == "running");
-    one.rig.pass(Milliseconds{3'600'000});
-    one.rig.expire();
-    REQUIRE(one.becomes("stopped"));
-}
-
 TEST_CASE("a node without a database loses no VM, and catches up") {
     RunningVm one;
     one.rig.store().fail_with_unavailable(true);

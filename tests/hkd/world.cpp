@@ -329,6 +329,7 @@ asio::awaitable<Result<std::string>> FakeAgents::call(VmId vm, std::int64_t inca
     }
     if (!world_.agent_answers(found->second))
         co_return Error{ErrorKind::unavailable, "agent.unreachable", "connection refused"};
+    if (method == "expire") ++world_.expiries_told;
     if (method != "poweroff") co_return std::string("1");
     if (!found->second.temper.accepts_poweroff)
         co_return Error{ErrorKind::conflict, "agent.refused", "a hook said no"};

@@ -55,7 +55,8 @@ public:
     int starting = 0;  // calls of start() under way
     int most_starting = 0;
     int image_calls = 0;
-    int most_booting = 0;  // at once, launched and without an answer
+    int expiries_told = 0;  // calls of an agent's expire hook
+    int most_booting = 0;   // at once, launched and without an answer
     bool broker_down = false;
     std::set<std::string> silent;  // hypervisors that do not answer a survey
     Milliseconds usage_takes{0};

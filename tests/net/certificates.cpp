@@ -62,8 +62,7 @@ Certificate draft(const std::string& name, long serial, EVP_PKEY* key) {
 }
 
 void add_extension(X509* certificate, int id, const char* value) {
-    const std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>> extension(
-        X509V3_EXT_conf_nid(nullptr, nullptr, id, value));
+    const openssl::Extension extension(X509V3_EXT_conf_nid(nullptr, nullptr, id, value));
     X509_add_ext(certificate, extension.get(), -1);
 }
 
@@ -106,8 +105,8 @@ std::string Authority::revoke(const std::vector<long>& serials) const {
     const Crl crl(X509_CRL_new());
     X509_CRL_set_version(crl.get(), 1);
     X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(keys_->certificate.get()));
-    const std::unique_ptr<ASN1_TIME, Free<ASN1_TIME_free>> now(X509_gmtime_adj(nullptr, -day));
-    const std::unique_ptr<ASN1_TIME, Free<ASN1_TIME_free>> next(X509_gmtime_adj(nullptr, day));
+    const openssl::Time now(X509_gmtime_adj(nullptr, -day));
+    const openssl::Time next(X509_gmtime_adj(nullptr, day));
     X509_CRL_set1_lastUpdate(crl.get(), now.get());
     X509_CRL_set1_nextUpdate(crl.get(), next.get());
     for (const long serial : serials) {

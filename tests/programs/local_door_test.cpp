@@ -1,6 +1,8 @@
 // The port behind which qa offers a VM's stream: only for who opened it.
 #include "programs/qa/local_door.hpp"
 
+#include "tests/skip.hpp"
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -42,14 +44,12 @@ TEST_CASE("whose end of a connection it is stands in the kernel's table") {
     CHECK(owner_of_end("", 1, 2) == -1);
 }
 
-TEST_CASE("a connection of one's own is let in, and somebody else's is closed") {
+TEST_CASE("a connection of one's own is let in, and somebody else's is closed" *
+          doctest::test_suite("needs root")) {
     const LocalDoor door = LocalDoor::open(0).value();
     const UniqueFd mine = connect_to(door.port());
     CHECK(door.accept(-1, -1));
-    if (::geteuid() != 0) {
-        MESSAGE("skipped: only root can be somebody else");
-        return;
-    }
+    if (::geteuid() != 0) return qvd::test::skip("only root can be somebody else");
     std::array<int, 2> connected{};
     REQUIRE(::pipe2(connected.data(), O_CLOEXEC) == 0);
     const pid_t other = ::fork();

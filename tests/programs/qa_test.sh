@@ -101,8 +101,9 @@ prints '^  name     unique$'
 expect 2 osf list -f 'name=x,"col\our=1' --json
 says "it['error']=='filter.key' and 'col' in it['sentence']"
 
-columns vm list "Id Name User Ip OSF DI_Tag DI Host State UserState Blocked Reason"
-columns di list "Id OSF Version Path Tags"
+columns vm list "Id Name User Ip OSF DI_Tag DI Host State UserState Blocked CPU Memory Reason"
+columns di list "Id OSF Version Path Tags State Size VMs Running"
+columns host load "Id Name HKD CPUs CPU % RAM RAM used RAM promised VMs State"
 columns user list "Id Login"
 expect 0 user add login=Bob password=secret
 expect 2 user add login=carl
@@ -160,13 +161,61 @@ echo image >"$root/image.txt"
 expect 2 di add path="$root/image.txt" osf=office
 complains 'image.txt is a text'
 expect 0 di add path="$root/image.txt" osf=office --force
-expect 0 di del -f version=*
-prints '^1 image deleted'
+expect 0 di del -f version=* --purge
+prints '^1 image deleted$'
+[ -z "$(ls -A "$root/storage/images")" ] || wrong "di del --purge left the file"
+expect 2 osf list --purge
+complains 'takes no --purge'
 tar -C "$root" -cf "$root/image.tar" image.txt
 expect 0 di add path="$root/image.tar" osf=office
 expect 2 di tag di_id=one tag=x
 expect 3 di add path="$root/none.tar" osf=office
-[ "$(ls -A "$root/storage/images" | wc -l)" = 2 ] || wrong "a failed di add left something"
+[ "$(ls -A "$root/storage/images" | wc -l)" = 1 ] || wrong "a failed di add left something"
+expect 0 di list --json
+says "it[0]['state']=='ready' and it[0]['size']==$(stat -c %s "$root/image.tar") and it[0]['vms']==1"
+# What was copied is what was there; another disk is none for containers.
+expect 2 di add path="$root/image.tar" osf=office sha256=00
+complains 'sha256 is '
+expect 0 -q di add path="$root/image.tar" osf=office sha256="$(sha256sum "$root/image.tar" | cut -c1-64)"
+printf 'QFI\373' >"$root/disk.qcow2"
+expect 2 di add path="$root/disk.qcow2" osf=office --json
+says "it['error']=='image.hypervisor' and 'lxc' in it['sentence']"
+# A progress line on a terminal, and nowhere else.
+python3 - "$QA" "$root/node.conf" "$root/image.tar" <<'PYTHON' || wrong "no progress on a terminal"
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "-c", sys.argv[2], "di", "add", "path=" + sys.argv[3], "osf=office"])
+said = b""
+try:
+    while data := os.read(terminal, 4096):
+        said += data
+except OSError:
+    pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0 or b"(100 %)" not in said)
+PYTHON
+# A copy that is killed goes on where it was, and nobody sees it before.
+head -c 200000000 /dev/zero >"$root/big.tar" && printf ustar | dd of="$root/big.tar" bs=1 seek=257 conv=notrunc status=none
+"$QA" -c "$root/node.conf" di add path="$root/big.tar" osf=office >"$root/out" 2>"$root/err" &
+copying=$!
+until [ "$(stat -c %s "$root"/storage/images/.incoming-* 2>/dev/null || echo 0)" -gt 20000000 ]; do
+    kill -0 $copying 2>/dev/null || break
+done
+kill -KILL $copying 2>/dev/null
+wait $copying 2>/dev/null
+if [ $? = 137 ]; then
+    [ "$(ls "$root"/storage/images/*-big.tar 2>/dev/null | wc -l)" = 0 ] || wrong "half an image is seen"
+    expect 0 di list -f path=*big* --json
+    says "it == []"
+else
+    echo "the copy was done before it could be killed" >&2
+    expect 0 di del -f path=*big* --purge
+fi
+expect 0 di add path="$root/big.tar" osf=office
+[ "$(ls -A "$root"/storage/images | grep -c incoming)" = 0 ] || wrong "di add left its copy behind"
+cmp -s "$root/big.tar" "$root"/storage/images/*-big.tar || wrong "the image is not what was given"
+expect 0 di del -f path=*big* --purge
+rm "$root/big.tar"
 expect 0 vm block -f name=desk
 prints '^1 VM blocked$'
 expect 0 vm list -f blocked=yes,host=- --json
@@ -178,6 +227,56 @@ for command in stop disconnect_user; do
 done
 expect 2 vm edit -f name=desk
 complains 'nothing is to be changed'
+expect 0 osf edit -f name=office memory=2G user_storage_size=1G
+prints '^1 OSF edited$'
+expect 0 osf list -f name=office,memory=2048 --json
+says "len(it)==1 and it[0]['user_storage_size']==1024"
+expect 2 osf edit --force memory=1
+complains 'at least 16 MiB'
+expect 0 vm list --usage
+prints '^Id *Name *Host *State *CPU % *CPU s *RAM used *RAM *Expire soft *Expire hard$'
+
+# Properties: the manual's example, and what becomes of it.
+expect 0 user propset beverage=beer room= -F login=bob
+prints '^1 user given properties$'
+expect 0 user propget
+prints '^bob	beverage=beer$'
+expect 0 -q user propget room
+prints '^bob	room=$'
+expect 0 user propget beverage --json
+says "it==[{'id':it[0]['id'],'name':'bob','key':'beverage','value':'beer'}]"
+echo n | "$QA" -c "$root/node.conf" user propdel beverage >"$root/out" 2>"$root/err" || wrong "saying no failed"
+complains 'Are you sure that you want to delete properties of all users?'
+expect 2 user propset a=b
+complains 'nobody answered'
+expect 0 user propdel beverage -f login=bob
+prints '^1 user without them now$'
+expect 0 user propget beverage
+[ ! -s "$root/out" ] || wrong "a deleted property is still there"
+expect 3 vm propset a=b -f name=none
+expect 2 osf propset -f name=office
+complains 'at least one KEY=VALUE'
+expect 0 osf propset vm.hypervisor=lxcc -f name=office
+complains 'Warning: .*there is no hypervisor "lxcc"'
+expect 0 osf propdel --force
+for object in host di vm; do
+    expect 0 $object propset place=here --force
+    expect 0 $object propget place
+    prints '	place=here$'
+done
+
+# Image ageing: what a time comes to is printed.
+expect 2 di tag di_id=1 tag=default expire-soft=soon
+complains '"soon" is not a time'
+expect 0 -q di add path="$root/image.tar" osf=office
+expect 0 di add path="$root/image.tar" osf=office expire-hard="next sat"
+prints '^0 VMs run an older image and will expire (soft: never, hard: 20[0-9-]* [0-9:]* [A-Z]'
+expect 0 vm edit -f name=desk expire-soft=now --json
+says "it['count']==1 and it['expiring']==0 and it['expire_hard'] is None and it['expire_soft'].endswith('Z')"
+# Nobody takes the order: the waiting ends, the order stays.
+expect 2 vm start -f name=desk timeout=1
+complains 'goes with --wait'
+expect 2 vm start -f name=desk --wait timeout=soon
 expect 2 vm list --all
 expect 2 vm start -f nothing --json
 says "it['error']=='filter.syntax'"

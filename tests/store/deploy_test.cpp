@@ -37,7 +37,9 @@ TEST_CASE("a schema of an older release is migrated, and what it holds stays") {
     Bench bench;
     const auto farm = bench.farm();
     sql(shared_view(), "qvd_owner",
-        "ALTER TABLE vm_usage DROP COLUMN pid; ALTER TABLE vm_runtimes DROP COLUMN last_node_id, "
+        "ALTER TABLE vm_usage DROP COLUMN pid, DROP COLUMN cores; "
+        "ALTER TABLE dis DROP COLUMN size, DROP COLUMN checksum; "
+        "ALTER TABLE vm_runtimes DROP COLUMN last_node_id, "
         "DROP COLUMN hypervisor, DROP COLUMN reason_code, DROP COLUMN retry_at, "
         "DROP COLUMN order_argument, DROP COLUMN order_number, DROP COLUMN order_answered, "
         "DROP COLUMN order_code, DROP COLUMN order_answer, DROP COLUMN saved_path; "

@@ -171,3 +171,54 @@ TEST_CASE("two images added at once are two versions, and one of them is head") 
             static_cast<int>(std::ranges::count(record.di.tags, std::string("head"), &DiTag::tag));
     CHECK(heads == 1);
 }
+
+TEST_CASE("an osf is edited where something is given") {
+    Bench bench;
+    const OsfId id = add_osf(bench, "desktop");
+    const OsfId other = add_osf(bench, "other");
+    Store::OsfEdit edit;
+    edit.memory_mib = 1024;
+    edit.use_overlay = false;
+    bench.must(bench.store().edit_osf(id, edit));
+    edit = {};
+    edit.name = "desk";
+    edit.user_storage_mib = 4096;
+    bench.must(bench.store().edit_osf(id, edit));
+    const auto all = bench.must(bench.store().osfs());
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].osf.name == "desk");
+    CHECK(all[0].osf.memory_mib == 1024);
+    CHECK_FALSE(all[0].osf.use_overlay);
+    CHECK(all[0].osf.user_storage_mib == 4096);
+    CHECK(all[1].osf.memory_mib == 256);
+    edit = {};
+    edit.name = "desk";
+    CHECK(bench.refusal(bench.store().edit_osf(other, edit)) == "osf.exists");
+    edit = {};
+    edit.memory_mib = 0;
+    CHECK(bench.refusal(bench.store().edit_osf(other, edit)) == "osf.memory");
+    CHECK(bench.refusal(bench.store().edit_osf(OsfId{99999}, {})) == "osf.not_found");
+}
+
+TEST_CASE("an image may be added under an id that was reserved for it, with what its file is") {
+    Bench bench;
+    const auto farm = bench.farm();
+    const DiId id = bench.must(bench.store().reserve_di());
+    const DiId later = bench.must(bench.store().reserve_di());
+    CHECK(later != id);
+    NewDi wanted{farm.osf, "b.tar", "v2"};
+    wanted.id = id;
+    wanted.size_bytes = 123'456'789'012;
+    wanted.checksum = "sha256:00ff";
+    CHECK(bench.must(bench.store().add_di(wanted)).id == id);
+    const auto all = bench.must(bench.store().dis());
+    REQUIRE(all.size() == 2);
+    CHECK(all[1].di.path == id.text() + "-b.tar");
+    CHECK(all[1].di.size_bytes == 123'456'789'012);
+    CHECK(all[1].di.checksum == "sha256:00ff");
+    CHECK(all[0].vms == 1);
+    CHECK(all[1].vms == 0);
+    const Di next = bench.must(bench.store().add_di({farm.osf, "c.tar", "v3"}));
+    CHECK(next.id != id);
+    CHECK(next.id != later);
+}

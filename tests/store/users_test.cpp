@@ -151,6 +151,21 @@ TEST_CASE("the audit table takes what happened") {
     bench.must(bench.store().audit("root", "vm.start", "vm 3"));
 }
 
+TEST_CASE("the properties of all things of a kind are read at once") {
+    Bench bench;
+    const auto farm = bench.farm();
+    const VmId other = bench.add_vm(farm, "other");
+    (void)bench.add_vm(farm, "bare");
+    bench.must(bench.store().set_properties(Owner::vm, farm.vm.value(), {{"a", "1"}, {"b", ""}}));
+    bench.must(bench.store().set_properties(Owner::vm, other.value(), {{"a", "2"}}));
+    const auto all = bench.must(bench.store().all_properties(Owner::vm));
+    REQUIRE(all.size() == 2);
+    CHECK(all.at(farm.vm.value()) == Properties{{"a", "1"}, {"b", ""}});
+    CHECK(all.at(other.value()) == Properties{{"a", "2"}});
+    for (const Owner owner : {Owner::user, Owner::osf, Owner::di, Owner::node})
+        CHECK(bench.must(bench.store().all_properties(owner)).empty());
+}
+
 TEST_CASE("operators come and go, change, and are let in by name and hash") {
     Bench bench;
     auto& store = bench.store();

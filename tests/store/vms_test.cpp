@@ -137,3 +137,79 @@ TEST_CASE("two VMs added at once have two addresses") {
     }
     CHECK(bench.must(bench.store().vms()).size() == 21);
 }
+
+TEST_CASE("a VM changes its owner and its osf only at rest") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    const UserId user = bench.must(store.add_user("eve", std::nullopt));
+    Osf osf;
+    osf.name = "other";
+    const OsfId other = bench.must(store.add_osf(osf));
+    Store::VmEdit edit;
+    edit.user = user;
+    edit.osf = other;
+    bench.must(store.edit_vm(farm.vm, edit));
+    CHECK(bench.vm(farm.vm).user.login == "eve");
+    CHECK(bench.vm(farm.vm).osf.name == "other");
+    edit.user = UserId{99999};
+    CHECK(bench.refusal(store.edit_vm(farm.vm, edit)) == "user.not_found");
+    edit = {};
+    edit.osf = farm.osf;
+    bench.must(store.edit_vm(farm.vm, edit));
+    bench.start(farm.vm, farm.node);
+    CHECK(bench.refusal(store.edit_vm(farm.vm, edit)) == "vm.not_stopped");
+    edit = {};
+    edit.name = "renamed";
+    bench.must(store.edit_vm(farm.vm, edit));
+    CHECK(bench.vm(farm.vm).vm.name == "renamed");
+    CHECK(bench.refusal(store.edit_vm(VmId{99999}, edit)) == "vm.not_found");
+}
+
+TEST_CASE("runs are limited while they use another image than their tag means") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    const VmId idle = bench.add_vm(farm, "idle");
+    const StartOrder order = bench.start(farm.vm, farm.node);
+    const auto incarnation = order.record.runtime.incarnation;
+    bench.must(store.set_launch(farm.vm, incarnation, order.di.id, "lxc"));
+    const Timestamp soft = std::chrono::sys_days{std::chrono::year{2030} / 1 / 2};
+    Expiry expiry;
+    expiry.soft.emplace(soft);
+    expiry.hard.emplace(soft + std::chrono::minutes(90));
+    const std::set<VmId> all{farm.vm, idle, VmId{99999}};
+
+    CHECK(bench.must(store.set_expiry(all, expiry)).empty());
+    CHECK_FALSE(bench.vm(farm.vm).runtime.expires_soft);
+    const Di next = bench.must(store.add_di({farm.osf, "b.tar", "v2"}));
+    bench.must(store.tag_di(next.id, "default"));
+    CHECK(bench.must(store.set_expiry(all, expiry)) == std::set<VmId>{farm.vm});
+    CHECK(bench.vm(farm.vm).runtime.expires_soft == soft);
+    CHECK(bench.vm(farm.vm).runtime.expires_hard == soft + std::chrono::minutes(90));
+    CHECK_FALSE(bench.vm(idle).runtime.expires_soft);
+
+    // What is not said stays; nothing takes a limit away.
+    expiry = {};
+    expiry.hard.emplace(std::nullopt);
+    CHECK(bench.must(store.set_expiry({farm.vm}, expiry)).size() == 1);
+    CHECK(bench.vm(farm.vm).runtime.expires_soft == soft);
+    CHECK_FALSE(bench.vm(farm.vm).runtime.expires_hard);
+    // And so does the tag's way back.
+    bench.must(store.tag_di(farm.di.id, "default"));
+    CHECK(bench.must(store.set_expiry({farm.vm}, {})).empty());
+    CHECK_FALSE(bench.vm(farm.vm).runtime.expires_soft);
+}
+
+TEST_CASE("how busy a VM is comes from its node's last two reports") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    const auto incarnation = bench.start(farm.vm, farm.node).record.runtime.incarnation;
+    bench.must(store.report_usage(farm.node, {{farm.vm, incarnation, 10, 1 << 20, 1}}));
+    CHECK(bench.vm(farm.vm).cpu_cores == 0);
+    bench.must(store.report_usage(farm.node, {{farm.vm, incarnation, 12, 1 << 20, 1}}));
+    CHECK(bench.vm(farm.vm).cpu_cores > 0);
+    bench.must(store.report_usage(farm.node, {{farm.vm, incarnation, 12, 1 << 20, 1}}));
+    CHECK(bench.vm(farm.vm).cpu_cores == 0);
+}

@@ -17,7 +17,7 @@ struct Option {
     bool takes_value;
 };
 
-constexpr std::array<Option, 10> options{{
+constexpr std::array<Option, 13> options{{
     {"--filter", "-f", true},
     {"--config", "-c", true},
     {"--force", "", false},
@@ -26,6 +26,9 @@ constexpr std::array<Option, 10> options{{
     {"--json", "", false},
     {"--version", "", false},
     {"--all", "", false},
+    {"--wait", "", false},
+    {"--purge", "", false},
+    {"--usage", "", false},
     {"--node", "", true},
     {"--operator", "", true},
 }};
@@ -95,6 +98,9 @@ private:
         if (option.name == "--json") line_.json = true;
         if (option.name == "--version") line_.version = true;
         if (option.name == "--all") line_.all = true;
+        if (option.name == "--wait") line_.wait = true;
+        if (option.name == "--purge") line_.purge = true;
+        if (option.name == "--usage") line_.usage = true;
     }
 
     Result<void> plain(const std::string& word) {

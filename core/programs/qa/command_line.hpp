@@ -27,7 +27,10 @@ struct CommandLine {
     bool json = false;
     bool help = false;
     bool version = false;
-    bool all = false;  // --all
+    bool all = false;    // --all
+    bool wait = false;   // --wait
+    bool purge = false;  // --purge
+    bool usage = false;  // --usage
     bool has_password = false;
 };
 

@@ -9,9 +9,11 @@ namespace qvd::qa {
 const std::vector<Command>& all_commands() {
     static const std::vector<Command> commands = [] {
         std::vector<Command> all;
-        for (auto part : {config_commands(), host_commands(), osf_commands(), di_commands(),
-                          user_commands(), operator_commands(), vm_commands(), vm_order_commands(),
-                          vm_log_commands(), stream_commands()})
+        for (auto part :
+             {config_commands(), host_commands(), property_commands("host"), osf_commands(),
+              property_commands("osf"), di_commands(), property_commands("di"), user_commands(),
+              property_commands("user"), operator_commands(), vm_commands(),
+              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
@@ -55,6 +57,9 @@ std::string help_of(const Command& command) {
     if ((command.takes & a_password) != 0U) text += " [password=...]";
     if ((command.takes & filters) != 0U) text += " [-f FILTER]";
     if ((command.takes & internals) != 0U) text += " [--all]";
+    if ((command.takes & waiting) != 0U) text += " [--wait]";
+    if ((command.takes & purging) != 0U) text += " [--purge]";
+    if ((command.takes & usages) != 0U) text += " [--usage]";
     if ((command.takes & (confirmation | forcing)) != 0U) text += " [--force]";
     if ((command.takes & a_node) != 0U) text += " [--node HOST[:PORT]] [--operator NAME]";
     text += " [--json] [-q]\n";
@@ -123,7 +128,13 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
         return wrong("there is no parameter password here");
     if ((command.takes & a_node) == 0U && !(line.node.empty() && line.operator_name.empty()))
         return wrong("this command takes no --node and no --operator");
-    if (line.all && (command.takes & internals) == 0U) return wrong("this command takes no --all");
+    const auto foreign = [&command](bool given, Takes what) {
+        return given && (command.takes & what) == 0U;
+    };
+    if (foreign(line.all, internals)) return wrong("this command takes no --all");
+    if (foreign(line.wait, waiting)) return wrong("this command takes no --wait");
+    if (foreign(line.purge, purging)) return wrong("this command takes no --purge");
+    if (foreign(line.usage, usages)) return wrong("this command takes no --usage");
     return {};
 }
 
@@ -136,6 +147,8 @@ std::string question_of(const Command& command) {
     std::string verb(command.name);
     if (verb == "del") verb = "delete";
     if (verb == "disconnect_user") verb = "disconnect the users of";
+    if (verb == "propset") verb = "set properties of";
+    if (verb == "propdel") verb = "delete properties of";
     return "Are you sure that you want to " + verb + " all " + things + "?";
 }
 
@@ -159,6 +172,46 @@ Output counted(const admin::Done& outcome, std::string_view noun, std::string_vi
 
 Output added(std::int64_t id) {
     return said(std::to_string(id), {{"id", std::to_string(id), admin::Cell::Kind::number, {}}});
+}
+
+admin::ExpiryTexts expiry_of(const CommandLine& line) {
+    const auto text = [&line](const std::string& key) -> std::optional<std::string> {
+        const auto found = line.parameters.find(key);
+        if (found == line.parameters.end()) return std::nullopt;
+        return found->second;
+    };
+    return {text("expire-soft"), text("expire-hard")};
+}
+
+std::vector<Parameter> expiry_parameters() {
+    return {{"expire-soft", Need::optional,
+             "when VMs with an older image are asked to restart: a time of at(1)"},
+            {"expire-hard", Need::optional, "when they are restarted: a time of at(1)"}};
+}
+
+void tell_expired(Output& output, const admin::Expired& expired) {
+    if (!expired.asked) return;
+    const auto shown = [](const std::optional<Timestamp>& limit) {
+        return limit ? admin::zoned_time(*limit) : "never";
+    };
+    const auto fact = [](const char* key, const std::optional<Timestamp>& limit) {
+        const auto kind = limit ? admin::Cell::Kind::text : admin::Cell::Kind::missing;
+        return admin::Cell{key, limit ? admin::utc_time(*limit) : "", kind, {}};
+    };
+    const std::string who =
+        expired.vms == 1 ? "1 VM runs" : std::to_string(expired.vms) + " VMs run";
+    output.line += "\n" + who + " an older image and will expire (soft: " + shown(expired.soft) +
+                   ", hard: " + shown(expired.hard) + ")";
+    output.facts.push_back(
+        {"expiring", std::to_string(expired.vms), admin::Cell::Kind::number, {}});
+    output.facts.push_back(fact("expire_soft", expired.soft));
+    output.facts.push_back(fact("expire_hard", expired.hard));
+}
+
+Output answered(std::string text, std::vector<admin::Row> rows) {
+    Output output = listed(std::move(rows), {});
+    output.answer = std::move(text);
+    return output;
 }
 
 Output listed(std::vector<admin::Row> rows, std::vector<Column> columns) {

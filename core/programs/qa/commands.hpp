@@ -32,6 +32,9 @@ enum Takes : unsigned {
     a_password = 16U,     // password=, or asked for
     internals = 32U,      // --all
     forcing = 64U,        // --force, without being asked
+    waiting = 128U,       // --wait
+    purging = 256U,       // --purge
+    usages = 512U,        // --usage
     a_node = 1024U,       // --node and --operator
 };
 
@@ -67,6 +70,8 @@ std::vector<Command> osf_commands();
 std::vector<Command> di_commands();
 std::vector<Command> user_commands();
 std::vector<Command> vm_commands();
+// propset, propget and propdel of each of them.
+std::vector<Command> property_commands(std::string_view object);
 std::vector<Command> operator_commands();
 std::vector<Command> stream_commands();
 std::vector<Command> vm_log_commands();
@@ -81,6 +86,14 @@ Output counted(int count, std::string_view noun, std::string_view done);
 // The same; refused if everything there was had to be left alone.
 Output counted(const admin::Done& outcome, std::string_view noun, std::string_view done);
 Output added(std::int64_t id);
+// What became of expire-soft= and expire-hard=, behind what else was done; nothing if neither was
+// said.
+void tell_expired(Output& output, const admin::Expired& expired);
+admin::ExpiryTexts expiry_of(const CommandLine& line);
+// The parameters of commands that limit runs.
+std::vector<Parameter> expiry_parameters();
+// What was asked for as `text` for people, and as rows for programs.
+Output answered(std::string text, std::vector<admin::Row> rows);
 Output listed(std::vector<admin::Row> rows, std::vector<Column> columns);
 std::string parameter(const CommandLine& line, const std::string& key,
                       const std::string& fallback = {});

@@ -6,12 +6,10 @@ namespace {
 
 admin::Async<Output> get(Farm& farm, CommandLine line) {
     QVD_CO_TRY(auto rows, farm.administration().configuration(line.words, line.all));
-    if (line.json) co_return listed(std::move(rows), {});
     std::string text;
     for (const admin::Row& row : rows)
         text += row.find("key")->value + "=" + row.find("value")->value + "\n";
-    if (!text.empty()) text.pop_back();
-    co_return said(std::move(text), {});
+    co_return answered(std::move(text), std::move(rows));
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {

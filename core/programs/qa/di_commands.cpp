@@ -11,10 +11,11 @@ namespace {
 // A line that is written over itself, only where a person watches.
 admin::CopyProgress progress_line(const CommandLine& line) {
     if (line.quiet || line.json || ::isatty(STDERR_FILENO) == 0) return {};
-    return [](std::uint64_t done, std::uint64_t total) {
+    return [](std::string_view what, std::uint64_t done, std::uint64_t total) {
         constexpr std::uint64_t mib = 1UL << 20U;
-        std::cerr << "\rcopied " << done / mib << " of " << total / mib << " MiB" << std::flush;
-        if (done == total) std::cerr << "\n";
+        const std::uint64_t percent = total == 0 ? 100 : done * 100 / total;
+        std::cerr << "\r" << what << " " << done / mib << " of " << total / mib << " MiB ("
+                  << percent << " %)" << (done >= total ? "\n" : "") << std::flush;
     };
 }
 
@@ -24,15 +25,19 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
     di.osf = parameter(line, "osf");
     di.osf_id = parameter(line, "osf_id");
     di.version = parameter(line, "version");
+    di.sha256 = parameter(line, "sha256");
     di.whatever_it_is = line.force;
-    QVD_CO_TRY(const DiId id,
+    di.expiry = expiry_of(line);
+    QVD_CO_TRY(const auto done,
                co_await farm.administration().add_di(std::move(di), progress_line(line)));
-    co_return added(id.value());
+    Output output = added(done.id.value());
+    tell_expired(output, done.expired);
+    co_return output;
 }
 
 admin::Async<Output> del(Farm& farm, CommandLine line) {
-    QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(line.filter));
-    co_return counted(done, "image", "deleted; image files stay");
+    QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(line.filter, line.purge));
+    co_return counted(done, "image", line.purge ? "deleted" : "deleted; image files stay");
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {
@@ -41,13 +46,20 @@ admin::Async<Output> list(Farm& farm, CommandLine line) {
                                        {"OSF", "osf_id"},
                                        {"Version", "version"},
                                        {"Path", "path"},
-                                       {"Tags", "tags"}});
+                                       {"Tags", "tags"},
+                                       {"State", "state"},
+                                       {"Size", "size"},
+                                       {"VMs", "vms"},
+                                       {"Running", "vms_running"}});
 }
 
 admin::Async<Output> tag(Farm& farm, CommandLine line) {
-    QVD_CO_CHECK(
-        co_await farm.administration().tag_di(parameter(line, "di_id"), parameter(line, "tag")));
-    co_return said("DI tagged", {{"tag", parameter(line, "tag")}});
+    QVD_CO_TRY(const auto expired,
+               co_await farm.administration().tag_di(parameter(line, "di_id"),
+                                                     parameter(line, "tag"), expiry_of(line)));
+    Output output = said("DI tagged", {{"tag", parameter(line, "tag")}});
+    tell_expired(output, expired);
+    co_return output;
 }
 
 admin::Async<Output> untag(Farm& farm, CommandLine line) {
@@ -59,6 +71,7 @@ admin::Async<Output> untag(Farm& farm, CommandLine line) {
 }  // namespace
 
 std::vector<Command> di_commands() {
+    const std::vector<Parameter> limits = expiry_parameters();
     return {
         {"di",
          "add",
@@ -69,15 +82,26 @@ std::vector<Command> di_commands() {
            "the image file; a bare name is looked for in path.storage.staging"},
           {"osf", Need::either, "name of its OSF"},
           {"osf_id", Need::either, "id of its OSF, in place of its name"},
-          {"version", Need::optional, "default YYYY-MM-DD-NNN"}},
+          {"version", Need::optional, "default YYYY-MM-DD-NNN"},
+          {"sha256", Need::optional, "what its checksum must be"},
+          limits[0],
+          limits[1]},
          forcing,
          add},
-        {"di", "del", "Deletes images that no VM runs.", {}, filters | confirmation, del},
+        {"di",
+         "del",
+         "Deletes images that no VM runs (--purge: their files, too).",
+         {},
+         filters | confirmation | purging,
+         del},
         {"di", "list", "Lists images.", {}, filters, list},
         {"di",
          "tag",
          "Gives an image a tag, taking it from its siblings.",
-         {{"di_id", Need::required, "which image"}, {"tag", Need::required, "e.g. default"}},
+         {{"di_id", Need::required, "which image"},
+          {"tag", Need::required, "e.g. default"},
+          limits[0],
+          limits[1]},
          0,
          tag},
         {"di",

@@ -41,6 +41,20 @@ admin::Async<Output> counters(Farm& farm, CommandLine line) {
                                        {"Short sessions", "short_sessions"}});
 }
 
+admin::Async<Output> load(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(auto rows, co_await farm.administration().hosts(line.filter));
+    co_return listed(std::move(rows), {{"Id", "id"},
+                                       {"Name", "name"},
+                                       {"HKD", "hkd"},
+                                       {"CPUs", "cpus"},
+                                       {"CPU %", "cpu"},
+                                       {"RAM", "ram"},
+                                       {"RAM used", "ram_used"},
+                                       {"RAM promised", "ram_promised"},
+                                       {"VMs", "vms"},
+                                       {"State", "state"}});
+}
+
 template <bool blocked>
 admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const int count, co_await farm.administration().block_hosts(line.filter, blocked));
@@ -72,6 +86,7 @@ std::vector<Command> host_commands() {
          filters | confirmation,
          set_blocked<true>},
         {"host", "unblock", "Puts nodes back into service.", {}, filters, set_blocked<false>},
+        {"host", "load", "Shows how busy the nodes are (RAM in MiB).", {}, filters, load},
         {"host", "counters", "Shows what the nodes have served.", {}, filters, counters},
     };
 }

@@ -68,6 +68,9 @@ void print_help() {
            "  -q, --quiet                   no headers, no messages\n"
            "  -c, --config FILE             instead of /etc/qvd/node.conf\n"
            "      --all                     with config: internal keys, too\n"
+           "      --wait                    with vm start, vm stop: until it is done\n"
+           "      --purge                   with di del: the files, too\n"
+           "      --usage                   with vm list: CPU and memory\n"
            "      --node HOST[:PORT]        the node to ask, as an operator\n"
            "      --operator NAME           who you are there; the password is in QVDPASSWORD\n"
            "                                or asked for\n"
@@ -84,7 +87,10 @@ void print_help() {
 // that says nothing has.
 Result<bool> wants_it(const qa::Command& command, const qa::CommandLine& line) {
     const bool asks = (command.takes & qa::confirmation) != 0U;
-    if (!asks || line.force || !line.filters.empty() || !line.words.empty()) return true;
+    // Words name what is meant where no filter can (config del KEY).
+    const bool named =
+        (command.takes & qa::filters) != 0U ? !line.filters.empty() : !line.words.empty();
+    if (!asks || line.force || named) return true;
     std::cerr << qa::question_of(command) << " [y/N] " << std::flush;
     std::string answer;
     if (!std::getline(std::cin, answer)) {
@@ -126,6 +132,7 @@ int carry_out(const qa::Command& command, const qa::CommandLine& line) {
     if (!line.quiet)
         for (const std::string& warning : (*farm)->administration().warnings())
             std::cerr << "Warning: " << warning << "\n";
+    if (output->failed) return failed;
     return output->refused ? refused : done;
 }
 

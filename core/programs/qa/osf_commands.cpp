@@ -14,6 +14,12 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
     co_return added(id.value());
 }
 
+admin::Async<Output> edit(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const int count,
+               co_await farm.administration().edit_osfs(line.filter, line.parameters));
+    co_return counted(count, "OSF", "edited");
+}
+
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_osfs(line.filter));
     co_return counted(done, "osf", "deleted");
@@ -45,6 +51,15 @@ std::vector<Command> osf_commands() {
          add},
         {"osf", "del", "Deletes OSFs without VMs and images.", {}, filters | confirmation, del},
         {"osf", "list", "Lists OSFs.", {}, filters, list},
+        {"osf",
+         "edit",
+         "Changes OSFs; VMs that run notice at their next start.",
+         {{"name", Need::optional, "of one OSF"},
+          {"memory", Need::optional, "of each VM, in MiB or with K, M, G"},
+          {"use_overlay", Need::optional, "whether VMs may change their image's files"},
+          {"user_storage_size", Need::optional, "home of each VM, in MiB or with K, M, G"}},
+         filters | confirmation,
+         edit},
     };
 }
 

@@ -68,6 +68,7 @@ Output said(std::string line, std::vector<admin::Cell> facts) {
 }
 
 std::string as_table(const Output& output, bool quiet) {
+    if (!output.answer.empty()) return output.answer;
     if (!output.is_list) return quiet || output.line.empty() ? "" : output.line + "\n";
     if (output.columns.empty()) return key_by_key(output);
     std::vector<std::size_t> widths;

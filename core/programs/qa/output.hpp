@@ -18,7 +18,9 @@ struct Output {
     std::vector<admin::Row> rows;
     std::string line;                // instead of rows: "1 vm started"
     std::vector<admin::Cell> facts;  // the same for --json
+    std::string answer;              // instead of a table, what was asked for: also with --quiet
     bool is_list = false;
+    bool failed = false;   // something was done, and did not succeed
     bool refused = false;  // nothing was done, because of the things' state
 };
 

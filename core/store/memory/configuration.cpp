@@ -104,6 +104,33 @@ Result<Properties*> find(memory::Tables& tables, Owner owner, std::int64_t id) {
 
 }  // namespace
 
+Async<std::map<std::int64_t, Properties>> MemoryStore::all_properties(Owner owner) {
+    QVD_CO_CHECK(co_await ready());
+    std::map<std::int64_t, Properties> all;
+    const auto gather = [&all](const auto& rows) {
+        for (const auto& [id, row] : rows)
+            if (!row.properties.empty()) all.emplace(id.value(), row.properties);
+    };
+    switch (owner) {
+        case Owner::user:
+            gather(tables_->users);
+            break;
+        case Owner::vm:
+            gather(tables_->vms);
+            break;
+        case Owner::osf:
+            gather(tables_->osfs);
+            break;
+        case Owner::di:
+            gather(tables_->dis);
+            break;
+        case Owner::node:
+            gather(tables_->nodes);
+            break;
+    }
+    co_return all;
+}
+
 Async<Properties> MemoryStore::properties(Owner owner, std::int64_t id) {
     QVD_CO_CHECK(co_await ready());
     const auto found = find(*tables_, owner, id);

@@ -53,21 +53,42 @@ Result<std::string> free_version(Tables& tables, OsfId osf) {
                              "the osf has 1000 images of today; give the version yourself");
 }
 
+// What the schema asks of an osf.
+Result<void> sound(const Tables& tables, const Osf& osf) {
+    QVD_CHECK(checks::name("osf.name", osf.name));
+    if (osf.memory_mib < 1 || osf.memory_mib > (1LL << 24))
+        return answers::violated("osfs_memory_check");
+    if (osf.user_storage_mib < 0 || osf.user_storage_mib > (1LL << 30))
+        return answers::violated("osfs_user_storage_check");
+    for (const auto& [known, row] : tables.osfs)
+        if (row.osf.name == osf.name && known != osf.id) return answers::violated("osfs_name_key");
+    return {};
+}
+
 }  // namespace
 
 Async<OsfId> MemoryStore::add_osf(Osf osf) {
     QVD_CO_CHECK(co_await ready());
-    QVD_CO_CHECK(checks::name("osf.name", osf.name));
-    if (osf.memory_mib < 1 || osf.memory_mib > (1LL << 24))
-        co_return answers::violated("osfs_memory_check");
-    if (osf.user_storage_mib < 0 || osf.user_storage_mib > (1LL << 30))
-        co_return answers::violated("osfs_user_storage_check");
-    for (const auto& [known, row] : tables_->osfs)
-        if (row.osf.name == osf.name) co_return answers::violated("osfs_name_key");
+    osf.id = OsfId{};
+    QVD_CO_CHECK(sound(*tables_, osf));
     const OsfId id{tables_->next_id()};
     osf.id = id;
     tables_->osfs[id] = {std::move(osf), {}};
     co_return id;
+}
+
+Async<void> MemoryStore::edit_osf(OsfId osf, OsfEdit edit) {
+    QVD_CO_CHECK(co_await ready());
+    const auto found = tables_->osfs.find(osf);
+    if (found == tables_->osfs.end()) co_return answers::missing("osf", osf.value());
+    Osf changed = found->second.osf;
+    changed.name = edit.name.value_or(changed.name);
+    changed.memory_mib = edit.memory_mib.value_or(changed.memory_mib);
+    changed.use_overlay = edit.use_overlay.value_or(changed.use_overlay);
+    changed.user_storage_mib = edit.user_storage_mib.value_or(changed.user_storage_mib);
+    QVD_CO_CHECK(sound(*tables_, changed));
+    found->second.osf = std::move(changed);
+    co_return Result<void>{};
 }
 
 Async<void> MemoryStore::delete_osf(OsfId osf) {
@@ -93,6 +114,11 @@ Async<std::vector<OsfRecord>> MemoryStore::osfs() {
     co_return all;
 }
 
+Async<DiId> MemoryStore::reserve_di() {
+    QVD_CO_CHECK(co_await ready());
+    co_return DiId{tables_->next_id()};
+}
+
 Async<Di> MemoryStore::add_di(NewDi di) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_CHECK(checks::image_name(di.name));
@@ -104,8 +130,10 @@ Async<Di> MemoryStore::add_di(NewDi di) {
     for (const auto& [known, row] : tables_->dis)
         if (row.di.osf == di.osf && row.di.version == di.version)
             co_return answers::violated("dis_version_key");
-    const DiId id{tables_->next_id()};
+    const DiId id = di.id.value() > 0 ? di.id : DiId{tables_->next_id()};
     Di added{id, memory::new_uuid(), di.osf, id.text() + "-" + di.name, di.version, {}};
+    added.size_bytes = di.size_bytes;
+    added.checksum = di.checksum;
     QVD_CO_CHECK(give_tag(*tables_, added, di.version, true));
     QVD_CO_CHECK(give_tag(*tables_, added, "head", false));
     if (tables_->tagged(di.osf, "default") == nullptr)
@@ -136,10 +164,12 @@ Async<std::vector<DiRecord>> MemoryStore::dis() {
     QVD_CO_CHECK(co_await ready());
     std::vector<DiRecord> all;
     for (const auto& [id, row] : tables_->dis) {
-        DiRecord record{row.di, tables_->osfs.at(row.di.osf).osf.name, 0};
+        DiRecord record{row.di, tables_->osfs.at(row.di.osf).osf.name};
         std::ranges::sort(record.di.tags, {}, &DiTag::tag);
-        for (const auto& [vm, vm_row] : tables_->vms)
+        for (const auto& [vm, vm_row] : tables_->vms) {
+            record.vms += vm_row.vm.osf == row.di.osf && has_tag(row.di, vm_row.vm.di_tag) ? 1 : 0;
             record.vms_running += vm_row.runtime.current_di == id ? 1 : 0;
+        }
         all.push_back(std::move(record));
     }
     co_return all;

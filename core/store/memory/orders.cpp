@@ -163,6 +163,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     ++runtime.incarnation;
     ++row->run_attempts;
     row->usage = {};
+    row->cpu_cores = 0;
     row->token = random_token(32);
     const auto memory_mib = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
     row->reservation = {node, memory_mib, std::nullopt};
@@ -277,7 +278,13 @@ Async<void> MemoryStore::report_usage(NodeId node, std::vector<VmUsage> usage) {
         const auto found = tables_->vms.find(one.vm);
         if (found == tables_->vms.end()) continue;
         VmRow& row = found->second;
-        if (row.runtime.node == node && row.runtime.incarnation == one.incarnation) row.usage = one;
+        if (row.runtime.node != node || row.runtime.incarnation != one.incarnation) continue;
+        const std::chrono::duration<double> time = tables_->now() - row.used_at;
+        const bool goes_on = row.usage.incarnation == one.incarnation && time.count() > 0;
+        const double used = std::max(0.0, one.cpu_seconds - row.usage.cpu_seconds);
+        row.cpu_cores = goes_on ? used / time.count() : 0;
+        row.usage = one;
+        row.used_at = tables_->now();
     }
     co_return Result<void>{};
 }

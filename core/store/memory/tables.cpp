@@ -107,6 +107,7 @@ VmRecord Tables::record(const VmRow& row) {
     record.run_attempts = row.run_attempts;
     record.run_ok = row.run_ok;
     record.cpu_seconds = row.usage.cpu_seconds;
+    record.cpu_cores = row.cpu_cores;
     record.memory_bytes = row.usage.memory_bytes;
     record.pid = row.usage.pid;
     return record;

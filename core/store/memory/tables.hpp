@@ -44,6 +44,8 @@ struct VmRow {
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
     VmUsage usage;
+    Timestamp used_at;         // when that was reported
+    double cpu_cores = 0;      // between the last two reports
     std::int64_t ordered = 0;  // numbers of orders
     std::int64_t answered = 0;
     std::string argument;  // of the last order

@@ -32,6 +32,15 @@ Result<std::string> highest_free(const Tables& tables, const NewVm& vm) {
                  "no address is free between " + vm.pool_first + " and " + vm.pool_last};
 }
 
+bool is_idle(const VmRow& row) {
+    const VmState state = row.runtime.state;
+    return (state == VmState::stopped || state == VmState::failed) && !row.runtime.command;
+}
+
+Error not_stopped(VmId vm) {
+    return answers::conflict("vm.not_stopped", "vm " + vm.text() + " is not stopped");
+}
+
 }  // namespace
 
 Async<VmId> MemoryStore::add_vm(NewVm vm) {
@@ -56,9 +65,7 @@ Async<VmId> MemoryStore::add_vm(NewVm vm) {
 Async<void> MemoryStore::delete_vm(VmId vm) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
-    const VmState state = row->runtime.state;
-    if ((state != VmState::stopped && state != VmState::failed) || row->runtime.command)
-        co_return answers::conflict("vm.not_stopped", "vm " + vm.text() + " is not stopped");
+    if (!is_idle(*row)) co_return not_stopped(vm);
     for (auto it = tables_->sessions.begin(); it != tables_->sessions.end();) {
         const bool its = it->second.vm == vm;
         if (its && it->second.state != SessionState::disconnected) tables_->end(it->second);
@@ -104,6 +111,10 @@ Async<void> MemoryStore::edit_vm(VmId vm, VmEdit edit) {
     if (edit.di_tag) QVD_CO_CHECK(checks::tag(*edit.di_tag));
     if (edit.address) QVD_CO_CHECK(checks::address(*edit.address));
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if ((edit.user || edit.osf) && !is_idle(*row)) co_return not_stopped(vm);
+    if (edit.user && !tables_->users.contains(*edit.user))
+        co_return answers::violated("vms_user_fkey");
+    if (edit.osf && !tables_->osfs.contains(*edit.osf)) co_return answers::violated("vms_osf_fkey");
     if (edit.name && name_taken(*tables_, *edit.name, vm))
         co_return answers::violated("vms_name_key");
     if (edit.address && address_taken(*tables_, *edit.address, vm))
@@ -111,6 +122,8 @@ Async<void> MemoryStore::edit_vm(VmId vm, VmEdit edit) {
     if (edit.name) row->vm.name = *edit.name;
     if (edit.di_tag) row->vm.di_tag = *edit.di_tag;
     if (edit.address) row->vm.address = *edit.address;
+    row->vm.user = edit.user.value_or(row->vm.user);
+    row->vm.osf = edit.osf.value_or(row->vm.osf);
     co_return Result<void>{};
 }
 
@@ -122,6 +135,25 @@ Async<void> MemoryStore::set_vm_blocked(VmId vm, bool blocked) {
         tables_->announce_state(*row);
     }
     co_return Result<void>{};
+}
+
+Async<std::set<VmId>> MemoryStore::set_expiry(std::set<VmId> vms, Expiry expiry) {
+    QVD_CO_CHECK(co_await ready());
+    std::set<VmId> limited;
+    for (const VmId id : vms) {
+        const auto found = tables_->vms.find(id);
+        if (found == tables_->vms.end()) continue;
+        VmRuntime& runtime = found->second.runtime;
+        const Vm& vm = found->second.vm;
+        const memory::DiRow* const next = tables_->tagged(vm.osf, vm.di_tag);
+        if (next == nullptr || !runtime.current_di) continue;
+        const bool outdated = next->di.id != *runtime.current_di;
+        if (outdated) limited.insert(id);
+        if (!outdated) runtime.expires_soft = runtime.expires_hard = std::nullopt;
+        if (outdated && expiry.soft) runtime.expires_soft = *expiry.soft;
+        if (outdated && expiry.hard) runtime.expires_hard = *expiry.hard;
+    }
+    co_return limited;
 }
 
 Async<void> MemoryStore::set_real_user(VmId vm, UserId user) {

@@ -14,6 +14,7 @@ constexpr const char* key_of_crl = "l7r.ssl.crl";
 
 struct PropertyStatements {
     const char* select;
+    const char* select_all;
     const char* insert;
     const char* remove;
 };
@@ -22,6 +23,7 @@ PropertyStatements statements_of(Owner owner) {
 #define QVD_PROPERTY_STATEMENTS(table)                                            \
     {                                                                             \
         "SELECT key, value FROM " table " WHERE owner_id = $1",                   \
+            "SELECT owner_id, key, value FROM " table,                            \
             "INSERT INTO " table                                                  \
             " SELECT $1::bigint, * FROM unnest($2::text[], $3::text[]) "          \
             "ON CONFLICT (owner_id, key) DO UPDATE SET value = excluded.value",   \
@@ -140,6 +142,15 @@ Async<Properties> PostgresStore::properties(Owner owner, std::int64_t id) {
     QVD_CO_TRY(const Rows rows, co_await ask(statements_of(owner).select, id));
     Properties all;
     for (int i = 0; i < rows.size(); ++i) all.emplace(rows[i].text("key"), rows[i].text("value"));
+    co_return all;
+}
+
+Async<std::map<std::int64_t, Properties>> PostgresStore::all_properties(Owner owner) {
+    QVD_CO_TRY(const Rows rows, co_await ask(statements_of(owner).select_all));
+    std::map<std::int64_t, Properties> all;
+    for (int i = 0; i < rows.size(); ++i)
+        all[rows[i].integer("owner_id")].emplace(rows[i].text("key"), rows[i].text("value"));
+    QVD_CO_CHECK(rows.check());
     co_return all;
 }
 

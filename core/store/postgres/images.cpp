@@ -27,11 +27,12 @@ WITH today AS (
       AND NOT EXISTS (SELECT FROM di_tags WHERE osf_id = $1::bigint AND tag = today.version)
     ORDER BY version LIMIT 1
 ), added AS (
-    INSERT INTO dis (osf_id, name, version)
-    SELECT $1::bigint, $2, chosen.version
+    INSERT INTO dis (id, osf_id, name, version, size, checksum) OVERRIDING SYSTEM VALUE
+    SELECT coalesce($4::bigint, nextval(pg_get_serial_sequence('dis', 'id'))), $1::bigint, $2,
+        chosen.version, $5::bigint, $6::text
     FROM (SELECT coalesce($3::text, (SELECT version FROM free)) AS version) AS chosen
     WHERE chosen.version IS NOT NULL
-    RETURNING id, uuid, osf_id, path, version
+    RETURNING id, uuid, osf_id, path, version, size, checksum
 ), marked AS (
     INSERT INTO di_tags (di_id, osf_id, tag, fixed)
     SELECT id, osf_id, version, true FROM added UNION ALL SELECT id, osf_id, 'head', false FROM added
@@ -43,7 +44,7 @@ WITH today AS (
     ON CONFLICT (osf_id, tag) DO NOTHING
     RETURNING tag
 )
-SELECT id, uuid, osf_id, path, version, EXISTS (SELECT FROM made_default) AS is_default FROM added)";
+SELECT id, uuid, osf_id, path, version, size, checksum, EXISTS (SELECT FROM made_default) AS is_default FROM added)";
 
 constexpr const char* inherit_tags = R"(
 UPDATE di_tags SET di_id = heir.id
@@ -60,7 +61,9 @@ SELECT tagged.di_id FROM dis JOIN di_tags AS tagged USING (osf_id)
 WHERE dis.id = $1 AND tagged.tag = $2)";
 
 constexpr const char* select_dis = R"(
-SELECT d.id, d.uuid, d.osf_id, d.path, d.version, o.name AS osf_name,
+SELECT d.id, d.uuid, d.osf_id, d.path, d.version, d.size, d.checksum, o.name AS osf_name,
+    (SELECT count(*) FROM vms JOIN di_tags AS meant USING (osf_id)
+     WHERE meant.di_id = d.id AND meant.tag = vms.di_tag) AS vms,
     (SELECT count(*) FROM vm_runtimes WHERE current_di_id = d.id) AS vms_running,
     (SELECT string_agg(CASE WHEN fixed THEN '1' ELSE '0' END || tag, E'\n' ORDER BY tag COLLATE "C")
      FROM di_tags WHERE di_id = d.id) AS tags
@@ -75,8 +78,11 @@ std::vector<DiTag> parse_tags(const std::string& joined) {
 }
 
 Di di_of(const Row& row) {
-    return {row.id<DiId>("id"), row.text("uuid"),    row.id<OsfId>("osf_id"),
-            row.text("path"),   row.text("version"), {}};
+    Di di{row.id<DiId>("id"), row.text("uuid"),    row.id<OsfId>("osf_id"),
+          row.text("path"),   row.text("version"), {}};
+    di.size_bytes = row.integer("size");
+    di.checksum = row.text("checksum");
+    return di;
 }
 
 }  // namespace
@@ -90,6 +96,16 @@ Async<OsfId> PostgresStore::add_osf(Osf osf) {
     const auto id = rows[0].id<OsfId>("id");
     QVD_CO_CHECK(rows.check());
     co_return id;
+}
+
+Async<void> PostgresStore::edit_osf(OsfId osf, OsfEdit edit) {
+    if (edit.name) QVD_CO_CHECK(checks::name("osf.name", *edit.name));
+    co_return co_await change(
+        "osf", osf.value(),
+        "UPDATE osfs SET name = coalesce($2, name), memory = coalesce($3::bigint, memory), "
+        "use_overlay = coalesce($4::boolean, use_overlay), "
+        "user_storage = coalesce($5::bigint, user_storage) WHERE id = $1",
+        osf, edit.name, edit.memory_mib, edit.use_overlay, edit.user_storage_mib);
 }
 
 Async<void> PostgresStore::delete_osf(OsfId osf) {
@@ -121,6 +137,14 @@ Async<std::vector<OsfRecord>> PostgresStore::osfs() {
     co_return all;
 }
 
+Async<DiId> PostgresStore::reserve_di() {
+    QVD_CO_TRY(const Rows rows,
+               co_await ask("SELECT nextval(pg_get_serial_sequence('dis', 'id')) AS id"));
+    const auto id = rows[0].id<DiId>("id");
+    QVD_CO_CHECK(rows.check());
+    co_return id;
+}
+
 Async<Di> PostgresStore::add_di(NewDi di) {
     QVD_CO_CHECK(checks::image_name(di.name));
     std::optional<std::string> version;
@@ -130,7 +154,9 @@ Async<Di> PostgresStore::add_di(NewDi di) {
     }
     std::vector<Statement> batch;
     batch.emplace_back(lock_osf, di.osf);
-    batch.emplace_back(insert_di, di.osf, di.name, version);
+    std::optional<DiId> id;
+    if (di.id.value() > 0) id = di.id;
+    batch.emplace_back(insert_di, di.osf, di.name, version, id, di.size_bytes, di.checksum);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
     if (rows[1].empty())
         co_return answers::conflict("di.versions_used_up",
@@ -162,6 +188,7 @@ Async<std::vector<DiRecord>> PostgresStore::dis() {
         DiRecord record;
         record.di = di_of(rows[i]);
         record.osf_name = rows[i].text("osf_name");
+        record.vms = rows[i].small("vms");
         record.vms_running = rows[i].small("vms_running");
         record.di.tags = parse_tags(rows[i].text("tags"));
         all.push_back(std::move(record));

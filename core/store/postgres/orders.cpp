@@ -229,6 +229,7 @@ Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> PostgresStore::re
                             "NULL AND state = 'failed' ORDER BY vm_id",
                             node));
     std::vector<std::pair<VmId, std::chrono::milliseconds>> all;
+    all.reserve(static_cast<std::size_t>(rows.size()));
     for (int i = 0; i < rows.size(); ++i)
         all.emplace_back(rows[i].id<VmId>("vm_id"),
                          std::chrono::milliseconds{rows[i].integer("wait")});

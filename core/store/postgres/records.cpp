@@ -65,6 +65,7 @@ VmRecord vm_record(const Row& row) {
     record.run_ok = row.integer("run_ok");
     if (!row.is_null("cpu_seconds")) {
         record.cpu_seconds = row.real("cpu_seconds");
+        record.cpu_cores = row.real("cores");
         record.memory_bytes = row.integer("memory_bytes");
         record.pid = row.small("pid");
     }

@@ -16,7 +16,7 @@ namespace qvd::store::postgres {
     "r.agent_seen, "                                                                             \
     "r.expires_soft, r.expires_hard, u.login, o.name AS osf_name, o.memory, o.use_overlay, "     \
     "o.user_storage, n.name AS node_name, ru.login AS real_login, k.run_attempts, k.run_ok, "    \
-    "g.cpu_seconds, g.memory_bytes, g.pid, s.id AS s_id, s.vm_id AS s_vm_id, "                   \
+    "g.cpu_seconds, g.cores, g.memory_bytes, g.pid, s.id AS s_id, s.vm_id AS s_vm_id, "          \
     "s.user_id AS s_user_id, "                                                                   \
     "host(s.client_address) AS s_client, s.node_id AS s_node_id, s.worker AS s_worker, "         \
     "s.state AS s_state, s.abort_requested AS s_abort, s.since AS s_since, "                     \

@@ -25,7 +25,26 @@ RETURNING id)";
 
 constexpr const char* update_vm = R"(
 UPDATE vms SET name = coalesce($2, name), di_tag = coalesce($3, di_tag),
-    address = coalesce($4::inet, address) WHERE id = $1)";
+    address = coalesce($4::inet, vms.address), user_id = coalesce($5::bigint, user_id),
+    osf_id = coalesce($6::bigint, osf_id)
+FROM vm_runtimes AS r
+WHERE id = $1 AND r.vm_id = id AND ($5::bigint IS NULL AND $6::bigint IS NULL
+    OR r.state IN ('stopped', 'failed') AND r.command IS NULL))";
+
+constexpr const char* update_expiry = R"(
+UPDATE vm_runtimes AS r SET
+    expires_soft = CASE WHEN r.current_di_id = t.di_id THEN NULL WHEN $2::boolean
+        THEN to_timestamp($3::float8) ELSE r.expires_soft END,
+    expires_hard = CASE WHEN r.current_di_id = t.di_id THEN NULL WHEN $4::boolean
+        THEN to_timestamp($5::float8) ELSE r.expires_hard END
+FROM vms AS v JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag
+WHERE v.id = ANY($1::bigint[]) AND r.vm_id = v.id AND r.current_di_id IS NOT NULL
+RETURNING r.vm_id AS id, r.current_di_id <> t.di_id AS outdated)";
+
+std::optional<double> seconds_of(const std::optional<std::optional<Timestamp>>& limit) {
+    if (!limit || !*limit) return std::nullopt;
+    return std::chrono::duration<double>((*limit)->time_since_epoch()).count();
+}
 
 Error none_free(const NewVm& vm) {
     return {ErrorKind::unavailable, "address.none_free",
@@ -103,13 +122,34 @@ Async<void> PostgresStore::edit_vm(VmId vm, VmEdit edit) {
     if (edit.name) QVD_CO_CHECK(checks::name("vm.name", *edit.name));
     if (edit.di_tag) QVD_CO_CHECK(checks::tag(*edit.di_tag));
     if (edit.address) QVD_CO_CHECK(checks::address(*edit.address));
-    co_return co_await change("vm", vm.value(), update_vm, vm, edit.name, edit.di_tag,
-                              edit.address);
+    std::vector<Statement> batch;
+    // Whoever orders its start meanwhile waits here.
+    batch.emplace_back("SELECT FROM vm_runtimes WHERE vm_id = $1 FOR UPDATE", vm);
+    batch.emplace_back(update_vm, vm, edit.name, edit.di_tag, edit.address, edit.user, edit.osf);
+    QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
+    if (rows[0].empty()) co_return answers::missing("vm", vm.value());
+    if (rows[1].changed() == 0)
+        co_return answers::conflict("vm.not_stopped", "vm " + vm.text() + " is not stopped");
+    co_return Result<void>{};
 }
 
 Async<void> PostgresStore::set_vm_blocked(VmId vm, bool blocked) {
     co_return co_await change("vm", vm.value(),
                               "UPDATE vm_runtimes SET blocked = $2 WHERE vm_id = $1", vm, blocked);
+}
+
+Async<std::set<VmId>> PostgresStore::set_expiry(std::set<VmId> vms, Expiry expiry) {
+    std::vector<std::string> ids;
+    for (const VmId vm : vms) ids.push_back(vm.text());
+    const std::string array = array_of(ids);
+    QVD_CO_TRY(const Rows rows,
+               co_await ask(update_expiry, array, expiry.soft.has_value(), seconds_of(expiry.soft),
+                            expiry.hard.has_value(), seconds_of(expiry.hard)));
+    std::set<VmId> limited;
+    for (int i = 0; i < rows.size(); ++i)
+        if (rows[i].flag("outdated")) limited.insert(rows[i].id<VmId>("id"));
+    QVD_CO_CHECK(rows.check());
+    co_return limited;
 }
 
 Async<void> PostgresStore::set_real_user(VmId vm, UserId user) {
@@ -140,6 +180,9 @@ FROM unnest($2::bigint[], $3::bigint[], $4::float8[], $5::bigint[], $6::integer[
 JOIN vm_runtimes AS r ON r.vm_id = u.vm_id AND r.incarnation = u.incarnation AND r.node_id = $1
 ORDER BY r.vm_id
 ON CONFLICT (vm_id) DO UPDATE SET incarnation = excluded.incarnation,
+    cores = CASE WHEN vm_usage.incarnation = excluded.incarnation AND now() > vm_usage.at
+        THEN greatest(0, excluded.cpu_seconds - vm_usage.cpu_seconds)
+             / extract(epoch FROM now() - vm_usage.at)::float8 ELSE 0 END,
     cpu_seconds = excluded.cpu_seconds, memory_bytes = excluded.memory_bytes, pid = excluded.pid,
     at = now())",
                        node, array_of(vms), array_of(incarnations), array_of(seconds),
