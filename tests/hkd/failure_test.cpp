@@ -5,6 +5,7 @@
 #include "config/keys.hpp"
 #include "hkd/neighbours.hpp"
 #include "tests/hkd/running_vm.hpp"
+#include "tests/skip.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -229,9 +230,11 @@ TEST_CASE("a VM that was stopped or shut itself down leaves no failure behind") 
     CHECK_FALSE(kept_logs().find(one.vm).has_value());
 }
 
+TEST_SUITE_BEGIN("needs root");
+
 TEST_CASE("an agent's log is read inside the VM's file system, wherever its links point") {
     if (::geteuid() != 0) {
-        MESSAGE("skipped: needs root to give a process a file system of its own");
+        qvd::test::skip("it takes root to give a process a file system of its own");
         return;
     }
     const std::string root = run_folder() + "/root";
@@ -263,3 +266,5 @@ TEST_CASE("an agent's log is read inside the VM's file system, wherever its link
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
 }
+
+TEST_SUITE_END();
