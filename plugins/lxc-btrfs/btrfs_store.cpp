@@ -75,7 +75,7 @@ std::uint64_t BtrfsStore::quota_of(const sdk::Vm& vm) const {
     return static_cast<std::uint64_t>(*mib) << 20U;
 }
 
-Root BtrfsStore::mount(const sdk::Vm& vm, const UnpackedImage& image) {
+Root BtrfsStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) {
     const sdk::Disk disk = *disk_of(vm, QVD_DISK_OS);
     const std::uint64_t quota = quota_of(vm);
     if (!Subvolumes::is_subvolume(image.path))
@@ -91,11 +91,12 @@ Root BtrfsStore::mount(const sdk::Vm& vm, const UnpackedImage& image) {
     make_folders(at, 0755);
     // An image of the extended layout has the VM's files one below.
     const std::string files = own + image.root.substr(image.path.size());
-    if (!mount_bind(files, at, false))
+    if (!(map ? mount_mapped(files, at, false, *map) : mount_bind(files, at, false)))
         throw sdk::Failure(QVD_UNAVAILABLE, "cannot mount the VM's files " + files + " at " + at +
                                                 ": " + std::strerror(errno));
     Root root;
     root.path = at;
+    root.map = map;
     return root;
 }
 

@@ -24,7 +24,14 @@ public:
 
     Images& images() override { return images_; }
     void collect() override;
-    Root mount(const sdk::Vm& vm, const UnpackedImage& image) override;
+    Root mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) override;
+    std::string mapping_obstacle_of(const sdk::Vm& /*vm*/, const UnpackedImage& image,
+                                    const UserMap& map) override {
+        return mapping_obstacle(image.root, map);
+    }
+    std::string usual_mapping_obstacle(const UserMap& map) override {
+        return mapping_obstacle(top_, map);
+    }
     void remove_changes(std::uint64_t vm_id) override { changes_.remove(vm_id); }
     std::uint64_t changed_bytes(std::uint64_t vm_id) override;
 

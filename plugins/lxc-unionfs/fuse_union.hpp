@@ -28,6 +28,10 @@ public:
           log_folder_(std::move(log_folder)) {}
 
     [[nodiscard]] std::string obstacle(const std::string& folder) const override;
+    [[nodiscard]] std::string mapping_obstacle_in(const std::string& /*folder*/,
+                                                  const UserMap& /*map*/) const override {
+        return "files of vm.lxc.unionfs.type = " + name() + " belong to the node's own ids";
+    }
     void mount(const Layers& layers, const std::string& container) override;
 
     // Takes over the daemons that an earlier core started: their end is told to this one. Returns

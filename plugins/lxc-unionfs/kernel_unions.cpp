@@ -30,12 +30,22 @@ std::string Overlayfs::obstacle(const std::string& folder) const {
            "; choose a folder on a local ext4, xfs or btrfs";
 }
 
+std::string Overlayfs::mapping_obstacle_in(const std::string& folder, const UserMap& map) const {
+    return mapped_union_obstacle(folder, map);
+}
+
 void Overlayfs::mount(const Layers& layers, const std::string& /*container*/) {
-    if (!mount_overlay({layers.image, layers.changes, layers.work}, layers.at)) fail(layers.at);
+    const OverlayLayers plain{layers.image, layers.changes, layers.work};
+    const bool mounted = layers.map
+                             ? mount_mapped_overlay(plain, layers.halfway, layers.at, *layers.map)
+                             : mount_overlay(plain, layers.at);
+    if (!mounted) fail(layers.at);
 }
 
 void Bind::mount(const Layers& layers, const std::string& /*container*/) {
-    if (!mount_bind(layers.image, layers.at, read_only_)) fail(layers.at);
+    const bool mounted = layers.map ? mount_mapped(layers.image, layers.at, read_only_, *layers.map)
+                                    : mount_bind(layers.image, layers.at, read_only_);
+    if (!mounted) fail(layers.at);
 }
 
 }  // namespace qvd::lxc

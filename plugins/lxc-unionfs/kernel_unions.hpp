@@ -9,6 +9,8 @@ class Overlayfs : public Union {
 public:
     Overlayfs() : Union("overlayfs") {}
     [[nodiscard]] std::string obstacle(const std::string& folder) const override;
+    [[nodiscard]] std::string mapping_obstacle_in(const std::string& folder,
+                                                  const UserMap& map) const override;
     void mount(const Layers& layers, const std::string& container) override;
 };
 
@@ -18,6 +20,10 @@ public:
     explicit Bind(bool read_only) : Union("bind"), read_only_(read_only) {}
     [[nodiscard]] bool keeps_changes() const override { return false; }
     [[nodiscard]] std::string obstacle(const std::string& /*folder*/) const override { return {}; }
+    [[nodiscard]] std::string mapping_obstacle_in(const std::string& folder,
+                                                  const UserMap& map) const override {
+        return mapping_obstacle(folder, map);
+    }
     void mount(const Layers& layers, const std::string& container) override;
 
 private:

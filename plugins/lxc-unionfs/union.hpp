@@ -1,15 +1,19 @@
 // One way to put a VM's files together from an image that many share and what the VM changed.
 #pragma once
 
+#include "backend/user_map.hpp"
+
 #include <string>
 
 namespace qvd::lxc {
 
 struct Layers {
-    std::string image;    // read only
-    std::string changes;  // this VM's own; empty where there are none
-    std::string work;     // for the file system's own purposes; beside changes
-    std::string at;       // where it all comes together
+    std::string image;         // read only
+    std::string changes;       // this VM's own; empty where there are none
+    std::string work;          // for the file system's own purposes; beside changes
+    std::string at;            // where it all comes together
+    UserMapPtr map = {};       // whose ids own it
+    std::string halfway = {};  // folder for what is mounted on the way
 };
 
 class Union {
@@ -26,6 +30,10 @@ public:
     // Why this machine cannot do it, as far as one can tell without doing it; empty if it seems to.
     // `folder`: where changes are to be kept, if there is such a folder already.
     [[nodiscard]] virtual std::string obstacle(const std::string& folder) const = 0;
+    // Why what comes together cannot be owned by other ids than the node's; empty: it can. `folder`
+    // is there.
+    [[nodiscard]] virtual std::string mapping_obstacle_in(const std::string& folder,
+                                                          const UserMap& map) const = 0;
     // Throws sdk::Failure; then nothing is mounted. `container`: whose files they are.
     virtual void mount(const Layers& layers, const std::string& container) = 0;
 

@@ -121,12 +121,26 @@ std::string UnionStore::work_of(std::uint64_t vm_id) const {
     return settings().overlayfs + "/" + std::to_string(vm_id) + "-overlayfs-work";
 }
 
-Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image) {
+std::string UnionStore::mapping_obstacle_of(const sdk::Vm& vm, const UnpackedImage& image,
+                                            const UserMap& map) {
+    const Union& kind = union_of(vm);
+    make_folders(settings().overlayfs, 0755);
+    const std::string obstacle = kind.mapping_obstacle_in(settings().overlayfs, map);
+    return obstacle.empty() ? mapping_obstacle(image.root, map) : obstacle;
+}
+
+std::string UnionStore::usual_mapping_obstacle(const UserMap& map) {
+    return find(default_type_)->mapping_obstacle_in(settings().overlayfs, map);
+}
+
+Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) {
     const sdk::Disk disk = *disk_of(vm, QVD_DISK_OS);
     Union& kind = union_of(vm);
     Layers layers;
     layers.image = image.root;
     layers.at = settings().mount_point_of(vm.id());
+    layers.map = map;
+    layers.halfway = settings().file_of(vm.id(), ".layers");
     make_folders(layers.at, 0755);
     if (kind.keeps_changes()) {
         layers.changes = changes_.path_of(vm, disk, kind.name());
@@ -150,6 +164,7 @@ Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image) {
     kind.mount(layers, settings().container_of(vm.id()));
     Root root;
     root.path = layers.at;
+    root.map = map;
     root.shared = !kind.keeps_changes();
     root.read_only = root.shared && bind_read_only_;
     return root;
@@ -157,6 +172,10 @@ Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image) {
 
 bool UnionStore::unmount(std::uint64_t vm_id) {
     if (!RootStore::unmount(vm_id)) return false;
+    // Of a mount that was interrupted.
+    const std::string halfway = settings().file_of(vm_id, ".layers");
+    if (!unmount_all(halfway)) return false;
+    remove_tree(halfway);
     // A daemon ends with its mount; one that does not has nothing to do any more.
     const std::string daemons = files_cgroup(settings().container_of(vm_id));
     if (!remove_cgroup(daemons)) {

@@ -27,7 +27,10 @@ public:
 
     Images& images() override { return images_; }
     void collect() override;
-    Root mount(const sdk::Vm& vm, const UnpackedImage& image) override;
+    Root mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) override;
+    std::string mapping_obstacle_of(const sdk::Vm& vm, const UnpackedImage& image,
+                                    const UserMap& map) override;
+    std::string usual_mapping_obstacle(const UserMap& map) override;
     bool unmount(std::uint64_t vm_id) override;
     std::vector<std::uint64_t> mounted() override;
     void remove_changes(std::uint64_t vm_id) override;

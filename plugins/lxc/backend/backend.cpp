@@ -21,11 +21,12 @@ LxcBackend::LxcBackend(const sdk::Core& core, std::unique_ptr<Trees> trees,
 void LxcBackend::collect(sdk::Texts keep, sdk::Call& /*call*/) {
     std::set<std::string> uuids;
     for (const std::string_view uuid : keep) uuids.emplace(uuid);
-    make_folders(settings_.run, 0700);
+    make_folders(settings_.run, 0711);
     sweeper_.sweep_discarded(settings_.homefs);
     store_->collect();
     store_->images().collect();
     containers_.collect(uuids);
+    containers_.tell_of_user_maps();
 }
 
 std::vector<sdk::VmStatus> LxcBackend::survey(sdk::Call& /*call*/) {

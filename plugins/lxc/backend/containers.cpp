@@ -88,14 +88,15 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
         watch(vm.id());
         return status;
     }
-    make_folders(settings_.run, 0700);
+    make_folders(settings_.run, 0711);
     const auto nics = vm.nics();
     const std::string device = nics.empty() ? std::string() : std::string(nics[0].host_device());
     claim_names(vm.id(), device);
     release(vm.id(), device);
     forget(vm.id());
     try {
-        const Root root = store_.mount(vm, image_of(vm));
+        const UnpackedImage image = image_of(vm);
+        const Root root = store_.mount(vm, image, map_of(vm, image));
         furnish(vm, root);
         return launch(vm, root, call);
     } catch (...) {

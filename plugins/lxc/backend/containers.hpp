@@ -28,6 +28,8 @@ public:
     Containers(const sdk::Core& core, const Settings& settings, RootStore& store);
 
     void collect(const std::set<std::string>& keep_uuids);
+    // Says in the log whether containers get ids of their own here.
+    void tell_of_user_maps();
     std::vector<sdk::VmStatus> survey();
     sdk::VmStatus start(const sdk::Vm& vm, sdk::Call& call);
     void stop(std::uint64_t vm_id);
@@ -48,6 +50,9 @@ public:
 private:
     std::optional<Fields> ask(std::uint64_t vm_id, std::string_view request);
     std::optional<Fields> left_behind(std::uint64_t vm_id);
+    // The ids that the VM is to have; null: the node's own. Throws what is wrong with its settings.
+    UserMapPtr map_of(const sdk::Vm& vm, const UnpackedImage& image);
+    [[nodiscard]] std::string reach_obstacle() const;
     KeeperSocket meet_keeper(const sdk::Vm& vm, const sdk::Process& keeper, sdk::Call& call);
     sdk::VmStatus launch(const sdk::Vm& vm, const Root& root, sdk::Call& call);
     void watch(std::uint64_t vm_id);

@@ -1,6 +1,7 @@
 // What containers leave behind, and whose it is.
 #include "backend/containers.hpp"
 #include "backend/folders.hpp"
+#include "backend/mounts.hpp"
 #include "backend/network.hpp"
 #include "common/cgroups.hpp"
 #include "common/files.hpp"
@@ -87,6 +88,10 @@ void Containers::release(std::uint64_t vm_id, const std::string& device) {
                                                     " cannot be unmounted: something uses it");
         std::this_thread::sleep_for(look_again);
     }
+    if (!unmount_all(settings_.given_to(vm_id)))
+        throw sdk::Failure(QVD_UNAVAILABLE,
+                           settings_.given_to(vm_id) + " cannot be unmounted: something uses it");
+    remove_tree(settings_.given_to(vm_id));
     for (const char* suffix : {".sock", ".console.sock", ".token", ".token.new", ".state.new",
                                ".hostname", ".hosts", ".resolv.conf"})
         ::unlink(settings_.file_of(vm_id, suffix).c_str());
@@ -116,6 +121,8 @@ std::set<std::uint64_t> Containers::traces() {
             if (const auto vm = number_of(std::string_view(name).substr(prefix.size())))
                 vms.insert(*vm);
     for (const std::uint64_t vm : store_.mounted()) vms.insert(vm);
+    for (const std::string& name : names_in(settings_.given))
+        if (const auto vm = number_of(name)) vms.insert(*vm);
     return vms;
 }
 

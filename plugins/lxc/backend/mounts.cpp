@@ -5,6 +5,7 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -104,7 +105,46 @@ bool unmount_all(const std::string& path) {
     return true;
 }
 
-std::string union_obstacle(const std::string& directory) {
+namespace {
+
+// Overlayfs goes on as who mounts it: only an id of the map can own files above a mapped mount.
+bool mount_as_its_root(const OverlayLayers& layers, const std::string& at, const UserMap& map) {
+    const ActingAs its_root(&map);
+    if (!its_root.raise_rights() || !mount_overlay(layers, at)) return false;
+    struct statvfs found {};
+    if (::statvfs(at.c_str(), &found) == 0 && (found.f_flag & ST_RDONLY) == 0) return true;
+    // What it does if it cannot write.
+    ::umount2(at.c_str(), UMOUNT_NOFOLLOW);
+    errno = EROFS;
+    return false;
+}
+
+}  // namespace
+
+bool mount_mapped_overlay(const OverlayLayers& layers, const std::string& halfway,
+                          const std::string& at, const UserMap& map) {
+    const std::string lower = halfway + "/lower";
+    const std::string upper = halfway + "/upper";
+    for (const std::string& folder : {halfway, lower, upper}) ::mkdir(folder.c_str(), 0700);
+    const std::size_t slash = layers.upper.rfind('/');
+    // They are needed no longer than the mount takes: overlayfs holds on to what it was given.
+    const bool mounted = mount_mapped(layers.lower, lower, true, map) &&
+                         mount_mapped(layers.upper.substr(0, slash), upper, false, map) &&
+                         mount_as_its_root({lower, upper + layers.upper.substr(slash),
+                                            upper + layers.work.substr(layers.work.rfind('/'))},
+                                           at, map);
+    const int why = errno;
+    unmount_all(halfway);
+    remove_tree(halfway);
+    errno = why;
+    return mounted;
+}
+
+namespace {
+
+// `mount` tries to put the layers together at the place.
+template <class Mount>
+std::string obstacle_in(const std::string& directory, const Mount& mount) {
     // One for each call: VMs start at the same time.
     static std::atomic<unsigned> count{0};
     const std::string probe =
@@ -116,19 +156,38 @@ std::string union_obstacle(const std::string& directory) {
         if (::mkdir(made.c_str(), 0700) != 0)
             return "cannot make " + made + ": " + std::strerror(errno);
     std::string obstacle;
-    if (!mount_overlay(layers, at)) {
-        obstacle = std::strerror(errno);
-        struct statfs found {};
-        constexpr long nfs = 0x6969;
-        constexpr long overlay = 0x794c7630;
-        if (::statfs(directory.c_str(), &found) == 0 && found.f_type == overlay)
-            obstacle = "it is on an overlayfs itself";
-        if (found.f_type == nfs) obstacle = "it is on NFS";
-    } else {
+    if (mount(layers, probe + "/halfway", at))
         unmount_all(at);
-    }
+    else
+        obstacle = std::strerror(errno);
     remove_tree(probe);
     return obstacle;
+}
+
+}  // namespace
+
+std::string union_obstacle(const std::string& directory) {
+    const std::string obstacle =
+        obstacle_in(directory, [](const OverlayLayers& layers, const std::string&,
+                                  const std::string& at) { return mount_overlay(layers, at); });
+    if (obstacle.empty()) return {};
+    struct statfs found {};
+    constexpr long nfs = 0x6969;
+    constexpr long overlay = 0x794c7630;
+    if (::statfs(directory.c_str(), &found) != 0) return obstacle;
+    if (found.f_type == overlay) return "it is on an overlayfs itself";
+    return found.f_type == nfs ? "it is on NFS" : obstacle;
+}
+
+std::string mapped_union_obstacle(const std::string& directory, const UserMap& map) {
+    const std::string obstacle = obstacle_in(
+        directory,
+        [&map](const OverlayLayers& layers, const std::string& halfway, const std::string& at) {
+            return mount_mapped_overlay(layers, halfway, at, map);
+        });
+    return obstacle.empty() ? obstacle
+                            : "overlayfs in " + directory +
+                                  " cannot be owned by other ids (kernel 5.19 can): " + obstacle;
 }
 
 }  // namespace qvd::lxc

@@ -1,6 +1,8 @@
 // Mounting and unmounting.
 #pragma once
 
+#include "backend/user_map.hpp"
+
 #include <string>
 #include <vector>
 
@@ -38,5 +40,12 @@ std::string file_system_of(const std::string& path);
 
 // Why a directory cannot hold the changes of a union mount, tried with a real one; empty if it can.
 std::string union_obstacle(const std::string& directory);
+
+// As mount_overlay(), all of it owned by the ids of `map`. Upper and work lie in one folder.
+// Nothing remains below the folder `halfway`, which is made and removed. False with errno.
+bool mount_mapped_overlay(const OverlayLayers& layers, const std::string& halfway,
+                          const std::string& at, const UserMap& map);
+// As union_obstacle(), of that.
+std::string mapped_union_obstacle(const std::string& directory, const UserMap& map);
 
 }  // namespace qvd::lxc

@@ -5,6 +5,7 @@
 #include "common/files.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <cerrno>
@@ -117,15 +118,44 @@ void write_root_only(const std::string& path, std::string_view content, unsigned
         throw sdk::Failure(QVD_UNAVAILABLE, "cannot write " + path + ": " + std::strerror(errno));
 }
 
-void add_files(Fields& order, const sdk::Vm& vm, const Settings& settings) {
-    if (!vm.agent_secret().empty()) {
-        const std::string token = settings.file_of(vm.id(), ".token");
-        write_root_only(token, vm.agent_secret().reveal(), 0400);
-        order.add("token", token);
+// Of a file that the container is to see: where its root gets to it. Root of the node finds it in
+// path.run/vm either way.
+std::string given_file(const sdk::Vm& vm, const Settings& settings, const Root& root,
+                       const char* suffix, std::string_view content, unsigned mode) {
+    const std::string own = settings.file_of(vm.id(), suffix);
+    write_root_only(own, content, mode);
+    if (!root.map) return own;
+    make_folders(settings.given_to(vm.id()), 0711);
+    const std::string path = settings.given_to(vm.id()) + "/" + (suffix + 1);
+    write_root_only(path, content, mode);
+    if (::chown(path.c_str(), root.map->first, root.map->first) != 0)
+        throw sdk::Failure(QVD_UNAVAILABLE,
+                           "cannot give " + path + " away: " + std::strerror(errno));
+    return path;
+}
+
+std::string given_home(const sdk::Vm& vm, const Settings& settings, const Root& root,
+                       const std::string& home) {
+    make_folders(home, 0755);
+    if (!root.map) return home;
+    const std::string at = settings.given_to(vm.id()) + "/home";
+    make_folders(settings.given_to(vm.id()), 0711);
+    make_folders(at, 0755);
+    if (mount_mapped(home, at, false, *root.map)) return at;
+    throw sdk::Failure(QVD_UNAVAILABLE,
+                       "cannot mount the home " + home + " at " + at + ": " + std::strerror(errno));
+}
+
+void add_files(Fields& order, const sdk::Vm& vm, const Settings& settings, const Root& root) {
+    if (root.map) {
+        order.add("first_id", root.map->first);
+        order.add("ids", root.map->count);
     }
+    if (!vm.agent_secret().empty())
+        order.add("token", given_file(vm, settings, root, ".token",
+                                      std::string(vm.agent_secret().reveal()), 0400));
     if (const auto home = disk_of(vm, QVD_DISK_HOME)) {
-        make_folders(std::string(home->path()), 0755);
-        order.add("home", home->path());
+        order.add("home", given_home(vm, settings, root, std::string(home->path())));
         order.add("home_target", inside(home->target()));
     }
     if (settings.seccomp == "default") {
@@ -149,8 +179,7 @@ void add_shared_root(Fields& order, const sdk::Vm& vm, const Settings& settings,
     const RootTree root(place.path);
     const auto mount_over = [&](const char* suffix, const std::string& text) {
         if (text.empty()) return;
-        const std::string source = settings.file_of(vm.id(), suffix);
-        write_root_only(source, text, 0644);
+        const std::string source = given_file(vm, settings, place, suffix, text, 0644);
         order.add("file", source + " etc/" + (suffix + 1));
     };
     mount_over(".hostname", host_name(vm) + "\n");
@@ -226,6 +255,7 @@ void furnish_image(const std::string& rootfs) {
 
 void furnish(const sdk::Vm& vm, const Root& place) {
     if (place.shared) return;  // furnish_image() did what there is to do
+    const ActingAs its_root(place.map.get());
     const RootTree root(place.path);
     root.write("etc", "hostname", host_name(vm) + "\n", 0644);
     if (!has_own_hosts(root)) root.write("etc", "hosts", hosts_of(vm), 0644);
@@ -252,7 +282,7 @@ Fields make_order(const sdk::Vm& vm, const Settings& settings, const Root& root)
     order.add("console_bytes", settings.console_bytes);
     add_limits(order, vm, settings);
     add_network(order, vm);
-    add_files(order, vm, settings);
+    add_files(order, vm, settings, root);
     add_shared_root(order, vm, settings, root);
     for (const std::string& line : settings.extra) order.add("extra", line);
     return order;

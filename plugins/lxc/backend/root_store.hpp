@@ -4,6 +4,7 @@
 
 #include "backend/images.hpp"
 #include "backend/settings.hpp"
+#include "backend/user_map.hpp"
 
 #include <qvd/hypervisor_backend.hpp>
 
@@ -21,6 +22,7 @@ struct Root {
     // Other VMs have the very same files: nothing of this one's own may be written there.
     bool shared = false;
     bool read_only = false;
+    UserMapPtr map = {};  // its files are owned by these ids
 };
 
 // Called with the VM's lock held; for different VMs at once.
@@ -38,7 +40,13 @@ public:
     virtual void collect() = 0;
 
     // Makes the VM's files ready for a start, from the unpacked image; throws sdk::Failure.
-    virtual Root mount(const sdk::Vm& vm, const UnpackedImage& image) = 0;
+    // `map`: whose ids own them; null: the node's.
+    virtual Root mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) = 0;
+    // Why this VM's files cannot be owned by other ids; empty if they can.
+    virtual std::string mapping_obstacle_of(const sdk::Vm& vm, const UnpackedImage& image,
+                                            const UserMap& map) = 0;
+    // At the node's start, a sentence about that for the VMs of the node's own settings.
+    virtual std::string usual_mapping_obstacle(const UserMap& map) = 0;
     // Undoes it, also after a crash; false while something holds on to it. Nothing to undo: true.
     virtual bool unmount(std::uint64_t vm_id);
     // VMs that something is mounted for, whether or not they run.

@@ -70,6 +70,7 @@ Settings::Settings(const sdk::Core& core)
       rootfs(path_of(core, "path.storage.rootfs")),
       homefs(path_of(core, "path.storage.homefs")),
       run(path_of(core, "path.run") + "/vm"),
+      given(path_of(core, "path.run") + "/given"),
       programs(path_of(core, "path.qvd.bin")),
       container_prefix(prefix_of(core, "internal.vm.lxc.name.prefix")),
       device_prefix(prefix_of(core, "internal.vm.network.device.prefix")),
@@ -77,6 +78,9 @@ Settings::Settings(const sdk::Core& core)
       halt_signal(text_of(core, "vm.lxc.signal.halt")),
       apparmor(text_of(core, "vm.lxc.apparmor.profile")),
       sys_admin(text_of(core, "vm.lxc.sys_admin")),
+      unprivileged(text_of(core, "vm.lxc.unprivileged")),
+      first_id(static_cast<std::uint32_t>(number_of(core, "internal.vm.lxc.unprivileged.first"))),
+      ids(static_cast<std::uint32_t>(number_of(core, "vm.lxc.unprivileged.ids"))),
       seccomp(text_of(core, "vm.lxc.seccomp.profile")),
       devices(words_of(text_of(core, "vm.lxc.devices"), " \t,")),
       extra(words_of(text_of(core, "internal.vm.lxc.conf.extra"), ";\n")),
@@ -99,9 +103,16 @@ Settings::Settings(const sdk::Core& core)
     if (sys_admin != "auto" && sys_admin != "1" && sys_admin != "0")
         throw sdk::Failure(QVD_INVALID,
                            "vm.lxc.sys_admin is auto, 1 or 0, not \"" + sys_admin + "\"");
+    check_unprivileged(unprivileged);
     if (halt_signal != "auto" && signal_number(halt_signal) == 0)
         throw sdk::Failure(QVD_INVALID, "vm.lxc.signal.halt: there is no signal \"" + halt_signal +
                                             "\" (try auto, SIGPWR, SIGTERM or SIGRTMIN+3)");
+}
+
+void check_unprivileged(const std::string& text) {
+    if (text != "auto" && text != "1" && text != "0")
+        throw sdk::Failure(QVD_INVALID,
+                           "vm.lxc.unprivileged is auto, 1 or 0, not \"" + text + "\"");
 }
 
 bool is_cpuset(const std::string& text) {

@@ -18,14 +18,18 @@ struct Settings {
     std::string rootfs;     // mount points
     std::string homefs;     // home directories
     std::string run;        // path.run/vm: sockets and state of keepers
+    std::string given;      // path.run/given: what containers with ids of their own are given
     std::string programs;   // path.qvd.bin
     std::string container_prefix;
     std::string device_prefix;
     std::string init;
     std::string halt_signal;  // "auto", or a name
     std::string apparmor;
-    std::string sys_admin;  // "auto", "1" or "0"
-    std::string seccomp;    // "default", "none", or a path
+    std::string sys_admin;       // "auto", "1" or "0"
+    std::string unprivileged;    // "auto", "1" or "0"
+    std::uint32_t first_id = 0;  // of the ids that unprivileged containers have on the node
+    std::uint32_t ids = 0;       // of each
+    std::string seccomp;         // "default", "none", or a path
     std::vector<std::string> devices;
     std::vector<std::string> extra;  // "key = value" for liblxc
     std::int64_t processes_max = 0;
@@ -39,6 +43,10 @@ struct Settings {
     [[nodiscard]] std::string container_of(std::uint64_t vm_id) const {
         return container_prefix + std::to_string(vm_id);
     }
+    // What an unprivileged container is given of files: whoever has its ids gets there.
+    [[nodiscard]] std::string given_to(std::uint64_t vm_id) const {
+        return given + "/" + std::to_string(vm_id);
+    }
     // path.run/vm/ID.sock and its like.
     [[nodiscard]] std::string file_of(std::uint64_t vm_id, const char* suffix) const {
         return run + "/" + std::to_string(vm_id) + suffix;
@@ -47,6 +55,9 @@ struct Settings {
         return rootfs + "/" + std::to_string(vm_id) + "-fs";
     }
 };
+
+// Throws sdk::Failure(QVD_INVALID) unless it is a value of vm.lxc.unprivileged.
+void check_unprivileged(const std::string& text);
 
 // "0-3,8"; also empty.
 bool is_cpuset(const std::string& text);
@@ -102,6 +113,16 @@ int signal_number(const std::string& name);
                         "whether root of a container may mount (CAP_SYS_ADMIN), by FUSE, too; "   \
                         "where AppArmor is off, he can then undo what is mounted read-only, "     \
                         "/proc/sys for one: 1, 0; auto: only where systemd is init"),             \
+        ::qvd::sdk::key("vm.lxc.unprivileged", QVD_TEXT, "auto",                                  \
+                        "whether root of a container is nobody on the node (user namespace), "    \
+                        "also as a property of an OSF or a VM: 1, 0; auto: where the node and "   \
+                        "vm.lxc.unionfs.type can do it"),                                         \
+        ::qvd::sdk::key("vm.lxc.unprivileged.ids", QVD_INTEGER, "65536",                          \
+                        "user and group ids that such a container has", "65536..100000000"),      \
+        ::qvd::sdk::key("internal.vm.lxc.unprivileged.first", QVD_INTEGER, "805306368",           \
+                        "the first id of the node that is such a container's; none from here to " \
+                        "2147483647 may be anybody else's",                                       \
+                        "65536..2000000000"),                                                     \
         ::qvd::sdk::key("vm.lxc.seccomp.profile", QVD_TEXT, "default",                            \
                         "file with liblxc's list of refused system calls; default: the built-in " \
                         "one; none: refuse none"),                                                \

@@ -55,6 +55,12 @@ void add_basics(Items& items, const Fields& order) {
     items.emplace_back("lxc.mount.auto", "proc:mixed sys:ro cgroup:mixed");
     items.emplace_back("lxc.cap.drop", std::string(dropped_capabilities) +
                                            (order.number("sys_admin") == 0 ? " sys_admin" : ""));
+    if (const std::string count = order.get("ids"); !count.empty())
+        for (const char* const kind : {"u 0 ", "g 0 "}) {
+            std::string range = kind;
+            range.append(order.get("first_id")).append(" ").append(count);
+            items.emplace_back("lxc.idmap", range);
+        }
     items.emplace_back("lxc.proc.oom_score_adj", "0");  // the keeper's is not for the desktop
     items.emplace_back("lxc.hook.version", "1");
     add_if(items, "lxc.hook.start-host", order.get("started_hook"));

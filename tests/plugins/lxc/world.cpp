@@ -93,6 +93,11 @@ const std::string& kind() {
     return name;
 }
 
+const char* unprivileged() {
+    const char* const wanted = std::getenv("QVD_TEST_UNPRIVILEGED");
+    return wanted == nullptr ? "auto" : wanted;
+}
+
 std::string bridge_name() {
     return "qvdtest0";
 }
@@ -102,6 +107,7 @@ std::string bridge_name() {
 World::World() {
     std::string name = std::string(kind() == "btrfs" ? "/mnt/btrfs" : "/mnt") + "/qvdlxcXXXXXX";
     root_ = ::mkdtemp(name.data());
+    ::chmod(root_.c_str(), 0755);  // as /run and /var/lib are
     const std::string unique = "t" + std::to_string(::getpid()) + "-";
     configuration = {{"path.storage.basefs", path("basefs")},
                      {"path.storage.overlayfs", path("overlayfs")},
@@ -122,6 +128,9 @@ World::World() {
                      {"vm.lxc.apparmor.profile", "auto"},
                      {"vm.lxc.seccomp.profile", "default"},
                      {"vm.lxc.sys_admin", "auto"},
+                     {"vm.lxc.unprivileged", unprivileged()},
+                     {"vm.lxc.unprivileged.ids", "65536"},
+                     {"internal.vm.lxc.unprivileged.first", "805306368"},
                      {"vm.lxc.unpack.max.mib", "64"},
                      {"vm.lxc.unpack.max.entries", "1000"},
                      {"vm.lxc.conf.extra", ""},
@@ -200,12 +209,15 @@ std::string World::left_overs() const {
     for (int vm = 1; vm < 300; ++vm)
         if (::if_nametoindex(("qvd" + std::to_string(vm)).c_str()) != 0)
             found += "device qvd" + std::to_string(vm) + "\n";
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(path("run/given"), none))
+        found += "given " + entry.path().string() + "\n";
     for (const char* folder : {"run/vm", "basefs", "overlayfs", "rootfs"}) {
         std::error_code ignored;
         for (const auto& entry : fs::directory_iterator(path(folder), ignored)) {
             const std::string name = file_name(entry.path());
             for (const char* part :
-                 {".sock", ".token", ".new", ".files", "untar-", "-fs", ".probe"})
+                 {".sock", ".token", ".new", ".files", "untar-", "-fs", ".probe", ".layers"})
                 if (name.find(part) != std::string::npos) found += "file " + name + "\n";
         }
     }

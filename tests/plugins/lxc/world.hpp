@@ -109,6 +109,8 @@ qvd_status prepare(Backend& backend, const std::string& archive, const std::stri
 
 // What is tested: "overlayfs", "unionfs-fuse", "fuse-overlayfs" or "btrfs", by QVD_TEST_KIND.
 const std::string& kind();
+// vm.lxc.unprivileged, by QVD_TEST_UNPRIVILEGED; "auto".
+const char* unprivileged();
 // The bridge of this process's network.
 std::string bridge_name();
 
