@@ -79,7 +79,9 @@ Async<net::Reply> stop_vm(Context& context, Gate& gate, std::shared_ptr<Conversa
     const VmState state = record.runtime.state;
     const bool down = state == VmState::stopped || state == VmState::failed;
     if (down && !record.runtime.command) co_return text_reply(200, "Machine stopped");
-    if (state == VmState::zombie)
+    // Those two are shown to clients as stopped, and what a suspended one remembers is only an
+    // operator's to discard.
+    if (state == VmState::zombie || state == VmState::paused || state == VmState::suspended)
         co_return Error{ErrorKind::unavailable, "vm.unstoppable",
                         "The requested virtual machine is in an unstoppable state (" +
                             std::string(to_string(state)) + ")"};

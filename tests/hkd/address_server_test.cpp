@@ -59,7 +59,7 @@ struct Served {
 };
 
 std::string output_of(const std::string& command) {
-    const std::string path = unique(test::run_folder() + "/output-");
+    const std::string path = unique(hkd::test::run_folder() + "/output-");
     (void)std::system((command + " > " + path + " 2>&1").c_str());  // NOLINT: a test's own words
     const auto text = file::read(path);
     ::unlink(path.c_str());
@@ -68,7 +68,7 @@ std::string output_of(const std::string& command) {
 
 // What a VM's own client gets: "ADDRESS/BITS ROUTER DNS DOMAIN NAME"; empty: nothing.
 std::string leased_to(const std::string& netns, const std::string& more = "") {
-    const std::string script = test::run_folder() + "/udhcpc.sh";
+    const std::string script = hkd::test::run_folder() + "/udhcpc.sh";
     std::ofstream(script) << "#!/bin/sh\n[ \"$1\" = bound ] && "
                              "echo \"bound: $ip/$mask $router $dns $domain $hostname\"\nexit 0\n";
     ::chmod(script.c_str(), 0755);
@@ -271,7 +271,7 @@ TEST_CASE("the next hkd goes on with the one that runs, unless it is to be told 
     Served last;
     REQUIRE(last.network.remove(other).ok());
     CHECK_FALSE(runs(pid));
-    CHECK_FALSE(std::filesystem::exists(test::run_folder() + "/network"));
+    CHECK_FALSE(std::filesystem::exists(hkd::test::run_folder() + "/network"));
 }
 
 TEST_CASE(

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <random>
 
 using namespace qvd;
@@ -22,6 +23,8 @@ public:
         for (int count = 0; count < events; ++count) {
             something();
             if (rig_.world.processes.size() > rig_.vms().size()) FAIL("more processes than VMs");
+            for (const auto& [uuid, process] : rig_.world.saved)
+                if (rig_.world.processes.contains(uuid)) FAIL("a suspended VM that runs");
             rig_.pass(Milliseconds{pick({0, 1, 3, 8, 20, 200, 1'000, 20'000, 200'000})});
         }
     }
@@ -38,6 +41,12 @@ public:
         }
         if (!rig_.lives()) rig_.boot();
         rig_.pass(Milliseconds{4 * 3'600'000});
+        // Only these two may stay as they are.
+        for (const VmId vm : rig_.vms()) {
+            if (rig_.stage(vm) == "paused") order(vm, VmCommand::unpause);
+            if (rig_.stage(vm) == "suspended") order(vm, VmCommand::resume);
+        }
+        rig_.pass(Milliseconds{600'000});
     }
 
     void check() {
@@ -54,6 +63,7 @@ public:
                 CHECK((row.state == VmState::stopped || row.state == VmState::failed));
                 CHECK_FALSE(rig_.world.processes.contains(uuid));
                 CHECK_FALSE(rig_.world.left_overs.contains(uuid));
+                CHECK_FALSE(rig_.world.saved.contains(uuid));
                 CHECK_FALSE(row.current_di.has_value());
             }
             CHECK_FALSE(row.command.has_value());
@@ -86,6 +96,13 @@ private:
     }
     bool chance(int percent) { return pick_below(100) < percent; }
     int pick_below(int end) { return std::uniform_int_distribution<int>(0, end - 1)(random_); }
+    // It may not fit the VM's state: then it is refused.
+    void order(VmId vm, VmCommand command) { (void)rig_.ask(rig_.store().order(vm, command, "")); }
+    VmCommand any_command() {
+        constexpr std::array commands{VmCommand::pause, VmCommand::unpause, VmCommand::suspend,
+                                      VmCommand::resume, VmCommand::reset};
+        return commands.at(static_cast<std::size_t>(pick_below(static_cast<int>(commands.size()))));
+    }
     VmId any_vm() { return rig_.vms()[static_cast<std::size_t>(pick_below(4))]; }
 
     Temper any_temper() {
@@ -104,7 +121,8 @@ private:
 
     void something() {
         rig_.world.temper = any_temper();
-        switch (pick_below(10)) {
+        rig_.world.order_takes = Milliseconds{pick({1, 50, 40'000})};
+        switch (pick_below(14)) {
             case 0:
             case 1:
             case 2:
@@ -124,6 +142,11 @@ private:
             case 8:
                 for (auto& [uuid, process] : rig_.world.processes) process.mute = chance(20);
                 return;
+            case 9:
+            case 10:
+            case 11:
+            case 12:
+                return order(any_vm(), any_command());
             default:
                 rig_.world.broker_down = chance(20);
                 rig_.announcements_arrive = !chance(30);

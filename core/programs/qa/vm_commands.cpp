@@ -54,8 +54,6 @@ admin::Async<Output> list(Farm& farm, CommandLine line) {
                                        {"State", "state"},
                                        {"UserState", "user_state"},
                                        {"Blocked", "blocked"},
-                                       {"CPU", "cpu_seconds"},
-                                       {"Memory", "memory_used"},
                                        {"Reason", "reason"}});
 }
 

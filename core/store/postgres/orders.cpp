@@ -72,8 +72,10 @@ WITH withdrawn AS (
     UPDATE vm_runtimes SET command = NULL, node_id = NULL, retry_at = NULL
     WHERE vm_id = $1 AND state IN ('stopped', 'failed') AND (command = 'start' OR retry_at IS NOT NULL)
     RETURNING vm_id
+), released AS (
+    DELETE FROM reservations USING withdrawn WHERE reservations.vm_id = withdrawn.vm_id
 )
-DELETE FROM reservations USING withdrawn WHERE reservations.vm_id = withdrawn.vm_id)";
+SELECT vm_id FROM withdrawn)";
 
 constexpr const char* order_to_stop = R"(
 UPDATE vm_runtimes SET command = 'stop'
@@ -241,7 +243,7 @@ Async<void> PostgresStore::order_stop(VmId vm) {
     batch.emplace_back(order_to_stop, vm);
     batch.emplace_back("SELECT state, phase FROM vm_runtimes WHERE vm_id = $1", vm);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
-    if (rows[0].changed() + rows[1].changed() > 0) co_return Result<void>{};
+    if (!rows[0].empty() || rows[1].changed() > 0) co_return Result<void>{};
     if (rows[2].empty()) co_return answers::missing("vm", vm.value());
     const VmState state = rows[2][0].parsed("state", &parse_vm_state);
     co_return answers::conflict(
