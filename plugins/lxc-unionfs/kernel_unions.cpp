@@ -31,7 +31,10 @@ std::string Overlayfs::obstacle(const std::string& folder) const {
 }
 
 std::string Overlayfs::mapping_obstacle_in(const std::string& folder, const UserMap& map) const {
-    return mapped_union_obstacle(folder, map);
+    if (maps_) return {};
+    std::string obstacle = mapped_union_obstacle(folder, map);
+    maps_ = obstacle.empty();
+    return obstacle;
 }
 
 void Overlayfs::mount(const Layers& layers, const std::string& /*container*/) {

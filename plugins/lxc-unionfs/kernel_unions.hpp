@@ -3,6 +3,8 @@
 
 #include "union.hpp"
 
+#include <atomic>
+
 namespace qvd::lxc {
 
 class Overlayfs : public Union {
@@ -12,6 +14,9 @@ public:
     [[nodiscard]] std::string mapping_obstacle_in(const std::string& folder,
                                                   const UserMap& map) const override;
     void mount(const Layers& layers, const std::string& container) override;
+
+private:
+    mutable std::atomic<bool> maps_{false};  // that worked once
 };
 
 // No union at all: the image itself, which all its VMs share.

@@ -102,7 +102,7 @@ void UnionStore::collect() {
 
 // "btrfs" in the place of a union is how `lxc` is made to mean the other plugin; who comes here all
 // the same was told so by name.
-Union& UnionStore::union_of(const sdk::Vm& vm) const {
+Union& UnionStore::named_by(const sdk::Vm& vm) const {
     const std::string_view own = vm.properties().get(type_key);
     const std::string type = own.empty() || own == "btrfs" ? default_type_ : std::string(own);
     Union* const wanted = find(type);
@@ -110,11 +110,16 @@ Union& UnionStore::union_of(const sdk::Vm& vm) const {
         throw sdk::Failure(QVD_INVALID, std::string("the property ") + type_key + " = " + type +
                                             " of this VM or its OSF is unknown: there are "
                                             "overlayfs, unionfs-fuse, fuse-overlayfs and bind");
-    const std::string obstacle = wanted->obstacle(settings().overlayfs);
-    if (!obstacle.empty())
-        throw sdk::Failure(QVD_UNAVAILABLE, std::string(type_key) + " = " + type +
-                                                " does not work on this node: " + obstacle);
     return *wanted;
+}
+
+Union& UnionStore::union_of(const sdk::Vm& vm) const {
+    Union& wanted = named_by(vm);
+    const std::string obstacle = wanted.obstacle(settings().overlayfs);
+    if (!obstacle.empty())
+        throw sdk::Failure(QVD_UNAVAILABLE, std::string(type_key) + " = " + wanted.name() +
+                                                " does not work on this node: " + obstacle);
+    return wanted;
 }
 
 std::string UnionStore::work_of(std::uint64_t vm_id) const {
@@ -123,9 +128,8 @@ std::string UnionStore::work_of(std::uint64_t vm_id) const {
 
 std::string UnionStore::mapping_obstacle_of(const sdk::Vm& vm, const UnpackedImage& image,
                                             const UserMap& map) {
-    const Union& kind = union_of(vm);
     make_folders(settings().overlayfs, 0755);
-    const std::string obstacle = kind.mapping_obstacle_in(settings().overlayfs, map);
+    const std::string obstacle = named_by(vm).mapping_obstacle_in(settings().overlayfs, map);
     return obstacle.empty() ? mapping_obstacle(image.root, map) : obstacle;
 }
 

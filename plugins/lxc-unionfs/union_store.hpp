@@ -51,6 +51,8 @@ private:
 
     void make_unions();
     [[nodiscard]] Union* find(const std::string& name) const;
+    [[nodiscard]] Union& named_by(const sdk::Vm& vm) const;
+    // ... if it works here.
     [[nodiscard]] Union& union_of(const sdk::Vm& vm) const;
     [[nodiscard]] std::string work_of(std::uint64_t vm_id) const;
     void daemon_ended(const sdk::Process& daemon);
