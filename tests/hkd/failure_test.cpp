@@ -263,4 +263,3 @@ TEST_CASE("an agent's log is read inside the VM's file system, wherever its link
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
 }
-

@@ -81,7 +81,8 @@ int main(int argc, char** argv) {
     if (::getppid() != *keeper) return 2;  // it died before it could take us along
     ::fcntl(report_fd, F_SETFD, FD_CLOEXEC);
     ::umask(022);
-    // Where liblxc finds newuidmap it asks that, which knows /etc/subuid only; root maps ids itself.
+    // Where liblxc finds newuidmap it asks that, which knows /etc/subuid only; root maps ids
+    // itself.
     if (!order.get("ids").empty()) ::setenv("PATH", "/usr/sbin:/sbin", 1);
     const std::string log_path = order.get("run") + "/" + order.get("vm") + ".lxc.log";
     ::unlink(log_path.c_str());

@@ -1,5 +1,6 @@
 // A hundred containers of one node: what they take. With QVD_TEST_EVERYTHING=1 only.
 #include "stage.hpp"
+#include "tests/skip.hpp"
 
 #include <doctest/doctest.h>
 
@@ -65,10 +66,8 @@ int start_all(Stage& stage, Vms& vms, unsigned at_once) {
 }  // namespace
 
 TEST_CASE("a hundred containers start one after the other, or four at once, and take little") {
-    if (std::getenv("QVD_TEST_EVERYTHING") == nullptr) {
-        MESSAGE("skipped: only with QVD_TEST_EVERYTHING=1 (tests/run --everything)");
-        return;
-    }
+    if (std::getenv("QVD_TEST_EVERYTHING") == nullptr)
+        return qvd::test::skip("a minute of figures: with QVD_TEST_EVERYTHING=1 only");
     Stage stage;
     Vms vms;
     for (std::uint64_t id = first_vm; id < first_vm + count; ++id)
