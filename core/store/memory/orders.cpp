@@ -119,7 +119,7 @@ Async<void> MemoryStore::order_stop(VmId vm) {
     if (!can_stop(runtime.state))
         co_return answers::conflict(
             "vm.not_running", "vm " + vm.text() + " is " + to_string(runtime.state, runtime.phase));
-    if (!runtime.command) {
+    if (runtime.command != VmCommand::stop) {
         runtime.command = VmCommand::stop;
         tables_->announce_command(*row);
     }
@@ -163,7 +163,6 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     ++runtime.incarnation;
     ++row->run_attempts;
     row->usage = {};
-    row->cpu_cores = 0;
     row->token = random_token(32);
     const auto memory_mib = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
     row->reservation = {node, memory_mib, std::nullopt};
@@ -269,6 +268,7 @@ Async<void> MemoryStore::clear_vm(VmTransition change) {
     row->endpoints.clear();
     row->token = Secret{};
     row->usage = {};
+    row->cpu_cores = 0;
     co_return Result<void>{};
 }
 
