@@ -134,6 +134,7 @@ std::string bridged_table(const FirewallPlan& plan, const std::vector<Elements>&
     std::string text = "table bridge " + table_of(plan.device_prefix) + " {\n";
     for (std::size_t set = 0; set < sets.size(); ++set) {
         std::vector<std::string> those;
+        those.reserve(elements.size());
         for (const Elements& one : elements) those.push_back(one.at(set));
         text += std::string(" set ") + sets.at(set) + " {\n  " + types.at(set) + "\n";
         if (!those.empty()) text += "  elements = { " + text::join(those, ", ") + " }\n";

@@ -25,8 +25,7 @@ UserMapPtr Containers::map_of(const sdk::Vm& vm, const UnpackedImage& image) {
         // Neighbours have other ids, so that one that got out would not be another's root either.
         const std::uint32_t slots = (last_id - settings_.first_id) / settings_.ids;
         const auto slot = static_cast<std::uint32_t>(vm.id() % std::max(slots, 1U));
-        const UserMapPtr map =
-            make_user_map(settings_.first_id + slot * settings_.ids, settings_.ids);
+        UserMapPtr map = make_user_map(settings_.first_id + slot * settings_.ids, settings_.ids);
         obstacle = store_.mapping_obstacle_of(vm, image, *map);
         const auto home = disk_of(vm, QVD_DISK_HOME);
         if (obstacle.empty() && home) {

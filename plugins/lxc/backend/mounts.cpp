@@ -110,7 +110,7 @@ namespace {
 // Overlayfs goes on as who mounts it: only an id of the map can own files above a mapped mount.
 bool mount_as_its_root(const OverlayLayers& layers, const std::string& at, const UserMap& map) {
     const ActingAs its_root(&map);
-    if (!its_root.raise_rights() || !mount_overlay(layers, at)) return false;
+    if (!ActingAs::raise_rights() || !mount_overlay(layers, at)) return false;
     struct statvfs found {};
     if (::statvfs(at.c_str(), &found) == 0 && (found.f_flag & ST_RDONLY) == 0) return true;
     // What it does if it cannot write.

@@ -27,9 +27,8 @@ namespace {
 // A process that does nothing, in a user namespace of its own, for as long as this lives.
 class Sitter {
 public:
-    Sitter() {
-        // As fork(), of which the child does nothing but wait to be killed.
-        pid_ = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+    // As fork(), of which the child does nothing but wait to be killed.
+    Sitter() : pid_(static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0))) {
         if (pid_ == 0)
             for (;;) ::pause();
         if (pid_ < 0) fail("this kernel lets nobody make a user namespace");
@@ -112,7 +111,7 @@ ActingAs::ActingAs(const UserMap* map) : changed_(map != nullptr) {
     ::setfsuid(map->first);
 }
 
-bool ActingAs::raise_rights() const {
+bool ActingAs::raise_rights() {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, 2> rights{};
     if (::syscall(SYS_capget, &header, rights.data()) != 0) return false;

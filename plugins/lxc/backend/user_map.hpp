@@ -38,7 +38,7 @@ public:
     ActingAs& operator=(const ActingAs&) = delete;
 
     // ... and has all the rights of the node's root nevertheless.
-    bool raise_rights() const;
+    [[nodiscard]] static bool raise_rights();
 
 private:
     bool changed_;
