@@ -1,5 +1,5 @@
-/* A VmaHook plugin that does what the parameter custom.wish asks for, and writes every event that it
- * hears of into the file noticing.file, if that is set. */
+/* A VmaHook plugin that does what the parameter custom.wish asks for, and writes every event that
+ * it hears of into the file noticing.file, if that is set. */
 #include <qvd/services.h>
 #include <qvd/vma_hook.h>
 
