@@ -24,7 +24,7 @@ struct RunFolder {
         std::error_code ignored;
         std::filesystem::remove_all(path, ignored);
     }
-    RunFolder() { std::filesystem::create_directories(path); }
+    RunFolder() { std::filesystem::create_directories(path + "/log"); }
     RunFolder(const RunFolder&) = delete;
     RunFolder& operator=(const RunFolder&) = delete;
 };

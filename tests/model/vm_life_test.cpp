@@ -10,10 +10,10 @@ using namespace qvd;
 
 namespace {
 
-constexpr std::array all_stages{vm_stage::stopped,  vm_stage::starting_1, vm_stage::starting_2,
-                                vm_stage::running,  vm_stage::stopping_1, vm_stage::stopping_2,
-                                vm_stage::zombie_1, vm_stage::zombie_2,   vm_stage::debug,
-                                vm_stage::failed};
+constexpr std::array all_stages{vm_stage::stopped,    vm_stage::starting_1, vm_stage::starting_2,
+                                vm_stage::running,    vm_stage::paused,     vm_stage::suspended,
+                                vm_stage::stopping_1, vm_stage::stopping_2, vm_stage::zombie_1,
+                                vm_stage::zombie_2,   vm_stage::debug,      vm_stage::failed};
 
 // Figure 1.1 of the manual as text: the states in its order, each with its ways out.
 std::string figure() {
@@ -67,6 +67,18 @@ running
     vanished -> stopped
     died -> failed
     remains -> zombie_2
+    was_paused -> paused
+    was_saved -> suspended
+paused
+    was_unpaused -> running
+    stop_ordered -> stopping_1
+    vanished -> stopped
+    died -> failed
+    remains -> zombie_2
+suspended
+    was_restored -> running
+    stop_ordered -> stopping_2
+    remains -> zombie_2
 stopping_1
     poweroff_accepted -> stopping_2
     time_is_up -> zombie_1
@@ -114,10 +126,11 @@ TEST_CASE("every state is reached from stopped, and stopped from every state") {
     }
 }
 
-TEST_CASE("a new hkd may find a VM alive in every state but stopped and failed") {
+TEST_CASE("a new hkd may find a VM alive in every state but stopped, suspended and failed") {
     for (const VmStage stage : all_stages) {
         CAPTURE(to_string(stage));
-        CHECK(next_stage(stage, VmEvent::adopted).has_value() == !is_over(stage));
+        CHECK(next_stage(stage, VmEvent::adopted).has_value() ==
+              (!is_over(stage) && stage != vm_stage::suspended));
     }
 }
 
@@ -132,7 +145,7 @@ TEST_CASE("a VM on its way down never runs again") {
 TEST_CASE("what is not listed cannot happen") {
     CHECK_FALSE(next_stage(vm_stage::stopped, VmEvent::agent_answers).has_value());
     CHECK_FALSE(next_stage(vm_stage::running, VmEvent::launched).has_value());
-    CHECK_FALSE(next_stage({VmState::paused, 0}, VmEvent::stop_ordered).has_value());
+    CHECK_FALSE(next_stage(vm_stage::paused, VmEvent::was_saved).has_value());
     CHECK(next_stage(vm_stage::running, VmEvent::stop_ordered) == vm_stage::stopping_1);
 }
 

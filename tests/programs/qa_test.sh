@@ -101,7 +101,7 @@ prints '^  name     unique$'
 expect 2 osf list -f 'name=x,"col\our=1' --json
 says "it['error']=='filter.key' and 'col' in it['sentence']"
 
-columns vm list "Id Name User Ip OSF DI_Tag DI Host State UserState Blocked CPU Memory Reason"
+columns vm list "Id Name User Ip OSF DI_Tag DI Host State UserState Blocked Reason"
 columns di list "Id OSF Version Path Tags State Size VMs Running"
 columns host load "Id Name HKD CPUs CPU % RAM RAM used RAM promised VMs State"
 columns user list "Id Login"

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "config/keys.hpp"
 #include "config/view.hpp"
+#include "hkd/keys.hpp"
 #include "plugin/keys.hpp"
 #include "supervisor/keys.hpp"
 
@@ -27,6 +28,7 @@ std::shared_ptr<config::KeySet> keys() {
     config::declare(*set);
     supervisor::declare(*set);
     plugin::declare(*set);
+    hkd::declare(*set);
     return set;
 }
 

@@ -31,10 +31,10 @@ std::size_t threads() {
     return entries_of("/proc/self/task");
 }
 
-// A thread that was joined may show for a moment longer.
-bool threads_go_back_to(std::size_t count) {
+// A thread that was joined may show for a moment longer, and what a library closes behind the call.
+bool goes_back_to(std::size_t count, std::size_t (*counted)()) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
-    while (threads() > count) {
+    while (counted() > count) {
         if (std::chrono::steady_clock::now() > end) return false;
         std::this_thread::yield();
     }
@@ -97,11 +97,11 @@ void live_often(const Maker& maker, const std::string& word, const qvd_interface
     const long memory = resident_kib();
     for (int i = 0; i < rounds; ++i)
         if (!live_once(maker, word, table)) return;
-    if (const std::size_t now = open_files(); now > files)
-        maker.messenger.error("the " + word + " leaves " + std::to_string(now - files) +
+    if (!goes_back_to(files, open_files))
+        maker.messenger.error("the " + word + " leaves " + std::to_string(open_files() - files) +
                               " files open after 100 lives; close in destroy() what create() "
                               "opened");
-    if (!threads_go_back_to(before))
+    if (!goes_back_to(before, threads))
         maker.messenger.error("the " + word + " leaves " + std::to_string(threads() - before) +
                               " threads running after destroy(); join them there");
     if (const long grown = resident_kib() - memory; grown > tolerated_growth_kib)
