@@ -121,7 +121,8 @@ a_failed_start_says_why() {
     check "qa vm list tells it" grep -qF "$why" <<<"$(shown_of 3 list)"
     check "and so does qa vm show" grep -qF "$why" <<<"$(shown_of 3 show)"
     check "the VM can be deleted" qa vm del -f id=3 --force
-    check "and its image" qa di del -f osf=nonsense --force
+    check "its image" qa di del -f osf=nonsense --force
+    check "and its OSF" qa osf del -f name=nonsense --force
 }
 
 # It may warn of this machine's kernel and of a certificate for two days; of the node not.
