@@ -163,7 +163,7 @@ learn_secrets() {
 secrets_are_kept() {
     # Without the test's own processes: it knows them all.
     ps -eo args | grep -v -e "$0" -e grep >"$NODE_DIR/args"
-    ! grep -nF -f "$NODE_DIR/secrets" "$NODE_DIR/args" "$NODE_DIR"/node.out "$NODE_DIR"/log/* | cut -c 1-200 | grep .
+    ! grep -rnF -f "$NODE_DIR/secrets" "$NODE_DIR/args" "$NODE_DIR"/node.out "$NODE_DIR"/log/* | cut -c 1-200 | grep .
 }
 alice_works() {
     check "alice's VM runs" within 30 vm_is 1 running
