@@ -183,16 +183,16 @@ TEST_CASE("a key of QVD 3.5 without effect is named as such") {
 }
 
 TEST_CASE("a key mistyped in a family of QVD 3.5 is not taken for one of that family") {
-    const auto said = [](std::initializer_list<std::string> known, const std::string& name) {
+    const auto said = [](std::initializer_list<std::string> known, const std::string& typed) {
         auto set = std::make_shared<KeySet>();
         for (const std::string& key : known) REQUIRE(set->declare({.name = key}).ok());
-        const View all(set, Properties::parse(name + " = 1\n", "n.conf").value());
+        const View all(set, Properties::parse(typed + " = 1\n", "n.conf").value());
         REQUIRE(all.findings().size() == 1);
         return all.findings().front().sentence;
     };
-    const auto meant = [&](const std::string& known, const std::string& name) {
-        CHECK(said({known, "vma.address"}, name) ==
-              "there is no key \"" + name + "\"; did you mean \"" + known + "\"?");
+    const auto meant = [&](const std::string& known, const std::string& typed) {
+        CHECK(said({known, "vma.address"}, typed) ==
+              "there is no key \"" + typed + "\"; did you mean \"" + known + "\"?");
     };
     meant("l7r.loadbalancer.plugin.default.weight.ram",
           "l7r.loadbalancer.plugin.default.weight.rma");
