@@ -1,6 +1,7 @@
 #include "broker/request.hpp"
 
 #include "base/text.hpp"
+#include "net/query.hpp"
 
 #include <algorithm>
 
@@ -31,18 +32,11 @@ Result<Target> parse_target(std::string_view target) {
     const std::size_t query = target.find('?');
     Target parsed{std::string(target.substr(0, query)), {}};
     if (query == std::string_view::npos) return parsed;
-    for (const std::string& pair : text::split(target.substr(query + 1), '&')) {
-        const std::size_t equals = pair.find('=');
-        const auto name = text::percent_decode(std::string_view(pair).substr(0, equals), true);
-        const auto value =
-            equals == std::string::npos
-                ? std::optional<std::string>("")
-                : text::percent_decode(std::string_view(pair).substr(equals + 1), true);
-        if (!name || !value)
-            return Error{ErrorKind::invalid, "request.target",
-                         "the query holds a broken %XX escape"};
-        if (!name->empty() && !value->empty()) parsed.parameters[*name] = *value;
-    }
+    const auto parameters = net::parse_query(target.substr(query + 1));
+    if (!parameters)
+        return Error{ErrorKind::invalid, "request.target", "the query holds a broken %XX escape"};
+    for (const auto& [name, value] : *parameters)
+        if (!name.empty() && !value.empty()) parsed.parameters[name] = value;
     return parsed;
 }
 

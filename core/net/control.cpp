@@ -1,8 +1,11 @@
 #include "net/control.hpp"
 
 #include "base/text.hpp"
+#include "net/query.hpp"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 namespace qvd::net {
 
@@ -53,23 +56,16 @@ std::optional<ControlRequest> parse_path(std::string_view path) {
     return std::nullopt;
 }
 
-Result<Headers> parse_query(std::string_view query) {
-    const Error broken{ErrorKind::invalid, "control.query", "the query is broken or too long"};
-    Headers parameters;
-    for (const std::string& pair : text::split(query, '&')) {
-        if (pair.empty()) continue;
-        const std::size_t equals = pair.find('=');
-        const auto name = text::percent_decode(std::string_view(pair).substr(0, equals), true);
-        const auto value =
-            equals == std::string::npos
-                ? std::optional<std::string>("")
-                : text::percent_decode(std::string_view(pair).substr(equals + 1), true);
-        if (!name || !value || name->empty() || name->size() > longest_parameter ||
-            value->size() > longest_parameter || parameters.size() == most_parameters)
-            return broken;
-        parameters.emplace_back(*name, *value);
-    }
-    return parameters;
+Result<Headers> bounded_query(std::string_view query) {
+    const auto is_good = [](const auto& parameter) {
+        return !parameter.first.empty() && parameter.first.size() <= longest_parameter &&
+               parameter.second.size() <= longest_parameter;
+    };
+    auto parameters = parse_query(query);
+    if (!parameters || parameters->size() > most_parameters ||
+        !std::ranges::all_of(*parameters, is_good))
+        return Error{ErrorKind::invalid, "control.query", "the query is broken or too long"};
+    return std::move(*parameters);
 }
 
 }  // namespace
@@ -96,7 +92,7 @@ Result<ControlRequest> parse_control_target(std::string_view target) {
                      "there is nothing at " + text::quoted(target, 128)};
     ControlRequest whole = *request;
     if (question != std::string_view::npos) {
-        QVD_TRY(whole.parameters, parse_query(target.substr(question + 1)));
+        QVD_TRY(whole.parameters, bounded_query(target.substr(question + 1)));
     }
     return whole;
 }

@@ -17,10 +17,6 @@ using qvd::testing::Stage;
 
 namespace {
 
-std::string path_of(VmId vm) {
-    return "/qvd/connect_to_vm?id=" + vm.text();
-}
-
 // Settings with a puppet for each plugin; the authenticator is called `name`.
 std::string puppets(const Stage& stage, const std::string& name = "puppet") {
     return "puppet.stage = " +

@@ -1,5 +1,6 @@
 #include "tests/broker/fixture.hpp"
 
+#include "agent/protocol.hpp"
 #include "base/text.hpp"
 #include "broker/keys.hpp"
 #include "broker/spawn.hpp"
@@ -187,6 +188,16 @@ void Farm::run_vm(int agent_port, std::optional<NodeId> where) {
 
 std::size_t Farm::rows() {
     return run(store->sessions_on(node)).value().size();
+}
+
+std::string path_of(VmId vm, const std::string& more) {
+    return "/qvd/connect_to_vm?id=" + vm.text() + more;
+}
+
+std::string willing(const std::string& method) {
+    if (method == "x_state") return agent::encode_text("listening");
+    if (method == "x_start") return agent::encode_text("starting");
+    return "";
 }
 
 }  // namespace qvd::broker::test

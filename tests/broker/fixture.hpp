@@ -129,4 +129,9 @@ private:
     UniqueFd supervisor_;
 };
 
+// The target of a connection to this VM; `more` begins with "&".
+std::string path_of(VmId vm, const std::string& more = "");
+// What an agent says whose session listens at once.
+std::string willing(const std::string& method);
+
 }  // namespace qvd::broker::test

@@ -1,5 +1,4 @@
 // Rows of sessions: ended, handed on, reset, whatever dies around them.
-#include "agent/protocol.hpp"
 #include "broker/session_rows.hpp"
 #include "broker/spawn.hpp"
 #include "tests/broker/fixture.hpp"
@@ -15,16 +14,6 @@ using namespace qvd;
 using namespace qvd::broker::test;
 
 namespace {
-
-std::string path_of(VmId vm) {
-    return "/qvd/connect_to_vm?id=" + vm.text();
-}
-
-std::string willing(const std::string& method) {
-    if (method == "x_state") return agent::encode_text("listening");
-    if (method == "x_start") return agent::encode_text("starting");
-    return "";
-}
 
 std::shared_ptr<Agent> willing_agent(Farm& farm) {
     auto agent = std::make_shared<Agent>(farm.loop, &willing);

@@ -10,21 +10,6 @@
 using namespace qvd;
 using namespace qvd::broker::test;
 
-namespace {
-
-std::string path_of(VmId vm, const std::string& more = "") {
-    return "/qvd/connect_to_vm?id=" + vm.text() + more;
-}
-
-// An agent whose session listens at once.
-std::string willing(const std::string& method) {
-    if (method == "x_state") return agent::encode_text("listening");
-    if (method == "x_start") return agent::encode_text("starting");
-    return "";
-}
-
-}  // namespace
-
 TEST_CASE("Each refusal of a connection has its status, in the documented order, and no row") {
     log::Capture log;
     Farm farm;

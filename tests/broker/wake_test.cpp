@@ -1,5 +1,4 @@
 // Connections to VMs that stand still or are suspended.
-#include "agent/protocol.hpp"
 #include "tests/broker/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -10,17 +9,6 @@ using namespace qvd;
 using namespace qvd::broker::test;
 
 namespace {
-
-std::string path_of(VmId vm, const std::string& more = "") {
-    return "/qvd/connect_to_vm?id=" + vm.text() + more;
-}
-
-// An agent whose session listens at once.
-std::string willing(const std::string& method) {
-    if (method == "x_state") return agent::encode_text("listening");
-    if (method == "x_start") return agent::encode_text("starting");
-    return "";
-}
 
 // Alice's VM, in that state, and the order that her connection leads to.
 store::VmOrder order_of_connection(Farm& farm, Worker& worker, VmState state) {
