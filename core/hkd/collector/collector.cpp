@@ -12,7 +12,7 @@ namespace {
 
 // Whoever makes such a thing, on whichever node, is not seen by the database until he has done so.
 constexpr std::chrono::hours quiet{1};
-constexpr Milliseconds measure_limit{10'000};
+constexpr Milliseconds measure_limit{5'000};
 constexpr Milliseconds look_again{200};
 constexpr std::size_t most_ledger_bytes = std::size_t{64} << 20U;
 

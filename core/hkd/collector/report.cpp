@@ -14,8 +14,8 @@ namespace json = boost::json;
 namespace {
 
 // Both within what whoever asks waits for an answer.
-constexpr Milliseconds list_patience{15'000};
-constexpr Milliseconds collect_patience{20'000};
+constexpr Milliseconds list_patience{12'000};
+constexpr Milliseconds collect_patience{8'000};
 // An answer has at most 4 MiB.
 constexpr std::size_t most_items = 5000;
 
