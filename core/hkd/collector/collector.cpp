@@ -82,6 +82,25 @@ boost::asio::awaitable<void> Collector::run() {
         if (!problem.empty() && problem != problem_)
             log::warn("storage.not_collected", {{"code", collected.error().code()}}, problem);
         problem_ = std::move(problem);
+        co_await tell_of_room();
+    }
+}
+
+// Before VMs find out.
+boost::asio::awaitable<void> Collector::tell_of_room() {
+    const std::int64_t wanted = parts_.view().get(collect_space);
+    const StoragePlaces places = storage_places(parts_.view());
+    for (const std::string& folder : {places.images, places.basefs, places.overlayfs, places.homefs,
+                                      places.btrfs_vms, places.overlays, places.homes}) {
+        std::function<std::optional<std::int64_t>()> look = [folder] { return room_at(folder); };
+        const std::optional<std::int64_t> room = co_await parts_.aside.run(std::move(look));
+        if (!room || *room >= wanted) {
+            full_.erase(folder);
+            continue;
+        }
+        if (!full_.insert(folder).second) continue;
+        log::warn("storage.low", {{"path", folder}, {"mib", *room}},
+                  "there is little room left: VMs that write there will fail");
     }
 }
 
@@ -124,6 +143,8 @@ Async<Collector::Pass> Collector::begin(CollectOrder order) {
     const Deadline deadline = Deadline::in(parts_.schedule.clock(), order.patience);
     std::vector<Item> items = co_await stock(view);
     QVD_CO_TRY(Needs needs, co_await ask_needs(view));
+    // It was asked for because the image has just been deleted there.
+    needs.is_ours = order.di.value() != 0;
     QVD_CO_TRY(const Timestamp now, co_await parts_.store.now());
     Pass pass{order, std::move(view), images, now, std::move(items), std::move(needs), deadline,
               {}};

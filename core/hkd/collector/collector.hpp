@@ -17,6 +17,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -97,6 +98,7 @@ private:
     Awaitable<std::vector<Item>> stock(config::View view);
     Awaitable<void> note(Pass& pass);
     Awaitable<void> load_ledger();
+    Awaitable<void> tell_of_room();
     Awaitable<void> make_room(Pass& pass, std::string folder);
     Async<bool> is_spare(Pass& pass, Item item);
     Awaitable<bool> weigh(Pass& pass, Removal& removal);
@@ -110,7 +112,8 @@ private:
     std::string ledger_text_;  // as it is in its file
     bool ledger_loaded_ = false;
     bool collecting_ = false;
-    std::string problem_;  // the last one that was logged
+    std::string problem_;         // the last one that was logged
+    std::set<std::string> full_;  // folders whose want of room has been told
 };
 
 }  // namespace qvd::hkd

@@ -22,8 +22,10 @@ struct Needs {
     std::set<std::string> logins;
     bool homes_by_login = false;  // vm.lxc.home.per.user
 
-    // A database that knows neither image nor VM is a new one: what lies here is another's.
-    [[nodiscard]] bool is_new() const { return images.empty() && vms.empty(); }
+    bool is_ours = false;  // known not to be a new database
+
+    // A database that knows neither image nor VM may be a new one: what lies here is another's.
+    [[nodiscard]] bool is_new() const { return !is_ours && images.empty() && vms.empty(); }
 };
 
 Needs needs_of(const std::vector<store::VmRecord>& vms, const std::vector<store::DiRecord>& images,

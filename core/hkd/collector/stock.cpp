@@ -119,6 +119,7 @@ void Stock::images(const std::string& folder) {
         if (entry.name.starts_with(".incoming-")) {
             Item& item = add(ItemKind::incoming, entry);
             item.lock = item.path;
+            item.changed = std::chrono::system_clock::from_time_t(entry.status.st_mtim.tv_sec);
         } else if (const auto name = numbered(entry.name)) {
             add(ItemKind::image, entry).di = DiId{name->number};
         }
