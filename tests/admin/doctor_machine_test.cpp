@@ -23,6 +23,13 @@ TEST_CASE("a kernel without what containers need is told so, each thing by name"
     overlays.unions = {"overlayfs"};
     says(named(check_containers(view, overlays, folder.machine()), "kernel.overlayfs"),
          Level::problem, "no overlayfs");
+    // A module is loaded when it is first asked for.
+    folder.write("proc/sys/kernel/osrelease", "6.1.0-35-cloud-amd64\n");
+    folder.write("usr/lib/modules/6.1.0-35-cloud-amd64/modules.dep",
+                 "kernel/fs/overlayfs/overlay.ko:\n");
+    says(named(check_containers(view, overlays, folder.machine()), "kernel.overlayfs"), Level::good,
+         "");
+    fs::remove(folder.at("proc/sys/kernel/osrelease"));
     says(named(bare, "kernel.cgroup"), Level::problem, "no memory controller");
     says(named(bare, "kernel.br_netfilter"), Level::warning, "through iptables");
     says(named(check_containers(view, overlays, folder.machine()), "kernel.fuse"), Level::warning,

@@ -84,15 +84,15 @@ private:
                 return usage("the option " + word + " needs a value");
             }
         }
-        apply(*found, std::move(value));
+        apply(*found, value);
         return {};
     }
 
-    void apply(const Option& option, std::string value) {
-        if (option.name == "--filter") return line_.filters.push_back(std::move(value));
-        if (option.name == "--config") line_.config_file = std::move(value);
-        if (option.name == "--node") line_.node = std::move(value);
-        if (option.name == "--operator") line_.operator_name = std::move(value);
+    void apply(const Option& option, const std::string& value) {
+        if (option.name == "--filter") return line_.filters.push_back(value);
+        if (option.name == "--config") line_.config_file = value;
+        if (option.name == "--node") line_.node = value;
+        if (option.name == "--operator") line_.operator_name = value;
         if (option.name == "--force") line_.force = true;
         if (option.name == "--quiet") line_.quiet = true;
         if (option.name == "--help") line_.help = true;

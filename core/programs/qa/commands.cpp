@@ -110,17 +110,22 @@ Result<void> check_parameters(const std::vector<Parameter>& parameters, const Co
     return {};
 }
 
-}  // namespace
-
-Result<void> check_arguments(const Command& command, const CommandLine& line) {
-    QVD_CHECK(check_parameters(command.parameters, line));
+Result<void> check_known(const Command& command, const CommandLine& line) {
+    if ((command.takes & any_parameters) != 0U) return {};
     for (const auto& [key, value] : line.parameters) {
         const bool known = std::ranges::any_of(
             command.parameters,
             [&name = key](const Parameter& parameter) { return parameter.name == name; });
-        if (!known && (command.takes & any_parameters) == 0U)
-            return wrong("there is no parameter " + text::quoted(key, 64) + " here");
+        if (!known) return wrong("there is no parameter " + text::quoted(key, 64) + " here");
     }
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_arguments(const Command& command, const CommandLine& line) {
+    QVD_CHECK(check_parameters(command.parameters, line));
+    QVD_CHECK(check_known(command, line));
     if (!line.words.empty() && (command.takes & words) == 0U)
         return wrong("too many arguments: " + text::quoted(line.words.front(), 64) +
                      " is no key=value");

@@ -68,6 +68,17 @@ Error several_fit(std::size_t count) {
             "the filter means " + std::to_string(count) + " VMs; it must mean one (-f id=N)"};
 }
 
+admin::Row row_of(const boost::json::object& vm) {
+    admin::Row row;
+    for (const char* const key : {"id", "name", "state", "reason"}) {
+        const auto* const field = vm.if_contains(key);
+        if (field != nullptr && field->is_int64()) row.number(key, field->get_int64());
+        if (field != nullptr && field->is_string())
+            row.text(key, {field->get_string().data(), field->get_string().size()});
+    }
+    return row;
+}
+
 // What a node says of its VMs, as far as one can filter by it.
 std::vector<admin::Row> rows_of(const std::string& document) {
     std::vector<admin::Row> rows;
@@ -76,17 +87,8 @@ std::vector<admin::Row> rows_of(const std::string& document) {
     if (broken || !value.is_object()) return rows;
     const auto* const all = value.get_object().if_contains("vms");
     if (all == nullptr || !all->is_array()) return rows;
-    for (const auto& one : all->get_array()) {
-        if (!one.is_object()) continue;
-        admin::Row row;
-        for (const char* const key : {"id", "name", "state", "reason"}) {
-            const auto* const field = one.get_object().if_contains(key);
-            if (field != nullptr && field->is_int64()) row.number(key, field->get_int64());
-            if (field != nullptr && field->is_string())
-                row.text(key, {field->get_string().data(), field->get_string().size()});
-        }
-        rows.push_back(std::move(row));
-    }
+    for (const auto& one : all->get_array())
+        if (one.is_object()) rows.push_back(row_of(one.get_object()));
     return rows;
 }
 
@@ -138,7 +140,7 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, W
         QVD_TRY(farm, Farm::open(line.config_file));
     }
     // A connection that breaks is an error of the connection, not this program's end.
-    std::signal(SIGPIPE, SIG_IGN);
+    (void)std::signal(SIGPIPE, SIG_IGN);
     QVD_TRY(auto stop, client::StopSignal::install());
     std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
     if (farm) {

@@ -135,8 +135,10 @@ bool Keeper::launch() {
     if (!hold_home()) return false;
     Fields order = order_;
     order.add("terminal", console_.terminal());
-    order.add("started_hook", "'" + program_ + "' started '" + file(".sock") + "'");
-    order.add("ended_hook", "'" + program_ + "' ended '" + file(".sock") + "'");
+    // For a shell. Not with a quote at both ends: liblxc takes those off.
+    const std::string hook = "'" + program_ + "' '" + file(".sock") + "' ";
+    order.add("started_hook", hook + "started");
+    order.add("ended_hook", hook + "ended");
     Launched launched = launch_container(order);
     container_pid_ = launched.pid;
     report_ = std::move(launched.report);
