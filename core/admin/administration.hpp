@@ -28,6 +28,7 @@ struct Done {
     int count = 0;
     std::vector<std::string> skipped;  // "vm desk-7: it is running"
     std::set<VmId> vms;                // of orders: whom they were given to
+    std::vector<DiId> dis = {};        // of deleted images: which
 };
 
 // When the runs of VMs that use an older image are to end, as an administrator says it: a time as

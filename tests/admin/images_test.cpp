@@ -42,6 +42,17 @@ TEST_CASE("an image must be what its name says, and the refusal says what it is"
     CHECK(answer("desk.tar.gz", "\x1f\x8b...") == "ok");
     CHECK(answer("desk.qcow2", "QFI\xfb...").starts_with("image.hypervisor "));
     CHECK(answer("desk.qcow2", "QFI\xfb...", true) == "ok");
+    // A disk that would show other files of the node is refused before it is copied.
+    std::string qcow2 = "QFI\xfb" + std::string("\0\0\0\3", 4) + std::string(200, '\0');
+    const auto with = [&qcow2](std::size_t at, char byte) {
+        std::string changed = qcow2;
+        changed[at] = byte;
+        return changed;
+    };
+    CHECK(answer("desk.qcow2", with(15, 104)).starts_with("image.not_whole "));
+    CHECK(answer("desk.qcow2", with(15, 104)).find("differs from another") != std::string::npos);
+    CHECK(answer("desk.qcow2", with(79, 4)).find("data in another file") != std::string::npos);
+    CHECK(answer("desk.qcow2", with(35, 2)).find("is encrypted") != std::string::npos);
     // An OSF may have a hypervisor of its own.
     const admin::Parameters kvm{{"vm.hypervisor", "kvm"}};
     REQUIRE(farm.code(farm.admin.set_properties(store::Owner::osf, Farm::filter(), kvm)) == "ok");

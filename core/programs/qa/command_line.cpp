@@ -17,7 +17,7 @@ struct Option {
     bool takes_value;
 };
 
-constexpr std::array<Option, 13> options{{
+constexpr std::array<Option, 14> options{{
     {"--filter", "-f", true},
     {"--config", "-c", true},
     {"--force", "", false},
@@ -29,6 +29,7 @@ constexpr std::array<Option, 13> options{{
     {"--wait", "", false},
     {"--purge", "", false},
     {"--usage", "", false},
+    {"--dry-run", "", false},
     {"--node", "", true},
     {"--operator", "", true},
 }};
@@ -101,6 +102,7 @@ private:
         if (option.name == "--wait") line_.wait = true;
         if (option.name == "--purge") line_.purge = true;
         if (option.name == "--usage") line_.usage = true;
+        if (option.name == "--dry-run") line_.dry_run = true;
     }
 
     Result<void> plain(const std::string& word) {

@@ -13,7 +13,8 @@ const std::vector<Command>& all_commands() {
              {config_commands(), host_commands(), property_commands("host"), osf_commands(),
               property_commands("osf"), di_commands(), property_commands("di"), user_commands(),
               property_commands("user"), operator_commands(), vm_commands(),
-              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands()})
+              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands(),
+              storage_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
@@ -60,6 +61,7 @@ std::string help_of(const Command& command) {
     if ((command.takes & waiting) != 0U) text += " [--wait]";
     if ((command.takes & purging) != 0U) text += " [--purge]";
     if ((command.takes & usages) != 0U) text += " [--usage]";
+    if ((command.takes & trying) != 0U) text += " [--dry-run]";
     if ((command.takes & (confirmation | forcing)) != 0U) text += " [--force]";
     if ((command.takes & a_node) != 0U) text += " [--node HOST[:PORT]] [--operator NAME]";
     text += " [--json] [-q]\n";
@@ -140,10 +142,13 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
     if (foreign(line.wait, waiting)) return wrong("this command takes no --wait");
     if (foreign(line.purge, purging)) return wrong("this command takes no --purge");
     if (foreign(line.usage, usages)) return wrong("this command takes no --usage");
+    if (foreign(line.dry_run, trying)) return wrong("this command takes no --dry-run");
     return {};
 }
 
 std::string question_of(const Command& command) {
+    if (command.object == "storage")
+        return "Are you sure that you want to remove what nobody needs, on all hosts?";
     std::string things = std::string(command.object) + "s";
     if (command.object == "vm") things = "VMs";
     if (command.object == "osf") things = "OSFs";
