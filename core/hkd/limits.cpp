@@ -28,7 +28,7 @@ Limits limits_of(const config::View& view) {
     limits.starting_max = static_cast<int>(view.get(vm_starting_max));
     limits.failure = policy_of(view);
     limits.retry = {static_cast<int>(view.get(vm_failure_attempts)), view.get(vm_failure_pause),
-                    view.get(vm_failure_longest_pause)};
+                    view.get(vm_failure_longest_pause), view.get(vm_failure_reset)};
     limits.keep_for_debugging = view.get(vm_debug) || limits.failure == FailurePolicy::debug;
     limits.agent_port = static_cast<int>(view.get(vma_port));
     limits.nx_port = static_cast<int>(view.get(nxagent_display)) + 4000;

@@ -18,9 +18,10 @@ struct Patience {
 
 // With FailurePolicy::retry.
 struct Retry {
-    int attempts = 5;  // failed starts in a row before it is given up
+    int attempts = 5;  // failures in a row before it is given up
     Milliseconds first_pause{10'000};
     Milliseconds longest_pause{300'000};
+    Milliseconds sound_after{600'000};  // running this long, it has not failed before
 
     // Twice as long each time.
     [[nodiscard]] Milliseconds pause_after(int failed) const;

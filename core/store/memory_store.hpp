@@ -75,11 +75,17 @@ public:
     Async<void> set_real_user(VmId vm, UserId user) override;
 
     Async<void> order_start(VmId vm, NodeId node) override;
+    Async<void> order_restore(VmId vm) override;
     Async<void> order_stop(VmId vm) override;
     Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
     Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
     Async<VmOrder> take_order(VmId vm, NodeId node) override;
     Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) override;
+    Async<int> return_orders(NodeId node, std::optional<VmId> vm) override;
+    Async<std::string> remember_checkpoint(VmId vm, std::int64_t incarnation,
+                                           std::string path) override;
+    Async<void> order_restart(VmId vm, std::int64_t incarnation) override;
+    Async<void> forget_failures(VmId vm, std::int64_t incarnation) override;
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;

@@ -35,6 +35,16 @@ using Async = boost::asio::awaitable<Result<T>>;
 
 // ---- What is read --------------------------------------------------------------------------
 
+// What a VM can be brought back to: memory and disks of one moment, on the node that made it.
+struct Checkpoint {
+    std::string path;
+    Timestamp at;
+    NodeId node;
+    std::string node_name;
+    std::optional<Di> di;  // what ran then, without its tags; nothing: it has been deleted since
+    std::string hypervisor;
+};
+
 // A VM with all that hangs on it: rows of `qa vm list`, and what a login or a start needs.
 struct VmRecord {
     Vm vm;
@@ -47,6 +57,7 @@ struct VmRecord {
     std::string real_user_login;
     std::optional<Di> di;          // what di_tag resolves to now; without its tags
     std::optional<Di> current_di;  // what runs; without its tags
+    std::optional<Checkpoint> checkpoint;
     std::int64_t run_attempts = 0;
     std::int64_t run_ok = 0;
     double cpu_seconds = 0;  // since its start, as its node reported last
@@ -150,9 +161,10 @@ struct Acquired {
 // What a node needs to start a VM; given once, to the node that took the order.
 struct StartOrder {
     VmRecord record;
-    Di di;                  // resolved now
-    Secret agent_token;     // new with each start
-    Properties properties;  // merged: osf < di < user < vm (behaviour 3.3.10)
+    Di di;                        // resolved now; of a checkpoint, its own
+    Secret agent_token;           // new with each start; of a checkpoint, what its agent knows
+    Properties properties;        // merged: osf < di < user < vm (behaviour 3.3.10)
+    std::string checkpoint = {};  // where that is; empty: it boots
 };
 
 // ---- Announcements -------------------------------------------------------------------------
@@ -255,7 +267,8 @@ public:
     virtual Async<std::vector<VmRecord>> vms_on(NodeId node) = 0;
     virtual Async<std::optional<VmRecord>> vm(VmId vm) = 0;
     // Changes what is given. Owner and osf only of a stopped or failed one whose start nobody has
-    // ordered: ErrorKind::conflict "vm.not_stopped".
+    // ordered: ErrorKind::conflict "vm.not_stopped"; with either its checkpoint is forgotten, which
+    // has the memory and the disks of what it was.
     struct VmEdit {
         std::optional<std::string> name;
         std::optional<std::string> di_tag;
@@ -264,6 +277,7 @@ public:
         std::optional<OsfId> osf = {};
     };
     virtual Async<void> edit_vm(VmId vm, VmEdit edit) = 0;
+    // Opened again, its failures so far are forgotten.
     virtual Async<void> set_vm_blocked(VmId vm, bool blocked) = 0;
     // Limits the present run of those of them whose tag means another image than the one that they
     // run, and returns these; those that run the right one lose their limits.
@@ -276,8 +290,11 @@ public:
     // ErrorKind::unavailable "node.full" | "node.unavailable"; conflict "vm.not_stopped", also when
     // a start is ordered already.
     virtual Async<void> order_start(VmId vm, NodeId node) = 0;
+    // order_start() that goes back to its checkpoint, on the node that has it; conflict
+    // "vm.no_checkpoint", "vm.checkpoint_image" if the image of that time has been deleted.
+    virtual Async<void> order_restore(VmId vm) = 0;
     // Running: sets the stop command; start not yet taken: clears it. conflict "vm.not_running".
-    // Failed and to be started again by its node: that is called off.
+    // Failed, or being stopped, and to be started again by its node: that is called off.
     virtual Async<void> order_stop(VmId vm) = 0;
 
     // Any other command, by its state (may_be_ordered), to its node; resume as order_start().
@@ -291,7 +308,8 @@ public:
     virtual Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) = 0;
     // stopped/failed + start command → starting_1 of the next incarnation, one attempt counted.
     // ErrorKind::conflict "vm.no_command" if there is none (any more); not_found "di.not_tagged" if
-    // no di of the osf has the VM's tag: then the VM is `failed` and the order is gone.
+    // no di of the osf has the VM's tag, "vm.no_checkpoint" if it was to go back to one that is
+    // gone: then the VM is `failed` and the order is gone.
     virtual Async<StartOrder> take_start(VmId vm, NodeId node) = 0;
     // The start that an earlier hkd of this boot took and did not get to launch: starting_1 of this
     // incarnation → starting_1 of the next; no further attempt is counted. ErrorKind::conflict
@@ -300,6 +318,18 @@ public:
     // Neither start nor stop; ErrorKind::conflict "vm.no_command".
     virtual Async<VmOrder> take_order(VmId vm, NodeId node) = 0;
     virtual Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) = 0;
+    // What was taken and never answered, by an hkd that is gone or never heard that it had it, is
+    // pending again; without a VM, of all of this node. Returns how many.
+    virtual Async<int> return_orders(NodeId node, std::optional<VmId> vm) = 0;
+    // It made a checkpoint, which takes the place of the one before; returns where that was if it
+    // was on the same node, or "".
+    virtual Async<std::string> remember_checkpoint(VmId vm, std::int64_t incarnation,
+                                                   std::string path) = 0;
+    // Whenever it is stopped next, its node starts it again at once: the order is part of
+    // clear_vm(). Not if the node is blocked or is being evacuated by then.
+    virtual Async<void> order_restart(VmId vm, std::int64_t incarnation) = 0;
+    // It runs well: its failures so far are not counted any more.
+    virtual Async<void> forget_failures(VmId vm, std::int64_t incarnation) = 0;
     // Failed VMs that this node is to start again, and how long from now (negative: overdue).
     virtual Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) = 0;
     // order_start() of such a VM; ErrorKind::conflict "vm.no_retry" once that was called off.
@@ -316,7 +346,8 @@ public:
     virtual Async<void> set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
                                       std::vector<Endpoint> endpoints) = 0;
     // Nothing of it is left: state `to` (stopped or failed), node, address, endpoints, token,
-    // reservation, expirations and current di cleared. A start ordered meanwhile stays.
+    // reservation, expirations and current di cleared. A start ordered meanwhile stays; after
+    // order_restart() there is one.
     virtual Async<void> clear_vm(VmTransition change) = 0;
     // The database's clock.
     virtual Async<Timestamp> now() = 0;

@@ -50,6 +50,9 @@ struct VmRow {
     std::int64_t answered = 0;
     std::string argument;  // of the last order
     OrderAnswer answer;
+    std::optional<VmCommand> taken;  // and not answered
+    std::optional<Checkpoint> checkpoint;
+    Secret checkpoint_token;  // what its agent knows
     Properties properties;
 };
 
