@@ -135,18 +135,22 @@ private:
     Awaitable<bool> until_written(std::function<Async<void>()> write);
     Awaitable<void> destroy_disowned();
     void leave_stage();
+    void ignore(const Occurrence& impossible);
     void enter(VmStage before);
+    void begin_stage(VmStage before);
     [[nodiscard]] Clock::time_point time_limit() const;
     [[nodiscard]] VmEvent event_of_end() const;
     [[nodiscard]] Why why_ended(const std::string& sentence) const;
     [[nodiscard]] VmEvent event_of_silence(VmEvent otherwise) const;
 
     // vm_work.cpp: what is done in each stage; each ends by itself once `generation` is over
+    class Silence;
     Awaitable<void> launch(std::uint64_t generation);
     Awaitable<Result<void>> announce();
     Awaitable<Result<void>> start_backend(std::uint64_t generation);
     Awaitable<void> await_agent(std::uint64_t generation);
     Awaitable<void> watch_agent(std::uint64_t generation, bool just_answered);
+    Awaitable<void> note(const Result<void>& answer, Silence& silence);
     Awaitable<bool> tells(Error unanswered);
     Awaitable<void> watch_for_recovery(std::uint64_t generation);
     Awaitable<void> shut_down(std::uint64_t generation);
@@ -161,7 +165,7 @@ private:
     Awaitable<void> suspended_too_late();
     Awaitable<void> look_what_is_left();
     void answer(std::int64_t order, std::string code, std::string text);
-    Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer answer);
+    Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer said);
     Awaitable<void> shut_down_paused(std::uint64_t generation);
     // A suspended VM needs no handler, unless something is done with it.
     [[nodiscard]] bool rests() const {

@@ -23,8 +23,10 @@ bool says_nothing(const Error& error) {
     return error.code() == "agent.no_broker" || error.code() == "agent.stale";
 }
 
+}  // namespace
+
 // Counts the calls that an agent left unanswered.
-class Silence {
+class VmHandler::Silence {
 public:
     Silence(const Clock& clock, Patience patience)
         : clock_(&clock), patience_(patience), since_(clock.now()), last_(since_) {}
@@ -58,8 +60,6 @@ private:
     Clock::time_point last_;
     int calls_ = 0;
 };
-
-}  // namespace
 
 asio::awaitable<void> VmHandler::pause(Milliseconds time) {
     const std::shared_ptr<Alarm> alarm = workshop_->schedule.alarm();
@@ -204,14 +204,7 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation, bool just
     for (;;) {
         const Result<void> answer = co_await ping();
         if (is_past(generation)) co_return;
-        if (answer.ok()) {
-            silence.broken();
-            // For operators only; the next answer makes good for a lost write.
-            (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
-        } else {
-            const bool counts = co_await tells(answer.error());
-            silence.goes_on(counts);
-        }
+        co_await note(answer, silence);
         if (is_past(generation)) co_return;
         if (silence.too_long())
             co_return post(
@@ -222,6 +215,17 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation, bool just
             answer.ok() ? workshop_->limits->after_ok : workshop_->limits->after_error;
         co_await pause(wait);
         if (is_past(generation)) co_return;
+    }
+}
+
+asio::awaitable<void> VmHandler::note(const Result<void>& answer, Silence& silence) {
+    if (answer.ok()) {
+        silence.broken();
+        // For operators only; the next answer makes good for a lost write.
+        (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
+    } else {
+        const bool counts = co_await tells(answer.error());
+        silence.goes_on(counts);
     }
 }
 

@@ -22,6 +22,11 @@ std::vector<std::string> uuids_of(const std::vector<store::VmRecord>& rows) {
     return uuids;
 }
 
+Why why_not_there(bool rebooted) {
+    if (rebooted) return {"node.restarted", "the node was restarted"};
+    return {"vm.not_there", "it was not there any more when hkd came back"};
+}
+
 }  // namespace
 
 Vms::Vms(Workshop& workshop, NodeId node, config::View view)
@@ -50,14 +55,10 @@ Async<void> Vms::adopt(bool rebooted) {
 
     std::set<std::string> expected;
     for (const store::VmRecord& row : rows) {
-        const VmStage stage{row.runtime.state, row.runtime.phase};
-        if (is_over(stage)) continue;
+        if (is_over({row.runtime.state, row.runtime.phase})) continue;
         expected.insert(row.vm.uuid);
-        if (handlers_.contains(row.vm.id)) continue;
-        if (stage == vm_stage::suspended && !found_there(found, row)) continue;  // it rests
-        const VmPlan known = plan_known(row, properties[row.vm.id], view_);
-        if (survey.silent.contains(known.hypervisor)) continue;  // it may run: the next try tells
-        co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
+        if (needs_handler(row, properties[row.vm.id], survey))
+            co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
     }
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
@@ -85,6 +86,15 @@ Async<Vms::PropertiesByVm> Vms::properties_of(std::vector<store::VmRecord> rows)
         all[row.vm.id] = std::move(its);
     }
     co_return all;
+}
+
+bool Vms::needs_handler(const store::VmRecord& row, const Properties& properties,
+                        const Survey& survey) const {
+    if (handlers_.contains(row.vm.id)) return false;
+    const VmStage stage{row.runtime.state, row.runtime.phase};
+    if (stage == vm_stage::suspended && !found_there(survey.found, row)) return false;  // it rests
+    // One whose hypervisor is silent may run: the next try tells.
+    return !survey.silent.contains(plan_known(row, properties, view_).hypervisor);
 }
 
 bool Vms::found_there(const std::vector<FoundVm>& found, const store::VmRecord& row) {
@@ -125,10 +135,7 @@ asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
     else if (suspended)
         handler->finish_suspending(when_over());
     else
-        handler->give_up(rebooted
-                             ? Why("node.restarted", "the node was restarted")
-                             : Why("vm.not_there", "it was not there any more when hkd came back"),
-                         when_over());
+        handler->give_up(why_not_there(rebooted), when_over());
 }
 
 // The hkd before this one took the order and did not come to launch it: whoever waits for the VM

@@ -51,6 +51,9 @@ private:
     Awaitable<void> take_order(VmId vm);
     Awaitable<std::shared_ptr<VmHandler>> handler_of(VmId vm);
     Awaitable<bool> is_suspended(VmPlan plan);
+    Awaitable<void> expire(store::VmRecord row, Timestamp now);
+    [[nodiscard]] bool needs_handler(const store::VmRecord& row, const Properties& properties,
+                                     const Survey& survey) const;
     static bool found_there(const std::vector<FoundVm>& found, const store::VmRecord& row);
     Async<void> resume_retries();
     Awaitable<void> forget_logs();

@@ -167,7 +167,7 @@ std::string obstacle_in(const std::string& directory, const Mount& mount) {
 }  // namespace
 
 std::string union_obstacle(const std::string& directory) {
-    const std::string obstacle =
+    std::string obstacle =
         obstacle_in(directory, [](const OverlayLayers& layers, const std::string&,
                                   const std::string& at) { return mount_overlay(layers, at); });
     if (obstacle.empty()) return {};

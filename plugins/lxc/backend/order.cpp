@@ -122,11 +122,11 @@ void write_root_only(const std::string& path, std::string_view content, unsigned
 // path.run/vm either way.
 std::string given_file(const sdk::Vm& vm, const Settings& settings, const Root& root,
                        const char* suffix, std::string_view content, unsigned mode) {
-    const std::string own = settings.file_of(vm.id(), suffix);
+    std::string own = settings.file_of(vm.id(), suffix);
     write_root_only(own, content, mode);
     if (!root.map) return own;
     make_folders(settings.given_to(vm.id()), 0711);
-    const std::string path = settings.given_to(vm.id()) + "/" + (suffix + 1);
+    std::string path = settings.given_to(vm.id()) + "/" + (suffix + 1);
     write_root_only(path, content, mode);
     if (::chown(path.c_str(), root.map->first, root.map->first) != 0)
         throw sdk::Failure(QVD_UNAVAILABLE,
@@ -138,7 +138,7 @@ std::string given_home(const sdk::Vm& vm, const Settings& settings, const Root& 
                        const std::string& home) {
     make_folders(home, 0755);
     if (!root.map) return home;
-    const std::string at = settings.given_to(vm.id()) + "/home";
+    std::string at = settings.given_to(vm.id()) + "/home";
     make_folders(settings.given_to(vm.id()), 0711);
     make_folders(at, 0755);
     if (mount_mapped(home, at, false, *root.map)) return at;
