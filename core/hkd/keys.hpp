@@ -295,8 +295,8 @@ inline constexpr Key<Seconds> killing_vms_retry_timeout{
 
 inline void declare(config::KeySet& keys) {
     keys.add(vm_starting_max, vm_failure, vm_failure_attempts, vm_failure_pause,
-             vm_failure_longest_pause, vm_failure_reset, vm_overlay_persistent, vm_home_per_user, vm_debug, vma_port,
-             nxagent_display);
+             vm_failure_longest_pause, vm_failure_reset, vm_overlay_persistent, vm_home_per_user,
+             vm_debug, vma_port, nxagent_display);
     keys.add(network_bridge, network_bridge_create, network_ip_start, network_netmask,
              network_gateway, network_dns_server, network_domain, network_use_dhcp, dnsmasq_program,
              network_mac_prefix, network_nat_interface, network_firewall, network_device_prefix);

@@ -1,5 +1,6 @@
 #include "hkd/limits.hpp"
 
+#include "config/keys.hpp"
 #include "hkd/keys.hpp"
 
 #include <algorithm>
@@ -45,6 +46,7 @@ Limits limits_of(const config::View& view) {
     limits.running = {static_cast<int>(view.get(running_max_count)), view.get(running_max_time)};
     limits.after_error = view.get(delay_after_error);
     limits.after_ok = view.get(delay_after_ok);
+    limits.storage = view.get(config::path_storage_root);
     return limits;
 }
 

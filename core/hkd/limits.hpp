@@ -47,6 +47,7 @@ struct Limits {
     Patience running{10, Milliseconds{320'000}};
     Milliseconds after_error{10'000};
     Milliseconds after_ok{120'000};
+    std::string storage;  // path.storage.root
 };
 
 Limits limits_of(const config::View& view);

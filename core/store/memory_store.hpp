@@ -25,6 +25,8 @@ public:
     // While true, every call is "store.down" and nothing is announced; back again, everybody who
     // listens hears `everything`.
     void fail_with_unavailable(bool down);
+    // While true, orders are taken, and who takes them hears "store.down" instead.
+    void fail_after_taking(bool lost) { loses_answers_ = lost; }
     // When a running VM's image is to be left, as an operator's tool writes it.
     void set_expiry(VmId vm, std::optional<Timestamp> soft, std::optional<Timestamp> hard);
     // The lines of audit(), oldest first: "who operation subject".
@@ -131,6 +133,7 @@ public:
                                std::map<std::string, std::optional<std::string>> values) override;
 
     Async<void> audit(std::string who, std::string operation, std::string subject) override;
+    Async<std::vector<AuditLine>> audit_lines(int newest) override;
 
     // How often it has been asked anything, and for orders to a node.
     [[nodiscard]] int round_trips() const { return round_trips_; }
@@ -139,6 +142,7 @@ public:
 private:
     int round_trips_ = 0;
     int looks_ = 0;
+    bool loses_answers_ = false;
     // Once around the event loop; then store.down if that is what the test wants.
     Async<void> ready();
 

@@ -233,7 +233,15 @@ TEST_CASE("an order that was taken and never answered is given back, once, unles
     bench.must(store.take_order(vm, one.farm.node));
     bench.must(store.order_stop(vm));
     CHECK(bench.must(store.return_orders(one.farm.node, std::nullopt)) == 0);
-    one.stop(1);
+    bench.must(store.take_stop(vm, one.farm.node));
+    bench.must(store.answer_order(vm, lost - 1, {"", ""}));
+    CHECK(bench.must(store.return_orders(one.farm.node, std::nullopt)) == 1);
+    bench.must(store.take_stop(vm, one.farm.node));
+    auto stopping = ended(vm, 1, VmState::running, VmState::stopping);
+    stopping.phase = 1;
+    bench.must(store.transition(stopping));
+    CHECK(bench.must(store.return_orders(one.farm.node, std::nullopt)) == 0);
+    bench.must(store.clear_vm(ended(vm, 1, VmState::stopping)));
     CHECK(bench.must(store.return_orders(one.farm.node, std::nullopt)) == 0);
     CHECK(bench.must(store.order_answer(vm, lost))->code == "vm.ended");
 }

@@ -13,7 +13,8 @@ const std::vector<Command>& all_commands() {
              {config_commands(), host_commands(), property_commands("host"), osf_commands(),
               property_commands("osf"), di_commands(), property_commands("di"), user_commands(),
               property_commands("user"), operator_commands(), vm_commands(),
-              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands()})
+              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands(),
+              audit_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();

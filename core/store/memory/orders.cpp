@@ -53,8 +53,8 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     runtime.reason_code = change.code;
     if (moved) runtime.since = tables.now();
     if (change.block) runtime.blocked = true;
-    if (change.failed_start) ++runtime.attempt;
-    if (change.to == VmState::stopped && !change.failed_start) runtime.attempt = 0;
+    if (change.failure) ++runtime.attempt;
+    if (change.to == VmState::stopped && !change.failure) runtime.attempt = 0;
     if (change.to == VmState::running && was_starting) ++row.run_ok;
     if (change.to == VmState::running && moved) runtime.agent_seen = tables.now();
     runtime.saved_path = change.to == VmState::suspended ? change.saved_path : "";
@@ -214,6 +214,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     const auto memory_mib = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
     row->reservation = {node, memory_mib, std::nullopt};
     tables_->announce_state(*row);
+    if (loses_answers_) co_return answers::down("its answer was lost");
     order->record = tables_->record(*row);
     co_return order;
 }
@@ -251,6 +252,8 @@ Async<void> MemoryStore::take_stop(VmId vm, NodeId node) {
     if (row->runtime.command != VmCommand::stop || row->runtime.node != node)
         co_return answers::no_command(vm);
     row->runtime.command.reset();
+    row->taken = VmCommand::stop;
+    if (loses_answers_) co_return answers::down("its answer was lost");
     co_return Result<void>{};
 }
 

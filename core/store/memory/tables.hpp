@@ -81,7 +81,7 @@ struct Tables : std::enable_shared_from_this<Tables> {
     std::map<VmId, VmRow> vms;
     std::map<NodeId, NodeRow> nodes;
     std::map<SessionId, Session> sessions;
-    std::vector<std::string> audited;
+    std::vector<AuditLine> audited;
     std::vector<std::weak_ptr<Ear>> ears;
     std::int64_t last_id = 0;
 

@@ -37,6 +37,7 @@ Async<VmOrder> MemoryStore::take_order(VmId vm, NodeId node) {
     order.command = *command;
     order.argument = row->argument;
     order.number = row->ordered;
+    if (loses_answers_) co_return answers::down("its answer was lost");
     co_return order;
 }
 
@@ -45,7 +46,7 @@ Async<void> MemoryStore::answer_order(VmId vm, std::int64_t number, OrderAnswer 
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     if (row->answered >= number) co_return Result<void>{};
     row->answered = number;
-    row->taken.reset();
+    if (row->taken != VmCommand::stop) row->taken.reset();
     if (!answer.code.empty() && row->runtime.state == VmState::suspended) row->reservation.reset();
     row->answer = std::move(answer);
     co_return Result<void>{};
@@ -58,12 +59,24 @@ Async<std::optional<OrderAnswer>> MemoryStore::order_answer(VmId vm, std::int64_
     co_return std::optional(row->answer);
 }
 
+namespace {
+
+// Taken, and neither answered nor, a stop, begun.
+bool is_open(const VmRow& row) {
+    if (!row.taken || row.runtime.command) return false;
+    const VmState state = row.runtime.state;
+    if (*row.taken == VmCommand::stop)
+        return state != VmState::stopping && state != VmState::zombie;
+    return row.answered < row.ordered;
+}
+
+}  // namespace
+
 Async<int> MemoryStore::return_orders(NodeId node, std::optional<VmId> vm) {
     QVD_CO_CHECK(co_await ready());
     int count = 0;
     for (auto& [id, row] : tables_->vms) {
-        const bool open = row.taken && !row.runtime.command && row.answered < row.ordered;
-        if (!open || row.runtime.node != node || (vm && *vm != id)) continue;
+        if (!is_open(row) || row.runtime.node != node || (vm && *vm != id)) continue;
         row.runtime.command = std::exchange(row.taken, std::nullopt);
         tables_->announce_command(row);
         ++count;

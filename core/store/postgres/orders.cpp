@@ -280,9 +280,11 @@ Async<Timestamp> PostgresStore::now() {
 }
 
 Async<void> PostgresStore::take_stop(VmId vm, NodeId node) {
-    QVD_CO_TRY(const Rows rows, co_await ask("UPDATE vm_runtimes SET command = NULL WHERE vm_id = "
-                                             "$1 AND node_id = $2 AND command = 'stop'",
-                                             vm, node));
+    QVD_CO_TRY(
+        const Rows rows,
+        co_await ask("UPDATE vm_runtimes SET command = NULL, order_taken = 'stop' WHERE vm_id = "
+                     "$1 AND node_id = $2 AND command = 'stop'",
+                     vm, node));
     if (rows.changed() == 1) co_return Result<void>{};
     QVD_CO_TRY(const Rows known, co_await ask("SELECT FROM vms WHERE id = $1", vm));
     if (known.empty()) co_return answers::missing("vm", vm.value());

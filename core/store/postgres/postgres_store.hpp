@@ -114,6 +114,7 @@ public:
                                std::map<std::string, std::optional<std::string>> values) override;
 
     Async<void> audit(std::string who, std::string operation, std::string subject) override;
+    Async<std::vector<AuditLine>> audit_lines(int newest) override;
 
 private:
     // One statement by itself. Not a coroutine: the arguments are copied before it returns.

@@ -101,8 +101,8 @@ Async<void> PostgresStore::transition(VmTransition change) {
     const std::string from = states_of(change);
     QVD_CO_TRY(const Rows rows,
                co_await ask(move_vm, change.vm, change.incarnation, from, to_string(change.to),
-                            change.phase, change.reason, change.block, change.failed_start,
-                            change.code, change.saved_path));
+                            change.phase, change.reason, change.block, change.failure, change.code,
+                            change.saved_path));
     if (rows.empty()) co_return co_await explain(change.vm, change.incarnation);
     co_return Result<void>{};
 }
@@ -112,8 +112,8 @@ Async<void> PostgresStore::clear_vm(VmTransition change) {
     const std::string from = states_of(change);
     QVD_CO_TRY(const Rows rows,
                co_await ask(clear, change.vm, change.incarnation, from, to_string(change.to),
-                            change.phase, change.reason, change.block, change.failed_start,
-                            change.code, milliseconds_of(change.retry_in)));
+                            change.phase, change.reason, change.block, change.failure, change.code,
+                            milliseconds_of(change.retry_in)));
     if (rows.empty()) co_return co_await explain(change.vm, change.incarnation);
     co_return Result<void>{};
 }

@@ -43,7 +43,8 @@ FROM asked LEFT JOIN given ON true)";
 // One that could not be resumed gives its memory back.
 constexpr const char* write_answer = R"(
 WITH answered AS (
-    UPDATE vm_runtimes SET order_answered = $2, order_code = $3, order_answer = $4, order_taken = NULL
+    UPDATE vm_runtimes SET order_answered = $2, order_code = $3, order_answer = $4,
+        order_taken = CASE WHEN order_taken = 'stop' THEN order_taken END
     WHERE vm_id = $1 AND order_answered < $2 RETURNING vm_id, state
 )
 DELETE FROM reservations USING answered
@@ -53,7 +54,8 @@ WHERE reservations.vm_id = answered.vm_id AND answered.state = 'suspended' AND $
 constexpr const char* return_taken = R"(
 UPDATE vm_runtimes SET command = order_taken, order_taken = NULL
 WHERE node_id = $1 AND ($2::bigint IS NULL OR vm_id = $2::bigint) AND command IS NULL
-  AND order_taken IS NOT NULL AND order_answered < order_number)";
+  AND CASE WHEN order_taken = 'stop' THEN state NOT IN ('stopping', 'zombie')
+           ELSE order_answered < order_number END)";
 
 constexpr const char* keep_checkpoint = R"(
 WITH former AS (

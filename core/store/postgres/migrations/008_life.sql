@@ -20,3 +20,12 @@ COMMENT ON COLUMN vm_runtimes.attempt IS 'failures in a row, not counting those 
 COMMENT ON COLUMN vm_runtimes.order_taken IS 'the order that its node has taken and not answered';
 COMMENT ON COLUMN vm_runtimes.restarts IS 'it is being stopped, and its node starts it again then';
 COMMENT ON COLUMN vm_runtimes.from_checkpoint IS 'this start, ordered or under way, goes back to the checkpoint';
+
+-- Who is let in no more loses what he has open.
+CREATE FUNCTION announce_operators() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('qvd_operators', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER operators_changed AFTER UPDATE OR DELETE ON operators
+FOR EACH STATEMENT EXECUTE FUNCTION announce_operators();
