@@ -165,6 +165,8 @@ public:
     // Orders only; the nodes do the rest.
     Async<Done> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
     Async<Done> stop_vms(Filter filter);
+    // Stopped ones go back to their checkpoints, on the nodes that have them.
+    Async<Done> restore_vms(Filter filter);
     // Until each of them is `running`, or `stopped` (failed will do), or has failed to become it;
     // `seen` is told every step. Returns those that failed with the reason ("vm desk: ...").
     // ErrorKind::timeout "vm.wait_timeout"; patience 0 has no end.
@@ -180,6 +182,10 @@ public:
     Async<Ordered> order_vms(Filter filter, VmCommand command, std::string argument);
     Async<int> block_vms(Filter filter, bool blocked);
     Async<Done> disconnect_users(Filter filter);
+
+    // ---- audit ----
+    // What was done, oldest first: the last so many that the filter means.
+    Async<std::vector<Row>> audit_lines(Filter filter, int last);
 
 private:
     template <class Record>

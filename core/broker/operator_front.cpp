@@ -110,6 +110,11 @@ void Errand::answer(net::Reply reply) {
 }
 
 asio::awaitable<void> Errand::relay(std::shared_ptr<UniqueFd> socket) {
+    const OperatorStreams::Open open(context_.operator_streams, who_.name, role_for(wanted_.verb),
+                                     client_);
+    // What changed while hkd was asked, nobody has heard here.
+    co_await context_.operator_streams.check(context_.store);
+    if (client_->interruption()) co_return answer(error_reply(*client_->interruption()));
     const auto attached = co_await client_->attach(std::move(socket), attach_limit);
     if (!attached.ok()) {
         answer(error_reply(attached.error()));

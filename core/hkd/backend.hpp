@@ -24,7 +24,8 @@ struct ImagePlan : plugin::ImageSpec {
 // Of a VM that only has to end, what is known.
 struct VmPlan : plugin::VmSpec {
     std::string hypervisor;
-    std::string address;  // where it is reached, also if it learns that by DHCP
+    std::string address;          // where it is reached, also if it learns that by DHCP
+    std::string checkpoint = {};  // what it goes back to; empty: it boots
 };
 struct FoundVm : plugin::VmStatus {
     std::string hypervisor;

@@ -30,7 +30,8 @@ inline constexpr Key<std::int64_t> vm_failure_attempts{
     "hkd.vm.failure.retry.max",
     "5",
     "starts",
-    "with hkd.vm.failure = retry: after this many failed starts in a row the VM is given up",
+    "with hkd.vm.failure = retry: after this many failures in a row, of its start or later, the VM "
+    "is given up",
     0,
     Range{1, 1000}};
 inline constexpr Key<Seconds> vm_failure_pause{
@@ -47,6 +48,13 @@ inline constexpr Key<Seconds> vm_failure_longest_pause{
     "the longest time between two starts of a VM that fails",
     0,
     Range{1, 86400}};
+inline constexpr Key<Seconds> vm_failure_reset{
+    "hkd.vm.failure.retry.reset",
+    "600",
+    "seconds",
+    "a VM that has run this long is sound again: its failures so far do not count any more",
+    0,
+    Range{1, 604800}};
 inline constexpr Key<bool> vm_overlay_persistent{
     "vm.overlay.persistent", "0", "",
     "whether a VM finds its own changes to the image at its next start"};
@@ -329,8 +337,8 @@ inline constexpr Key<Seconds> killing_vms_retry_timeout{
 
 inline void declare(config::KeySet& keys) {
     keys.add(vm_starting_max, vm_failure, vm_failure_attempts, vm_failure_pause,
-             vm_failure_longest_pause, vm_overlay_persistent, vm_home_per_user, vm_debug, vma_port,
-             nxagent_display);
+             vm_failure_longest_pause, vm_failure_reset, vm_overlay_persistent, vm_home_per_user,
+             vm_debug, vma_port, nxagent_display);
     keys.add(network_bridge, network_bridge_create, network_ip_start, network_netmask,
              network_gateway, network_dns_server, network_domain, network_use_dhcp, dnsmasq_program,
              network_mac_prefix, network_nat_interface, network_firewall, network_device_prefix);

@@ -256,11 +256,13 @@ asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, Why why) {
     co_return co_await until_written(std::move(write));
 }
 
-// hkd.vm.failure.
+// hkd.vm.failure. A way back to a checkpoint that fails says nothing about the VM: who ordered it
+// decides what comes next.
 void VmHandler::judge_failure(store::VmTransition& change) {
+    if (!plan_.checkpoint.empty() && !came_up_) return;
     const Limits& limits = *workshop_->limits;
-    change.failed_start = !came_up_;
-    const int failed = came_up_ ? 0 : attempt_ + 1;
+    change.failure = true;
+    const int failed = attempt_ + 1;
     if (limits.failure == FailurePolicy::retry && failed < limits.retry.attempts)
         retry_in_ = limits.retry.pause_after(failed);
     change.retry_in = retry_in_;
@@ -345,6 +347,7 @@ void VmHandler::begin_stage(VmStage before) {
     if (stage_ == vm_stage::starting_2) spawn(await_agent(generation_));
     if (stage_ == vm_stage::running) {
         came_up_ = true;
+        if (!up_since_) up_since_ = entered_;
         spawn(
             watch_agent(generation_, before == vm_stage::starting_2 || before == vm_stage::debug));
     }

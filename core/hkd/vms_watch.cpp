@@ -87,8 +87,14 @@ asio::awaitable<void> Vms::expire(store::VmRecord row, Timestamp now) {
     const auto handler = co_await handler_of(row.vm.id);
     if (!handler || handler->stage().state != state) co_return;
     if (is_past) {
-        // What rests on disk is thrown away, and started when its user comes.
-        if (state != VmState::suspended) restarts_.insert(row.vm.id);
+        // What rests on disk is thrown away, and started when its user comes; all else is started
+        // again (manual, chapter 14), whatever becomes of this hkd.
+        const bool restarts = state != VmState::suspended;
+        if (restarts) {
+            const auto ordered =
+                co_await workshop_->store.order_restart(row.vm.id, row.runtime.incarnation);
+            if (!ordered.ok()) co_return;  // the next look is in a minute
+        }
         log::info("vm.expired", {{"vm", row.vm.id}}, "its hard expiry has passed; it is stopped");
         handler->order_stop(Why("vm.expired", "its image has expired"));
     } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= now) {

@@ -9,6 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/world.sh"
 . "$here/deaths.sh"
 . "$here/operators.sh"
+. "$here/orders.sh"
 
 enter_world "$0" "$@"
 . "$here/story.sh"
@@ -322,7 +323,7 @@ everything_ends() {
 stories=(
     a_new_node_says_what_it_needs an_administrator_furnishes_it the_door_is_kept a_failed_start_says_why
     alice_works she_leaves_and_comes_back she_moves_to_another_screen users_are_apart
-    operators_come_from_afar a_worker_dies
+    operators_come_from_afar orders_reach_a_container a_worker_dies
     the_worker_with_her_session_dies the_broker_dies the_vms_node_dies the_agent_dies
     the_node_takes_news the_database_dies
     the_supervisor_dies the_node_is_stopped_and_started a_vm_stops everything_ends

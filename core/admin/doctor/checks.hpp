@@ -51,6 +51,8 @@ Diagnoses check_programs(const config::View& view, const InUse& use, bool embedd
                          const std::string& postgres = "/usr/lib/postgresql");
 // Union programs, kernel and storage for containers.
 Diagnoses check_containers(const config::View& view, const InUse& use, const Machine& machine = {});
+// Whether those can have ids of their own, as vm.lxc.unprivileged wants it.
+Diagnosis check_unprivileged(const config::View& view, const InUse& use);
 // QEMU, libvirt and the processor for the hypervisor kvm.
 Diagnoses check_guests(const config::View& view, const InUse& use, const Machine& machine = {});
 

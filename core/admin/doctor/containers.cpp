@@ -115,7 +115,10 @@ InUse in_use(const config::View& view, const std::vector<std::string>& hyperviso
 
 Diagnoses check_containers(const config::View& view, const InUse& use, const Machine& machine) {
     Diagnoses diagnoses;
-    if (use.containers()) diagnoses.push_back(check_fuse(machine));
+    if (use.containers()) {
+        diagnoses.push_back(check_fuse(machine));
+        diagnoses.push_back(check_unprivileged(view, use));
+    }
     for (const std::string& type : use.unions) {
         if (type == "overlayfs")
             diagnoses.push_back(check_overlayfs(machine));

@@ -14,7 +14,7 @@ const std::vector<Command>& all_commands() {
               property_commands("osf"), di_commands(), property_commands("di"), user_commands(),
               property_commands("user"), operator_commands(), vm_commands(),
               property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands(),
-              storage_commands()})
+              audit_commands(), storage_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();

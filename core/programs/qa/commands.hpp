@@ -74,6 +74,7 @@ std::vector<Command> vm_commands();
 // propset, propget and propdel of each of them.
 std::vector<Command> property_commands(std::string_view object);
 std::vector<Command> operator_commands();
+std::vector<Command> audit_commands();
 std::vector<Command> stream_commands();
 std::vector<Command> vm_log_commands();
 std::vector<Command> vm_order_commands();

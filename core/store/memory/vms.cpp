@@ -138,6 +138,7 @@ Async<void> MemoryStore::edit_vm(VmId vm, VmEdit edit) {
     if (edit.name) row->vm.name = *edit.name;
     if (edit.di_tag) row->vm.di_tag = *edit.di_tag;
     if (edit.address) row->vm.address = *edit.address;
+    if (edit.user || edit.osf) row->checkpoint.reset();
     row->vm.user = edit.user.value_or(row->vm.user);
     row->vm.osf = edit.osf.value_or(row->vm.osf);
     co_return Result<void>{};
@@ -146,6 +147,7 @@ Async<void> MemoryStore::edit_vm(VmId vm, VmEdit edit) {
 Async<void> MemoryStore::set_vm_blocked(VmId vm, bool blocked) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (!blocked) row->runtime.attempt = 0;
     if (row->runtime.blocked != blocked) {
         row->runtime.blocked = blocked;
         tables_->announce_state(*row);
