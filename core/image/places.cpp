@@ -65,4 +65,9 @@ void find_parts(Parts& parts) {
             find_part("qvd-image-init", {ours, prefix / "lib/qvd/bin", "/usr/lib/qvd/bin"});
 }
 
+std::string find_unpacker() {
+    const fs::path ours = own_folder();
+    return find_part("qvd-unpack", {ours, ours.parent_path() / "lib/qvd/bin", "/usr/lib/qvd/bin"});
+}
+
 }  // namespace qvd::image

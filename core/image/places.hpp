@@ -15,4 +15,7 @@ Result<std::string> find_recipe(const std::string& name);
 // Fills in what is empty: beside this program, as in a build tree, or where it is installed.
 void find_parts(Parts& parts);
 
+// qvd-unpack; empty: it is not installed.
+[[nodiscard]] std::string find_unpacker();
+
 }  // namespace qvd::image

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -33,12 +34,15 @@ UniqueFd folder_lock(const std::string& path) {
     return fd;
 }
 
-// Folders whose makers are gone without their guards.
+// Folders whose makers are gone without their guards. One that was made this minute may not have
+// its lock yet.
 void sweep(const std::string& beside) {
     std::error_code ignored;
     std::vector<std::string> left;
+    const auto recent = fs::file_time_type::clock::now() - std::chrono::minutes(1);
     for (const auto& entry : fs::directory_iterator(beside, ignored))
-        if (entry.path().filename().string().starts_with(prefix))
+        if (entry.path().filename().string().starts_with(prefix) &&
+            entry.last_write_time(ignored) < recent)
             left.push_back(entry.path().string());
     for (const std::string& path : left)
         if (const UniqueFd unused = folder_lock(path)) fs::remove_all(path, ignored);
@@ -47,9 +51,7 @@ void sweep(const std::string& beside) {
 }  // namespace
 
 Result<WorkFolder> WorkFolder::make(const std::string& beside) {
-    // One at a time, so that nobody sweeps what has no lock yet.
-    const UniqueFd turn{::open(beside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (turn && ::flock(turn.get(), LOCK_EX) == 0) sweep(beside);
+    sweep(beside);
     std::string path = beside + "/" + prefix + "XXXXXX";
     if (::mkdtemp(path.data()) == nullptr)
         return errno_error("image.output", "cannot write in " + beside);

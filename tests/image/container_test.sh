@@ -84,10 +84,11 @@ desktop_minimal() {
     rig_type "id -un >/tmp/who; locale 2>&1 | head -n 1 >>/tmp/who; printf '\\033]11;#20c080\\007'"
     check "what is typed into it shows" rig_wait_pixels '#20c080' 50000 20 "$work/desktop.png"
 }
-# A terminal of its own: which colours the desktop has is the distribution's choice.
+# A terminal of its own: the desktop begins without one.
 desktop_lxde() {
     check "the panel runs" rig_until 30 runs_in_vm lxpanel
     check "the file manager shows the desktop" rig_until 30 runs_in_vm 'pcmanfm --desktop'
+    check "in its colour" rig_wait_pixels '#2e6e8e' 100000 30
     check "the window manager runs" rig_until 30 runs_in_vm openbox
     check "a terminal can be opened" in_session "xterm -bg '#1c2b3a' -geometry 80x20+150+150"
     check "and is shown" rig_wait_pixels '#1c2b3a' 50000 30

@@ -113,10 +113,14 @@ TEST_CASE("a work folder goes, and what an earlier one left, but not what is use
     const Folder folder;
     std::filesystem::create_directories(folder.path(".qvd-image-old/deep"));
     std::filesystem::create_directories(folder.path("other"));
+    const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+    std::filesystem::last_write_time(folder.path(".qvd-image-old"), long_ago);
     {
         const auto first = WorkFolder::make(folder.path());
         REQUIRE(first.ok());
+        std::filesystem::last_write_time(first->path(), long_ago);
         const auto second = WorkFolder::make(folder.path());
+        CHECK(WorkFolder::make(second->path()).ok());
         REQUIRE(second.ok());
         std::ofstream(second->file("x")) << "x";
         CHECK(std::filesystem::is_directory(first->path()));
