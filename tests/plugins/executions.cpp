@@ -1,111 +1,89 @@
 #include "executions.hpp"
 
-#include <linux/cn_proc.h>
-#include <linux/connector.h>
-#include <linux/netlink.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <cstddef>
-#include <cstring>
+#include <cstdint>
 #include <ctime>
-#include <filesystem>
-#include <set>
+#include <fstream>
+#include <utility>
 
 namespace qvd::test {
 
 namespace {
 
-bool is_in_a_vm(int pid) {
-    std::error_code gone;
-    const auto its =
-        std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/ns/pid", gone);
-    return !gone && its != std::filesystem::read_symlink("/proc/self/ns/pid", gone);
+// 0: nobody's.
+int parent_of(int pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    const std::size_t name_end = line.rfind(')');
+    return name_end == std::string::npos ? 0 : std::stoi(line.substr(name_end + 4));
+}
+
+bool descends_from_us(int pid) {
+    const int us = ::getpid();
+    while (pid > 1 && pid != us) pid = parent_of(pid);
+    return pid == us;
 }
 
 }  // namespace
 
-struct Executions::Family {
-    std::set<int> members{::getpid()};
-    int executions = 0;
-
-    void take(const proc_event& event) {
-        if (event.what == proc_event::PROC_EVENT_FORK &&
-            members.count(event.event_data.fork.parent_tgid) != 0)
-            members.insert(event.event_data.fork.child_tgid);
-        if (event.what != proc_event::PROC_EVENT_EXEC ||
-            members.count(event.event_data.exec.process_tgid) == 0)
-            return;
-        // The first process of a VM: what comes of it is the VM's.
-        if (is_in_a_vm(event.event_data.exec.process_tgid))
-            members.erase(event.event_data.exec.process_tgid);
-        else
-            ++executions;
-    }
-};
-
-namespace {
-
-struct alignas(NLMSG_ALIGNTO) Wish {
-    nlmsghdr head{};
-    std::array<char, sizeof(cn_msg) + sizeof(proc_cn_mcast_op)> body{};
-};
-
-bool ask(int socket, proc_cn_mcast_op operation) {
-    Wish wish;
-    wish.head.nlmsg_len = NLMSG_LENGTH(static_cast<unsigned>(wish.body.size()));
-    wish.head.nlmsg_type = NLMSG_DONE;
-    wish.head.nlmsg_pid = static_cast<unsigned>(::getpid());
-    cn_msg message{};
-    message.id.idx = CN_IDX_PROC;
-    message.id.val = CN_VAL_PROC;
-    message.len = sizeof operation;
-    std::memcpy(wish.body.data(), &message, sizeof message);
-    std::memcpy(wish.body.data() + sizeof message, &operation, sizeof operation);
-    return ::send(socket, &wish, wish.head.nlmsg_len, 0) > 0;
+Executions::Executions(int events, int stop)
+    : events_(events), stop_(stop), thread_([this] { answer(); }) {
 }
-
-}  // namespace
 
 std::unique_ptr<Executions> Executions::begin() {
-    const int socket =
-        ::socket(PF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
-    if (socket < 0) return nullptr;
-    std::unique_ptr<Executions> begun(new Executions(socket));
-    begun->family_ = std::make_unique<Family>();
-    constexpr int room = 8 << 20;
-    ::setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
-    sockaddr_nl address{};
-    address.nl_family = AF_NETLINK;
-    address.nl_groups = CN_IDX_PROC;
-    if (::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        !ask(socket, PROC_CN_MCAST_LISTEN))
+    const int events = ::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY);
+    if (events < 0) return nullptr;
+    if (::fanotify_mark(events, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN_EXEC_PERM, AT_FDCWD,
+                        "/") != 0) {
+        ::close(events);
         return nullptr;
-    // The kernel says that it has heard us; where it does not, it tells nothing else.
-    pollfd answer{socket, POLLIN, 0};
-    constexpr int patience_ms = 1000;
-    return ::poll(&answer, 1, patience_ms) == 1 ? std::move(begun) : nullptr;
+    }
+    return std::unique_ptr<Executions>(new Executions(events, ::eventfd(0, EFD_CLOEXEC)));
 }
 
 Executions::~Executions() {
-    (void)ask(socket_, PROC_CN_MCAST_IGNORE);
-    ::close(socket_);
+    const std::uint64_t one = 1;
+    (void)!::write(stop_, &one, sizeof one);
+    thread_.join();
+    ::close(events_);
+    ::close(stop_);
 }
 
-int Executions::count() {
-    alignas(NLMSG_ALIGNTO) std::array<char, 8192> buffer{};
+std::vector<std::string> Executions::take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(programs_, {});
+}
+
+// Everybody who starts a program on this machine waits for it: at once, and whatever it is.
+void Executions::answer() {
+    alignas(fanotify_event_metadata) std::array<char, 4096> buffer{};
     for (;;) {
-        const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), 0);
-        if (got <= 0) return family_->executions;
-        constexpr std::size_t at = NLMSG_HDRLEN + sizeof(cn_msg);
-        proc_event event{};
-        if (static_cast<std::size_t>(got) < at + offsetof(proc_event, event_data)) continue;
-        const std::size_t size = std::min(sizeof event, static_cast<std::size_t>(got) - at);
-        std::memcpy(&event, buffer.data() + at, size);
-        family_->take(event);
+        std::array<pollfd, 2> watched{{{events_, POLLIN, 0}, {stop_, POLLIN, 0}}};
+        if (::poll(watched.data(), watched.size(), -1) < 0) continue;
+        if (watched[1].revents != 0) return;
+        ssize_t left = ::read(events_, buffer.data(), buffer.size());
+        const auto* event = reinterpret_cast<const fanotify_event_metadata*>(buffer.data());
+        for (; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left)) {
+            // A program's loader (ld.so) is opened for it as well: that is no other program.
+            std::array<char, 256> path{};
+            const std::string link = "/proc/self/fd/" + std::to_string(event->fd);
+            (void)!::readlink(link.c_str(), path.data(), path.size() - 1);
+            const bool loader = std::string(path.data()).find("/ld-") != std::string::npos;
+            if (!loader && descends_from_us(event->pid)) {
+                const std::lock_guard lock(mutex_);
+                programs_.emplace_back(path.data());
+            }
+            const fanotify_response yes{event->fd, FAN_ALLOW};
+            (void)!::write(events_, &yes, sizeof yes);
+            ::close(event->fd);
+        }
     }
 }
 

@@ -1,30 +1,36 @@
-// How many programs this process and its descendants run: the kernel tells root of every fork and
-// exec.
+// Which programs this process and its descendants run.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace qvd::test {
 
+// Asks the kernel to be asked before a program of the root file system is run, and says yes. What
+// VMs run is on file systems of theirs.
 class Executions {
 public:
-    // Counts from now on; null where the kernel does not tell.
+    // From now on; null where the kernel does not do that for us.
     static std::unique_ptr<Executions> begin();
     ~Executions();
     Executions(const Executions&) = delete;
     Executions& operator=(const Executions&) = delete;
 
-    // So far, of whoever descends from this process since the beginning. Processes of VMs do not
-    // count; a VM that was started must still run.
-    int count();
+    // Their files, of whoever descends from this process, since this was asked last.
+    std::vector<std::string> take();
 
 private:
-    explicit Executions(int socket) : socket_(socket) {}
-    struct Family;
+    Executions(int events, int stop);
+    void answer();
 
-    int socket_;
-    std::unique_ptr<Family> family_;
+    int events_;
+    int stop_;
+    std::mutex mutex_;  // guards programs_
+    std::vector<std::string> programs_;
+    std::thread thread_;
 };
 
 // Of one process, all its threads, until now; 0 if there is none.
