@@ -11,10 +11,10 @@ const std::vector<Command>& all_commands() {
         std::vector<Command> all;
         for (auto part :
              {config_commands(), host_commands(), property_commands("host"), osf_commands(),
-              property_commands("osf"), di_commands(), property_commands("di"), user_commands(),
-              property_commands("user"), operator_commands(), vm_commands(),
-              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands(),
-              audit_commands(), storage_commands()})
+              property_commands("osf"), di_commands(), di_making_commands(),
+              property_commands("di"), user_commands(), property_commands("user"),
+              operator_commands(), vm_commands(), property_commands("vm"), vm_order_commands(),
+              vm_log_commands(), stream_commands(), audit_commands(), storage_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
@@ -42,6 +42,13 @@ std::string terms_of(const std::vector<Parameter>& parameters) {
     return text;
 }
 
+// What they are of this command.
+std::string words_of(const Command& command) {
+    if (command.object == "di" && command.name == "build") return "RECIPE";
+    if (command.object == "di" && command.name == "edit") return "[-- COMMAND...]";
+    return "[KEY...]";
+}
+
 std::string padded(std::string text, std::size_t width) {
     if (text.size() < width) text.append(width - text.size(), ' ');
     return text;
@@ -54,7 +61,7 @@ std::string help_of(const Command& command) {
                        std::string(command.object) + " " + std::string(command.name) +
                        terms_of(command.parameters);
     if ((command.takes & any_parameters) != 0U) text += " KEY=VALUE...";
-    if ((command.takes & words) != 0U) text += " [KEY...]";
+    if ((command.takes & words) != 0U) text += " " + words_of(command);
     if ((command.takes & a_password) != 0U) text += " [password=...]";
     if ((command.takes & filters) != 0U) text += " [-f FILTER]";
     if ((command.takes & internals) != 0U) text += " [--all]";

@@ -7,9 +7,6 @@
 
 namespace qvd::qa {
 
-namespace {
-
-// A line that is written over itself, only where a person watches.
 admin::CopyProgress progress_line(const CommandLine& line) {
     if (line.quiet || line.json || ::isatty(STDERR_FILENO) == 0) return {};
     return [](std::string_view what, std::uint64_t done, std::uint64_t total) {
@@ -19,6 +16,8 @@ admin::CopyProgress progress_line(const CommandLine& line) {
                   << percent << " %)" << (done >= total ? "\n" : "") << std::flush;
     };
 }
+
+namespace {
 
 admin::Async<Output> add(Farm& farm, CommandLine line) {
     admin::Administration::NewDi di;
