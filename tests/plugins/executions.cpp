@@ -25,19 +25,19 @@ int parent_of(int pid) {
     return name_end == std::string::npos ? 0 : std::stoi(line.substr(name_end + 4));
 }
 
-bool descends_from_us(int pid) {
+bool descends_from_us(int pid, int others) {
     const int us = ::getpid();
-    while (pid > 1 && pid != us) pid = parent_of(pid);
+    while (pid > 1 && pid != us && pid != others) pid = parent_of(pid);
     return pid == us;
 }
 
 }  // namespace
 
-Executions::Executions(int events, int stop)
-    : events_(events), stop_(stop), thread_([this] { answer(); }) {
+Executions::Executions(int events, int stop, int others)
+    : events_(events), stop_(stop), others_(others), thread_([this] { answer(); }) {
 }
 
-std::unique_ptr<Executions> Executions::begin() {
+std::unique_ptr<Executions> Executions::begin(int others) {
     const int events = ::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY);
     if (events < 0) return nullptr;
     if (::fanotify_mark(events, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN_EXEC_PERM, AT_FDCWD,
@@ -45,7 +45,7 @@ std::unique_ptr<Executions> Executions::begin() {
         ::close(events);
         return nullptr;
     }
-    return std::unique_ptr<Executions>(new Executions(events, ::eventfd(0, EFD_CLOEXEC)));
+    return std::unique_ptr<Executions>(new Executions(events, ::eventfd(0, EFD_CLOEXEC), others));
 }
 
 Executions::~Executions() {
@@ -76,7 +76,7 @@ void Executions::answer() {
             const std::string link = "/proc/self/fd/" + std::to_string(event->fd);
             (void)!::readlink(link.c_str(), path.data(), path.size() - 1);
             const bool loader = std::string(path.data()).find("/ld-") != std::string::npos;
-            if (!loader && descends_from_us(event->pid)) {
+            if (!loader && descends_from_us(event->pid, others_)) {
                 const std::lock_guard lock(mutex_);
                 programs_.emplace_back(path.data());
             }

@@ -13,8 +13,9 @@ namespace qvd::test {
 // VMs run is on file systems of theirs.
 class Executions {
 public:
-    // From now on; null where the kernel does not do that for us.
-    static std::unique_ptr<Executions> begin();
+    // From now on; null where the kernel does not do that for us. What descends from `others` is
+    // theirs.
+    static std::unique_ptr<Executions> begin(int others = 0);
     ~Executions();
     Executions(const Executions&) = delete;
     Executions& operator=(const Executions&) = delete;
@@ -23,11 +24,12 @@ public:
     std::vector<std::string> take();
 
 private:
-    Executions(int events, int stop);
+    Executions(int events, int stop, int others);
     void answer();
 
     int events_;
     int stop_;
+    int others_;
     std::mutex mutex_;  // guards programs_
     std::vector<std::string> programs_;
     std::thread thread_;
