@@ -38,9 +38,7 @@ public:
         return inner_.console(std::move(vm), deadline);
     }
     Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
-                                 Deadline deadline) override {
-        return inner_.carry_out(std::move(vm), command, std::move(argument), deadline);
-    }
+                                 Deadline deadline) override;
     Async<void> remove_image(ImagePlan image, Deadline deadline) override {
         return inner_.remove_image(std::move(image), deadline);
     }

@@ -51,6 +51,7 @@ private:
     Awaitable<void> take_order(VmId vm);
     void not_taken(VmId vm, const Error& why);
     Awaitable<void> clear_up(VmId vm);
+    Async<void> look_for_lost(VmId vm);
     Awaitable<std::shared_ptr<VmHandler>> handler_of(VmId vm);
     Awaitable<bool> is_suspended(VmPlan plan);
     Awaitable<void> expire(store::VmRecord row, Timestamp now);

@@ -1,11 +1,19 @@
 // How orders come from the database to the VMs of this node.
 #include "base/log.hpp"
+#include "hkd/spawn.hpp"
 #include "hkd/vm_plan.hpp"
 #include "hkd/vms.hpp"
 
 namespace qvd::hkd {
 
 namespace asio = boost::asio;
+
+namespace {
+
+// Before an order whose taking failed is looked after: whatever was in the way may have gone.
+constexpr Milliseconds doubt_pause{1'000};
+
+}  // namespace
 
 asio::awaitable<void> Vms::follow_orders(Milliseconds every) {
     while (!closed_) {
@@ -16,7 +24,6 @@ asio::awaitable<void> Vms::follow_orders(Milliseconds every) {
             if (std::exchange(deaf_, false))
                 log::info("hkd.database_back", {}, "takes orders again");
             for (const auto& [vm, command] : *pending) co_await take(vm, command);
-            for (const VmId vm : std::exchange(doubtful_, {})) co_await clear_up(vm);
         } else if (!std::exchange(deaf_, true)) {
             log::warn("hkd.database_away", {{"code", pending.error().code()}},
                       "no orders for now: " + pending.error().sentence());
@@ -48,25 +55,41 @@ asio::awaitable<void> Vms::take(VmId vm, VmCommand command) {
 // The database may have given it to us, and only its answer been lost.
 void Vms::not_taken(VmId vm, const Error& why) {
     log::warn("vm.order_not_taken", {{"vm", vm}, {"code", why.code()}}, why.sentence());
-    if (why.kind() != ErrorKind::conflict && why.kind() != ErrorKind::not_found)
-        doubtful_.insert(vm);
+    const bool unknown = why.kind() != ErrorKind::conflict && why.kind() != ErrorKind::not_found;
+    if (unknown && doubtful_.insert(vm).second) spawn(workshop_->executor, clear_up(vm), 0);
 }
 
 // An order that is ours by the database, and that nobody here knows of, would be lost.
 asio::awaitable<void> Vms::clear_up(VmId vm) {
-    const auto row = co_await workshop_->store.vm(vm);
-    if (!row.ok()) {
-        doubtful_.insert(vm);
-        co_return;
+    bool cleared = false;
+    while (!cleared && !closed_) {
+        co_await workshop_->schedule.sleep(doubt_pause);
+        doubtful_.erase(vm);
+        const Result<void> looked = co_await look_for_lost(vm);
+        cleared = looked.ok();
+        // While that was asked it may have become another's to find out.
+        if (!cleared && !doubtful_.insert(vm).second) co_return;
     }
-    if (!*row || (*row)->runtime.node != node_ || closed_) co_return;
-    const VmStage stage{(*row)->runtime.state, (*row)->runtime.phase};
-    if (stage == vm_stage::starting_1 && !handlers_.contains(vm)) {
-        (void)co_await launch_again(**row);
-        co_return;
+}
+
+Async<void> Vms::look_for_lost(VmId vm) {
+    QVD_CO_TRY(const auto row, co_await workshop_->store.vm(vm));
+    if (!row || row->runtime.node != node_ || closed_) co_return Result<void>{};
+    const VmStage stage{row->runtime.state, row->runtime.phase};
+    if (stage != vm_stage::starting_1 || handlers_.contains(vm)) {
+        QVD_CO_CHECK(co_await workshop_->store.return_orders(node_, vm));
+        co_return Result<void>{};
     }
-    const auto returned = co_await workshop_->store.return_orders(node_, vm);
-    if (!returned.ok()) doubtful_.insert(vm);
+    const bool again = co_await launch_again(*row);
+    if (again) co_return Result<void>{};
+    // Nobody can carry it out.
+    QVD_CO_TRY(Properties properties, co_await workshop_->store.session_properties(vm));
+    if (handlers_.contains(vm)) co_return Result<void>{};
+    VmPlan plan = plan_known(*row, std::move(properties), view_);
+    auto handler = std::make_shared<VmHandler>(*workshop_, std::move(plan), row->runtime);
+    handlers_[vm] = handler;
+    handler->give_up(Why("vm.launch_failed", "its start could not be taken"), when_over());
+    co_return Result<void>{};
 }
 
 asio::awaitable<void> Vms::take_order(VmId vm) {

@@ -238,7 +238,8 @@ struct OpenConsole {
         (void)office.farm.next<net::Switch>(office.worker);
     }
     void edit(const std::string& name, const store::Store::OperatorEdit& edit) {
-        for (const Operator& one : office.farm.run(office.farm.store->operators()).value())
+        const auto all = office.farm.run(office.farm.store->operators()).value();
+        for (const Operator& one : all)
             if (one.name == name)
                 REQUIRE(office.farm.run(office.farm.store->edit_operator(one.id, edit)).ok());
     }
@@ -270,8 +271,8 @@ TEST_CASE("A blocked operator loses the streams that he has open, and others kee
 TEST_CASE("So does one who is deleted, and one whose role does not allow them any more") {
     {
         OpenConsole open;
-        for (const Operator& one :
-             open.office.farm.run(open.office.farm.store->operators()).value())
+        const auto all = open.office.farm.run(open.office.farm.store->operators()).value();
+        for (const Operator& one : all)
             if (one.name == "ben")
                 REQUIRE(open.office.farm.run(open.office.farm.store->delete_operator(one.id)).ok());
         open.is_ended();

@@ -42,7 +42,10 @@ TEST_CASE("a schema of an older release is migrated, and what it holds stays") {
         "ALTER TABLE vm_runtimes DROP COLUMN last_node_id, "
         "DROP COLUMN hypervisor, DROP COLUMN reason_code, DROP COLUMN retry_at, "
         "DROP COLUMN order_argument, DROP COLUMN order_number, DROP COLUMN order_answered, "
-        "DROP COLUMN order_code, DROP COLUMN order_answer, DROP COLUMN saved_path; "
+        "DROP COLUMN order_code, DROP COLUMN order_answer, DROP COLUMN saved_path, "
+        "DROP COLUMN order_taken, DROP COLUMN restarts, DROP COLUMN from_checkpoint; "
+        "DROP TABLE checkpoints; DROP TRIGGER operators_changed ON operators; "
+        "DROP FUNCTION announce_operators; "
         "UPDATE versions SET version = '1' WHERE component = 'schema'");
     const auto deployed = deploy(shared_view());
     REQUIRE(deployed.ok());

@@ -76,6 +76,12 @@ TEST_CASE("the broker changes no image, osf or node, and no property of theirs")
     CHECK(as_broker("INSERT INTO osfs (name) VALUES ('x')") == refused);
 }
 
+TEST_CASE("the broker changes no checkpoint, and does not read what its agent knows") {
+    CHECK(as_broker("SELECT agent_token FROM checkpoints") == refused);
+    CHECK(as_broker("UPDATE checkpoints SET path = '/etc'") == refused);
+    CHECK(as_broker("DELETE FROM checkpoints") == refused);
+}
+
 TEST_CASE("hkd reads no password hash, and writes none") {
     CHECK(as_hkd("SELECT count(login) >= 0 FROM users") == "t");
     CHECK(as_hkd("SELECT password FROM users") == refused);
@@ -171,6 +177,16 @@ TEST_CASE("each role can do all that its program does") {
     bench.must(hkd->report_usage(farm.node, {{vm, incarnation, 1, 1}}));
     bench.must(hkd->report_usage(farm.node, {{vm, incarnation, 2, 2}}));
     bench.must(hkd->agent_seen(vm, incarnation));
+    bench.must(hkd->forget_failures(vm, incarnation));
+    for (const char* const path : {"/suspended/1", "/suspended/2"}) {
+        const auto number = bench.must(broker->order(vm, VmCommand::pause, ""));
+        bench.must(hkd->take_order(vm, farm.node));
+        CHECK(bench.must(hkd->return_orders(farm.node, vm)) == 1);
+        bench.must(hkd->take_order(vm, farm.node));
+        bench.must(hkd->remember_checkpoint(vm, incarnation, path));
+        bench.must(hkd->answer_order(vm, number, {"", path}));
+    }
+    bench.must(hkd->order_restart(vm, incarnation));
 
     CHECK_FALSE(bench.must(broker->agent_access(vm)).token.empty());
     bench.must(broker->agent_seen(vm, incarnation));
@@ -185,6 +201,11 @@ TEST_CASE("each role can do all that its program does") {
     bench.must(hkd->take_stop(vm, farm.node));
     bench.must(hkd->clear_vm(
         {vm, incarnation, {VmState::running}, VmState::stopped, 0, "", false, false}));
+    bench.must(broker->order_restore(vm));
+    CHECK(bench.must(hkd->take_start(vm, farm.node)).checkpoint == "/suspended/2");
+    bench.must(hkd->clear_vm(
+        {vm, incarnation + 1, {VmState::starting}, VmState::stopped, 0, "", false, false}));
+    bench.must(broker->vm(vm));
     const NodeId node = bench.must(hkd->add_node("self", "10.3.0.77"));
     const std::int64_t epoch = bench.must(hkd->claim_node(node, "boot"));
     bench.must(hkd->heartbeat(node, epoch, {}));

@@ -152,13 +152,16 @@ TEST_CASE("the audit table takes what happened") {
     bench.must(bench.store().audit("ann", "vm.stop", "vm 4"));
     CHECK(bench.must(bench.store().audit_lines(1)).size() == 1);
     const auto lines = bench.must(bench.store().audit_lines(100));
-    REQUIRE(lines.size() == 2);
-    CHECK(lines.front().who == "root");
-    CHECK(lines.front().operation == "vm.start");
-    CHECK(lines.front().subject == "vm 3");
-    CHECK_FALSE(lines.front().account.empty());
-    CHECK(lines.back().id > lines.front().id);
-    CHECK(lines.back().at >= lines.front().at);
+    // A real one keeps what others did before.
+    REQUIRE(lines.size() >= 2);
+    const AuditLine& first = lines.at(lines.size() - 2);
+    CHECK(first.who == "root");
+    CHECK(first.operation == "vm.start");
+    CHECK(first.subject == "vm 3");
+    CHECK_FALSE(first.account.empty());
+    CHECK(lines.back().who == "ann");
+    CHECK(lines.back().id > first.id);
+    CHECK(lines.back().at >= first.at);
 }
 
 TEST_CASE("the properties of all things of a kind are read at once") {

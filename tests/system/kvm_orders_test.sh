@@ -23,6 +23,8 @@ enter_world "$0" "$@"
 . "$here/../../examples/quickstart/libvirt.sh"
 
 alice=alice:wonder-1
+# Waiting for an emulated machine takes longer.
+qa() { timeout 300 "$QVD_BIN/qa" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>"$NODE_DIR/qa.err"; }
 libvirt_start() {
     libvirt_run >/var/log/libvirt/out 2>&1 </dev/null &
     rig_until 20 test -S /run/libvirt/libvirt-sock
