@@ -1,8 +1,10 @@
 #include "admin/node_channel.hpp"
 #include "commands.hpp"
+#include "config/keys.hpp"
 
 #include <unistd.h>
 
+#include <csignal>
 #include <iostream>
 
 namespace qvd::qa {
@@ -38,8 +40,10 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 
 // This node's unpacked copies of a deleted image; other nodes' are removed by their collectors.
 std::string purge_copies(Farm& farm, DiId di) {
-    if (::access(farm.control_socket().c_str(), F_OK) != 0) return {};
-    admin::NodeChannel node(farm.control_socket(), -1);
+    const std::string socket = farm.administration().view().get(config::path_run) + "/control.sock";
+    if (::access(socket.c_str(), F_OK) != 0) return {};
+    std::signal(SIGPIPE, SIG_IGN);  // a node that goes is an error of the connection
+    admin::NodeChannel node(socket, -1);
     const auto purged =
         node.document(net::control_target(net::ControlVerb::collect) + "?di=" + di.text());
     if (purged.ok()) return {};
