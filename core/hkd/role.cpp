@@ -62,6 +62,7 @@ private:
     ControlSource control_source();
     Collector::Parts collector_parts();
     bool is_used_here(const Item& item);
+    bool is_launching();
     void open_control();
     asio::awaitable<void> live();
     asio::awaitable<void> beat();
@@ -167,6 +168,16 @@ ControlSource Role::control_source() {
     return source;
 }
 
+// Unpacking, mounting, or waiting for its turn to; a VM that boots needs the node's disks no more
+// than one that runs.
+bool Role::is_launching() {
+    const Vms* const vms = node_.vms();
+    if (vms == nullptr) return false;
+    const std::vector<VmFacts> all = vms->facts();
+    return std::ranges::any_of(
+        all, [](const VmFacts& facts) { return facts.stage == vm_stage::starting_1; });
+}
+
 // By what it was planned with, from before its image is prepared.
 bool Role::is_used_here(const Item& item) {
     const Vms* const vms = node_.vms();
@@ -192,7 +203,7 @@ Collector::Parts Role::collector_parts() {
                 const bool up = node_.state() == NodeState::running && node_.workshop() != nullptr;
                 return up ? &node_.workshop()->images : nullptr;
             },
-            [this] { return node_.slots_taken() > 0 || node_.slots_awaited() > 0; },
+            [this] { return is_launching(); },
             [this](const Item& item) { return is_used_here(item); },
             [this] { return plugins_.names(); },
             [this] {

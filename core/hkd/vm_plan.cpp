@@ -142,7 +142,9 @@ std::string runtime_folder(VmId vm, const config::View& view) {
 
 // A login is a folder's name with vm.lxc.home.per.user: it must not lead elsewhere.
 Result<void> check_login(const std::string& login) {
-    if (login.empty() || login.front() == '.' || login.find('/') != std::string::npos)
+    // What is being removed is called deleteme-...
+    if (login.empty() || login.front() == '.' || login.find('/') != std::string::npos ||
+        login.starts_with("deleteme-"))
         return Error{ErrorKind::invalid, "plan.login",
                      "the login " + text::quoted(login) + " cannot name a home folder"};
     return {};

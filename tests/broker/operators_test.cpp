@@ -147,9 +147,11 @@ TEST_CASE("A role decides what one may, and a refusal is written down") {
     for (const auto verb :
          {net::ControlVerb::console, net::ControlVerb::vnc, net::ControlVerb::ssh})
         CHECK(broker::role_for(verb) == OperatorRole::attendant);
-    for (const auto verb : {net::ControlVerb::status, net::ControlVerb::vms, net::ControlVerb::log,
-                            net::ControlVerb::metrics, net::ControlVerb::plugins})
+    for (const auto verb :
+         {net::ControlVerb::status, net::ControlVerb::vms, net::ControlVerb::log,
+          net::ControlVerb::metrics, net::ControlVerb::plugins, net::ControlVerb::storage})
         CHECK(broker::role_for(verb) == OperatorRole::observer);
+    CHECK(broker::role_for(net::ControlVerb::collect) == OperatorRole::administrator);
 }
 
 TEST_CASE("A blocked operator is let in nowhere, and hears so only with the right password") {

@@ -130,8 +130,11 @@ TEST_CASE("with one home per user, a login that leads elsewhere starts nothing")
     const auto view = test::test_view().with_database({{"vm.lxc.home.per.user", "1"}});
     auto order = some_order("5-desktop.tar.gz");
     CHECK(plan_start(order, view)->disks[1].target == "/home/bob");
-    order.record.user.login = "../../etc";
-    CHECK(plan_start(order, view).error().code() == "plan.login");
+    CHECK(plan_start(order, view)->disks[1].path == "/var/lib/qvd/storage/homefs/bob");
+    for (const char* const login : {"../../etc", ".lock-bob", "deleteme-bob", "", "a/b"}) {
+        order.record.user.login = login;
+        CHECK_MESSAGE(plan_start(order, view).error().code() == "plan.login", login);
+    }
 }
 
 TEST_CASE("the load of this machine is read from /proc, its idle share since the time before") {

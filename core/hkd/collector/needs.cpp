@@ -58,6 +58,10 @@ Needs needs_of(const std::vector<store::VmRecord>& vms, const std::vector<store:
 }
 
 Verdict judge(const Item& item, const Needs& needs) {
+    // Whatever else a home's name may look like.
+    const bool at_home = item.kind == ItemKind::home || item.kind == ItemKind::discarded;
+    if (at_home && needs.homes_by_login && needs.logins.contains(item.name()))
+        return {true, "user " + item.name(), false};
     switch (item.kind) {
         case ItemKind::discarded:
             return nobody("on its way out");

@@ -34,9 +34,13 @@ Result<Lock> lock_of(const Item& item) {
     return std::make_shared<const UniqueFd>(std::move(lock));
 }
 
-bool is_there(const std::string& path) {
+// Of a VM's last snapshot the folder above goes, too.
+bool is_left(const Item& item) {
     struct stat found {};
-    return ::lstat(path.c_str(), &found) == 0;
+    if (::lstat(item.path.c_str(), &found) == 0) return true;
+    if (item.kind == ItemKind::snapshot)
+        (void)::rmdir(item.path.substr(0, item.path.rfind('/')).c_str());
+    return false;
 }
 
 Result<void> remove_files(const Item& item) {
@@ -46,9 +50,7 @@ Result<void> remove_files(const Item& item) {
     if (failed)
         return Error{ErrorKind::unavailable, "storage.not_removed",
                      "cannot remove " + item.path + ": " + failed.message()};
-    // Of the last snapshot of a VM.
-    if (item.kind == ItemKind::snapshot)
-        (void)::rmdir(item.path.substr(0, item.path.rfind('/')).c_str());
+    (void)is_left(item);
     return {};
 }
 
@@ -91,8 +93,7 @@ Async<void> Remover::remove(Item item, bool vm_is_deleted) {
     // The hypervisor is at it; a large one takes its time.
     if (plugins && item.kind == ItemKind::discarded) co_return Result<void>{};
     // Whatever is no tree needs nobody's knowledge, and nor does what a plugin does not know of.
-    const std::string path = item.path;
-    std::function<bool()> look = [path] { return is_there(path); };
+    std::function<bool()> look = [item] { return is_left(item); };
     if (!co_await aside_.run(std::move(look))) co_return Result<void>{};
     if (plugins && item.hypervisor != "kvm")
         co_return Error{ErrorKind::unavailable, "storage.not_removed",

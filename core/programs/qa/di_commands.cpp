@@ -1,8 +1,10 @@
 #include "admin/node_channel.hpp"
 #include "commands.hpp"
+#include "config/keys.hpp"
 
 #include <unistd.h>
 
+#include <csignal>
 #include <iostream>
 
 namespace qvd::qa {
@@ -39,6 +41,7 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 std::string purge_copies(Farm& farm, DiId di) {
     const std::string socket = admin::control_socket_path(farm.administration().view());
     if (::access(socket.c_str(), F_OK) != 0) return {};
+    (void)std::signal(SIGPIPE, SIG_IGN);  // a node that goes is an error of the connection
     admin::NodeChannel node(socket, -1);
     const auto purged =
         node.document(net::control_target(net::ControlVerb::collect) + "?di=" + di.text());

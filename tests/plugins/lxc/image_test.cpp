@@ -143,6 +143,25 @@ TEST_CASE("an archive that is too big, has too many files, is damaged or no arch
     SUBCASE("too big") {
         refused({"bomb", '0', "", std::string(70U << 20U, '\0')}, "more than 64 MiB");
     }
+    SUBCASE("too big once it is unpacked") {
+        for (const char* const packed : {"-z", "--zstd", "-J"}) {
+            World world;
+            const std::string archive = world.make_image(
+                "7-bomb.tar.gz",
+                [](const std::string& root) {
+                    write_file(root + "/zeros", "");
+                    fs::resize_file(root + "/zeros", 70U << 20U);
+                },
+                packed);
+            CHECK(fs::file_size(archive) < 4U << 20U);
+            Backend backend(world);
+            CallStandIn call;
+            CHECK(prepare(backend, archive, world.images("7-bomb"), call) == QVD_INVALID);
+            CHECK_MESSAGE(call.sentence.find("more than 64 MiB") != std::string::npos,
+                          call.sentence);
+            CHECK(eventually([&] { return only_locks_in(world.images("")); }));
+        }
+    }
     SUBCASE("too many") {
         const Attempt attempt = try_archive(tar_of(std::vector<Entry>(1001, {"f", '0', "", ""})));
         CHECK(attempt.status == QVD_INVALID);
