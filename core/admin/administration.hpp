@@ -28,6 +28,7 @@ struct Done {
     int count = 0;
     std::vector<std::string> skipped;  // "vm desk-7: it is running"
     std::set<VmId> vms;                // of orders: whom they were given to
+    std::vector<DiId> dis = {};        // of deleted images: which
 };
 
 // When the runs of VMs that use an older image are to end, as an administrator says it: a time as
@@ -179,6 +180,8 @@ public:
     // Orders only; the nodes do the rest.
     Async<Done> start_vms(Filter filter, std::shared_ptr<plugin::Balancer> balancer);
     Async<Done> stop_vms(Filter filter);
+    // Stopped ones go back to their checkpoints, on the nodes that have them.
+    Async<Done> restore_vms(Filter filter);
     // Until each of them is `running`, or `stopped` (failed will do), or has failed to become it;
     // `seen` is told every step. Returns those that failed with the reason ("vm desk: ...").
     // ErrorKind::timeout "vm.wait_timeout"; patience 0 has no end.
@@ -194,6 +197,10 @@ public:
     Async<Ordered> order_vms(Filter filter, VmCommand command, std::string argument);
     Async<int> block_vms(Filter filter, bool blocked);
     Async<Done> disconnect_users(Filter filter);
+
+    // ---- audit ----
+    // What was done, oldest first: the last so many that the filter means.
+    Async<std::vector<Row>> audit_lines(Filter filter, int last);
 
 private:
     template <class Record>

@@ -54,7 +54,7 @@ std::vector<std::string> tokens_of(std::string_view text) {
 template <class Short, class Long>
 std::optional<int> index_of(std::string_view word, const Short& abbreviations, const Long& names) {
     for (std::size_t i = 0; i < names.size(); ++i)
-        if (word == abbreviations[i] || word == names[i]) return static_cast<int>(i);
+        if (word == abbreviations.at(i) || word == names.at(i)) return static_cast<int>(i);
     return std::nullopt;
 }
 
@@ -72,7 +72,7 @@ std::optional<int> month_of(std::string_view word) {
 std::optional<Unit> unit_of(std::string_view word) {
     if (word == "min" || word == "mins") return Unit::minute;
     for (std::size_t i = 0; i < unit_names.size(); ++i)
-        if (word == unit_names[i] || word == std::string(unit_names[i]) + "s")
+        if (word == unit_names.at(i) || word == std::string(unit_names.at(i)) + "s")
             return static_cast<Unit>(i);
     return std::nullopt;
 }
@@ -343,7 +343,7 @@ Result<bool> Reader::date() {
 }
 
 Result<void> Reader::increment() {
-    const int sign = peek() == "-" ? -1 : 1;
+    const std::int64_t sign = peek() == "-" ? -1 : 1;
     if (peek() != "+" && peek() != "-") return {};
     const auto unit = unit_of(peek(2));
     if (!number_at(1, 1, 6) || !unit)

@@ -105,6 +105,7 @@ Async<Done> Administration::delete_dis(Filter filter, bool purge) {
         QVD_CO_CHECK(deleted);
         co_await audit(purge ? "di del --purge" : "di del", di.record.di.path);
         ++done.count;
+        done.dis.push_back(di.record.di.id);
         const std::string file = folder + "/" + di.record.di.path;
         if (purge && ::unlink(file.c_str()) != 0 && errno != ENOENT)
             warnings_.push_back("the image is deleted, but its file stays: " +

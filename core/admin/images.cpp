@@ -146,7 +146,7 @@ public:
 
     Result<void> check_space(const std::string& folder);
     Result<void> write(const CopyProgress& progress);
-    Result<void> read_back(const CopyProgress& progress);
+    [[nodiscard]] Result<void> read_back(const CopyProgress& progress) const;
     // The source itself cannot be read; what was copied so far is good.
     [[nodiscard]] bool source_failed() const { return source_failed_; }
 
@@ -217,7 +217,7 @@ Result<void> Copy::write(const CopyProgress& progress) {
 }
 
 // From the disk, as far as the kernel can be made to.
-Result<void> Copy::read_back(const CopyProgress& progress) {
+Result<void> Copy::read_back(const CopyProgress& progress) const {
     if (::ftruncate(to_, source_.status.st_size) != 0 || ::fchmod(to_, 0640) != 0 ||
         ::fsync(to_) != 0)
         return cannot("write " + copy_.path);

@@ -137,6 +137,15 @@ void add_usage(Row& row, const store::VmRecord& record) {
     row.number("memory_used", (record.memory_bytes + mib / 2) / mib);
 }
 
+void add_checkpoint(Row& row, const std::optional<store::Checkpoint>& checkpoint) {
+    if (!checkpoint) {
+        row.missing("checkpoint").missing("checkpoint_at").missing("checkpoint_host");
+        return;
+    }
+    row.text("checkpoint", checkpoint->path).text("checkpoint_at", local_time(checkpoint->at));
+    row.text("checkpoint_host", checkpoint->node_name);
+}
+
 void add_runtime(Row& row, const store::VmRecord& record) {
     const VmRuntime& runtime = record.runtime;
     row.text("host", record.node_name);
@@ -153,6 +162,7 @@ void add_runtime(Row& row, const store::VmRecord& record) {
     add_time(row, "retry_at", runtime.retry_at);
     add_time(row, "expire_soft", runtime.expires_soft);
     add_time(row, "expire_hard", runtime.expires_hard);
+    add_checkpoint(row, record.checkpoint);
     row.number_or_none("vm_pid", record.pid);
     row.number("run_attempts", record.run_attempts);
     row.number("run_ok", record.run_ok);
@@ -265,6 +275,14 @@ Row row_of(const Operator& who) {
     Row row;
     row.number("id", who.id.value()).text("name", who.name);
     row.text("role", to_string(who.role)).yes_or_no("blocked", who.blocked);
+    return row;
+}
+
+Row row_of(const store::AuditLine& line) {
+    Row row;
+    row.number("id", line.id).text("at", local_time(line.at)).text("who", line.who);
+    row.text("operation", line.operation).text("subject", line.subject);
+    row.text("account", line.account);
     return row;
 }
 

@@ -48,6 +48,7 @@ Row row_of(const store::OsfRecord& record);
 Row row_of(const store::DiRecord& record);
 Row row_of(const User& user);
 Row row_of(const Operator& who);
+Row row_of(const store::AuditLine& line);
 
 // "2026-11-22 14:05:00 CET", and "2026-11-22T13:05:00Z" of the same.
 std::string zoned_time(Timestamp time);

@@ -175,6 +175,27 @@ Async<Done> Administration::stop_vms(Filter filter) {
     co_return done;
 }
 
+Async<Done> Administration::restore_vms(Filter filter) {
+    QVD_CO_TRY(const auto selected, co_await select_vms(std::move(filter)));
+    Done done;
+    for (const auto& vm : selected) {
+        const std::string name = "vm " + vm.record.vm.name;
+        const VmState state = vm.record.runtime.state;
+        if (state != VmState::stopped && state != VmState::failed) {
+            done.skipped.push_back(name + ": it is " + std::string(to_string(state)) +
+                                   "; stop it first (`qa vm stop --wait`)");
+            continue;
+        }
+        const auto ordered = co_await store_.order_restore(vm.record.vm.id);
+        if (skipped(done, name, ordered)) continue;
+        if (!ordered.ok()) co_return ordered.error().within(name);
+        co_await audit("vm restore", vm.record.vm.name);
+        done.vms.insert(vm.record.vm.id);
+        ++done.count;
+    }
+    co_return done;
+}
+
 namespace {
 
 constexpr std::chrono::milliseconds look_for_answer{100};

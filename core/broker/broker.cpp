@@ -234,6 +234,9 @@ void Broker::hear(const store::Announcement& what) {
             break;
         case What::vm_command:
             break;
+        case What::operators:
+            check_operators();
+            break;
         case What::configuration:
             outdated_ = true;
             changed_.notify();
@@ -242,16 +245,23 @@ void Broker::hear(const store::Announcement& what) {
             vms_.announce_everything();
             ends_.try_again();
             rows_.look_soon();
+            check_operators();
             outdated_ = true;
             changed_.notify();
             break;
     }
 }
 
+void Broker::check_operators() {
+    if (!context_.operator_streams.empty())
+        spawn_contained(loop_.get_executor(), context_.operator_streams.check(*store_));
+}
+
 asio::awaitable<void> Broker::keep_inventory() {
     for (;;) {
         co_await stopped_.wait(inventory_age);
         if (stopping_) co_return;
+        check_operators();
         // Without the database the plugins keep what they saw last.
         (void)co_await take_inventory();
         report_metrics();

@@ -66,6 +66,7 @@ private:
     [[nodiscard]] std::size_t stories() const;
     [[nodiscard]] std::uint64_t requests_begun() const;
     void hear(const store::Announcement& what);
+    void check_operators();
     void report_status(const std::string& text, std::string_view event = "broker.status");
     void report_supervisor_settings();
 

@@ -6,6 +6,7 @@
 #include "broker/control_calls.hpp"
 #include "broker/failed_logins.hpp"
 #include "broker/operator_gate.hpp"
+#include "broker/operator_streams.hpp"
 #include "config/view.hpp"
 #include "plugin/authenticators.hpp"
 #include "plugin/balancer.hpp"
@@ -42,6 +43,7 @@ struct Context {
     Wakeup configured = {};  // notified when there are plugins, or other ones
     ControlCalls control = {};
     OperatorGate operators = {};
+    OperatorStreams operator_streams = {};
 };
 
 // Until the plugins are there: a worker that outlived an earlier broker brings its requests to a

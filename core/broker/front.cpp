@@ -131,6 +131,30 @@ asio::awaitable<void> count_requests(Context& context) {
     context.counting_requests = false;
 }
 
+// What users ask: each counts, and waits for a node that is still being configured.
+asio::awaitable<void> serve_user(Context& context, Gate& gate, std::shared_ptr<Conversation> client,
+                                 Target target) {
+    ++context.uncounted_requests;
+    if (!context.counting_requests) {
+        const auto executor = co_await asio::this_coro::executor;
+        spawn_contained(executor, count_requests(context));
+    }
+    const auto configured = co_await await_configured(context);
+    if (!configured.ok()) {
+        send(*client, configured.error());
+        co_return;
+    }
+    if (target.path == "/qvd/connect_to_vm") {
+        co_await connect_to_vm(context, gate, client, std::move(target));
+    } else if (target.path == "/qvd/list_of_vm") {
+        auto reply = co_await list_of_vm(context, gate, client, std::move(target));
+        send(*client, std::move(reply));
+    } else {
+        auto reply = co_await stop_vm(context, gate, client, std::move(target));
+        send(*client, std::move(reply));
+    }
+}
+
 asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conversation> client) {
     auto target = parse_target(client->request().target);
     if (!target.ok()) {
@@ -158,25 +182,7 @@ asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conver
         send(*client, Error{ErrorKind::not_found, "request.path", "There is nothing here"});
         co_return;
     }
-    ++context.uncounted_requests;
-    if (!context.counting_requests) {
-        const auto executor = co_await asio::this_coro::executor;
-        spawn_contained(executor, count_requests(context));
-    }
-    const auto configured = co_await await_configured(context);
-    if (!configured.ok()) {
-        send(*client, configured.error());
-        co_return;
-    }
-    if (path == "/qvd/connect_to_vm") {
-        co_await connect_to_vm(context, gate, client, std::move(*target));
-    } else if (path == "/qvd/list_of_vm") {
-        auto reply = co_await list_of_vm(context, gate, client, std::move(*target));
-        send(*client, std::move(reply));
-    } else {
-        auto reply = co_await stop_vm(context, gate, client, std::move(*target));
-        send(*client, std::move(reply));
-    }
+    co_await serve_user(context, gate, client, std::move(*target));
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 namespace {
 
 // A plugin's call for its endpoints and a connection, with time to spare.
-constexpr Milliseconds hkd_limit{20'000};
+constexpr Milliseconds hkd_limit{30'000};
 constexpr Milliseconds attach_limit{5'000};
 
 class Errand {
@@ -110,6 +110,11 @@ void Errand::answer(net::Reply reply) {
 }
 
 asio::awaitable<void> Errand::relay(std::shared_ptr<UniqueFd> socket) {
+    const OperatorStreams::Open open(context_.operator_streams, who_.name, role_for(wanted_.verb),
+                                     client_);
+    // What changed while hkd was asked, nobody has heard here.
+    co_await context_.operator_streams.check(context_.store);
+    if (client_->interruption()) co_return answer(error_reply(*client_->interruption()));
     const auto attached = co_await client_->attach(std::move(socket), attach_limit);
     if (!attached.ok()) {
         answer(error_reply(attached.error()));
@@ -127,6 +132,7 @@ asio::awaitable<void> Errand::relay(std::shared_ptr<UniqueFd> socket) {
 }  // namespace
 
 OperatorRole role_for(net::ControlVerb verb) {
+    if (verb == net::ControlVerb::collect) return OperatorRole::administrator;
     return net::is_stream(verb) ? OperatorRole::attendant : OperatorRole::observer;
 }
 

@@ -15,9 +15,10 @@ std::vector<std::string> candidates_for(const KeySet& keys, std::string_view nam
             continue;
         }
         std::size_t dot = 0;
-        for (auto dots = std::ranges::count(declared, '.'); dots > 0 && dot != name.npos; --dots)
+        for (auto dots = std::ranges::count(declared, '.');
+             dots > 0 && dot != std::string_view::npos; --dots)
             dot = name.find('.', dot + 1);
-        if (dot != name.npos)
+        if (dot != std::string_view::npos)
             candidates.push_back(declared.substr(0, declared.size() - 2) +
                                  std::string(name.substr(dot)));
     }

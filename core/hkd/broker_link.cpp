@@ -47,7 +47,8 @@ asio::awaitable<void> BrokerLink::listen(std::shared_ptr<net::FrameChannel> chan
         Result<net::Frame> frame = co_await channel->receive();
         if (!frame.ok() && frame.error().code() == "frame.unknown") continue;  // of a newer build
         if (!frame.ok()) break;
-        if (auto* const call = std::get_if<net::ControlCall>(&*frame); call && on_control_) {
+        if (auto* const call = std::get_if<net::ControlCall>(&*frame);
+            call != nullptr && on_control_) {
             on_control_(std::move(*call), channel);
             continue;
         }

@@ -41,6 +41,12 @@ public:
                                  Deadline deadline) override {
         return inner_.carry_out(std::move(vm), command, std::move(argument), deadline);
     }
+    Async<void> remove_image(ImagePlan image, Deadline deadline) override {
+        return inner_.remove_image(std::move(image), deadline);
+    }
+    Async<void> remove_vm(VmPlan vm, Deadline deadline) override {
+        return inner_.remove_vm(std::move(vm), deadline);
+    }
     Async<plugin::NodeCapacity> capacity(Deadline deadline) override {
         return inner_.capacity(deadline);
     }

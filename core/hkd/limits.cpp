@@ -1,5 +1,6 @@
 #include "hkd/limits.hpp"
 
+#include "config/keys.hpp"
 #include "hkd/keys.hpp"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ Limits limits_of(const config::View& view) {
     limits.starting_max = static_cast<int>(view.get(vm_starting_max));
     limits.failure = policy_of(view);
     limits.retry = {static_cast<int>(view.get(vm_failure_attempts)), view.get(vm_failure_pause),
-                    view.get(vm_failure_longest_pause)};
+                    view.get(vm_failure_longest_pause), view.get(vm_failure_reset)};
     limits.keep_for_debugging = view.get(vm_debug) || limits.failure == FailurePolicy::debug;
     limits.agent_port = static_cast<int>(view.get(vma_port));
     limits.nx_port = static_cast<int>(view.get(nxagent_display)) + 4000;
@@ -45,6 +46,7 @@ Limits limits_of(const config::View& view) {
     limits.running = {static_cast<int>(view.get(running_max_count)), view.get(running_max_time)};
     limits.after_error = view.get(delay_after_error);
     limits.after_ok = view.get(delay_after_ok);
+    limits.storage = view.get(config::path_storage_root);
     return limits;
 }
 

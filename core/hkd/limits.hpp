@@ -18,9 +18,10 @@ struct Patience {
 
 // With FailurePolicy::retry.
 struct Retry {
-    int attempts = 5;  // failed starts in a row before it is given up
+    int attempts = 5;  // failures in a row before it is given up
     Milliseconds first_pause{10'000};
     Milliseconds longest_pause{300'000};
+    Milliseconds sound_after{600'000};  // running this long, it has not failed before
 
     // Twice as long each time.
     [[nodiscard]] Milliseconds pause_after(int failed) const;
@@ -46,6 +47,7 @@ struct Limits {
     Patience running{10, Milliseconds{320'000}};
     Milliseconds after_error{10'000};
     Milliseconds after_ok{120'000};
+    std::string storage;  // path.storage.root
 };
 
 Limits limits_of(const config::View& view);

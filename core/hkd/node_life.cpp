@@ -137,7 +137,7 @@ Async<void> NodeLife::raise_network() {
         const VmPlan plan = plan_known(row, {}, view_);
         if (auto link = network::link_of(plan, plan.address)) links.push_back(std::move(*link));
     }
-    co_return parts_.network->raise(view_, address_, embedded(), std::move(links));
+    co_return parts_.network->raise(view_, address_, embedded(), links);
 }
 
 // Those that properties name: who cannot be had is named now, and not at the first login to its

@@ -197,15 +197,7 @@ asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
         if (occurrence.event == VmEvent::died && had_to) occurrence.why = reason_;
     }
     const auto next = next_stage(stage_, occurrence.event);
-    if (!next) {
-        log::warn(
-            "vm.impossible_event",
-            {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"news", to_string(occurrence.event)}},
-            "cannot happen in this state; ignored");
-        if (occurrence.order != 0)
-            answer(occurrence.order, "vm.state", "it is " + to_string(stage_) + " by now");
-        co_return;
-    }
+    if (!next) co_return ignore(occurrence);
     const bool stays = *next == stage_;
     if (stays && occurrence.event != VmEvent::time_is_up && occurrence.event != VmEvent::adopted)
         co_return;
@@ -227,6 +219,15 @@ asio::awaitable<void> VmHandler::apply(Occurrence occurrence) {
     doing_.clear();
     enter(before);
     if (occurrence.order != 0) answer(occurrence.order, "", "");
+}
+
+void VmHandler::ignore(const Occurrence& impossible) {
+    log::warn(
+        "vm.impossible_event",
+        {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"news", to_string(impossible.event)}},
+        "cannot happen in this state; ignored");
+    if (impossible.order != 0)
+        answer(impossible.order, "vm.state", "it is " + to_string(stage_) + " by now");
 }
 
 asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, Why why) {
@@ -255,11 +256,13 @@ asio::awaitable<bool> VmHandler::record(VmStage next, VmEvent event, Why why) {
     co_return co_await until_written(std::move(write));
 }
 
-// hkd.vm.failure.
+// hkd.vm.failure. A way back to a checkpoint that fails says nothing about the VM: who ordered it
+// decides what comes next.
 void VmHandler::judge_failure(store::VmTransition& change) {
+    if (!plan_.checkpoint.empty() && !came_up_) return;
     const Limits& limits = *workshop_->limits;
-    change.failed_start = !came_up_;
-    const int failed = came_up_ ? 0 : attempt_ + 1;
+    change.failure = true;
+    const int failed = attempt_ + 1;
     if (limits.failure == FailurePolicy::retry && failed < limits.retry.attempts)
         retry_in_ = limits.retry.pause_after(failed);
     change.retry_in = retry_in_;
@@ -334,10 +337,17 @@ void VmHandler::enter(VmStage before) {
     // Left without having been launched, or nothing there any more: only cleaning up remains.
     const bool unlaunched = (before == vm_stage::starting_1 && stage_ != vm_stage::starting_2) ||
                             (before == vm_stage::suspended && stage_ != vm_stage::running);
-    if (ended_ || kill_wanted_ || unlaunched || stage_ == vm_stage::zombie_2) return spawn(tidy());
+    if (ended_ || kill_wanted_ || unlaunched || stage_ == vm_stage::zombie_2)
+        spawn(tidy());
+    else
+        begin_stage(before);
+}
+
+void VmHandler::begin_stage(VmStage before) {
     if (stage_ == vm_stage::starting_2) spawn(await_agent(generation_));
     if (stage_ == vm_stage::running) {
         came_up_ = true;
+        if (!up_since_) up_since_ = entered_;
         spawn(
             watch_agent(generation_, before == vm_stage::starting_2 || before == vm_stage::debug));
     }

@@ -67,7 +67,7 @@ public:
     struct End {
         VmId vm;
         VmStage stage;         // stopped or failed
-        int attempt = 0;       // failed starts in a row, before this one
+        int attempt = 0;       // failures in a row, before this one
         bool culpable = true;  // false: not the VM's fault
         // It is to be started again after this long, and the database knows.
         std::optional<Milliseconds> retry_in = {};
@@ -135,18 +135,24 @@ private:
     Awaitable<bool> until_written(std::function<Async<void>()> write);
     Awaitable<void> destroy_disowned();
     void leave_stage();
+    void ignore(const Occurrence& impossible);
     void enter(VmStage before);
+    void begin_stage(VmStage before);
     [[nodiscard]] Clock::time_point time_limit() const;
     [[nodiscard]] VmEvent event_of_end() const;
     [[nodiscard]] Why why_ended(const std::string& sentence) const;
     [[nodiscard]] VmEvent event_of_silence(VmEvent otherwise) const;
 
     // vm_work.cpp: what is done in each stage; each ends by itself once `generation` is over
+    class Silence;
     Awaitable<void> launch(std::uint64_t generation);
     Awaitable<Result<void>> announce();
     Awaitable<Result<void>> start_backend(std::uint64_t generation);
+    Awaitable<Result<void>> go_back();
+    Awaitable<void> count_as_sound();
     Awaitable<void> await_agent(std::uint64_t generation);
     Awaitable<void> watch_agent(std::uint64_t generation, bool just_answered);
+    Awaitable<void> note(const Result<void>& answer, Silence& silence);
     Awaitable<bool> tells(Error unanswered);
     Awaitable<void> watch_for_recovery(std::uint64_t generation);
     Awaitable<void> shut_down(std::uint64_t generation);
@@ -158,10 +164,11 @@ private:
     Awaitable<Result<std::string>> ask_backend(store::VmOrder order);
     Awaitable<Result<VmPlan>> plan_for(VmCommand command);
     void carried_out(const store::VmOrder& order, const std::string& path);
+    Awaitable<void> keep_checkpoint(std::int64_t number, std::string path);
     Awaitable<void> suspended_too_late();
     Awaitable<void> look_what_is_left();
     void answer(std::int64_t order, std::string code, std::string text);
-    Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer answer);
+    Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer said);
     Awaitable<void> shut_down_paused(std::uint64_t generation);
     // A suspended VM needs no handler, unless something is done with it.
     [[nodiscard]] bool rests() const {
@@ -188,6 +195,7 @@ private:
     int pid_ = 0;
     int attempt_ = 0;
     Clock::time_point entered_;
+    std::optional<Clock::time_point> up_since_;  // its agent answered first, or we adopted it
     Clock::time_point limit_ = Alarm::never;
     std::optional<Clock::time_point> expiry_told_;
     std::optional<Timestamp> expiry_told_of_;  // a limit that was changed is told at once

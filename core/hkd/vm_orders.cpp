@@ -1,6 +1,7 @@
 // What is ordered of a VM besides its start and its stop. Calls to the backend come one after the
 // other; a stop that comes meanwhile waits for its turn and then ends whatever there is.
 #include "base/log.hpp"
+#include "hkd/checkpoints.hpp"
 #include "hkd/vm_handler.hpp"
 
 namespace qvd::hkd {
@@ -19,10 +20,33 @@ void VmHandler::finish_suspending(Over over) {
     begin(std::move(over));
 }
 
+namespace {
+
+// An hkd before this one may have obeyed, and not come to write that down.
+bool is_done(VmCommand command, VmState state) {
+    switch (command) {
+        case VmCommand::pause:
+            return state == VmState::paused;
+        case VmCommand::suspend:
+            return state == VmState::suspended;
+        case VmCommand::unpause:
+        case VmCommand::resume:
+            return state == VmState::running;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
 void VmHandler::obey(store::VmOrder order) {
     if (may_be_ordered(order.command, stage_.state))
         return spawn(carry_out(std::move(order), generation_));
-    answer(order.number, "vm.state", "it is " + to_string(stage_) + " by now");
+    const bool done = is_done(order.command, stage_.state);
+    answer(order.number, done ? "" : "vm.state",
+           done ? "" : "it is " + to_string(stage_) + " by now");
+    waking_ = false;
+    alarm_->ring();
 }
 
 asio::awaitable<void> VmHandler::carry_out(store::VmOrder order, std::uint64_t generation) {
@@ -89,8 +113,28 @@ void VmHandler::carried_out(const store::VmOrder& order, const std::string& path
             return becomes(VmEvent::was_saved);
         case VmCommand::resume:
             return becomes(VmEvent::was_restored);
+        case VmCommand::checkpoint:
+            return spawn(keep_checkpoint(order.number, path));
         default:
             return answer(order.number, "", path);
+    }
+}
+
+// The one before has served its turn once the database knows the new one.
+asio::awaitable<void> VmHandler::keep_checkpoint(std::int64_t number, std::string path) {
+    for (;;) {
+        const auto former =
+            co_await workshop_->store.remember_checkpoint(plan_.vm, plan_.incarnation, path);
+        if (former.ok()) {
+            remove_checkpoint(plan_.vm, *former, workshop_->limits->storage);
+            co_return answer(number, "", path);
+        }
+        const ErrorKind kind = former.error().kind();
+        if (kind == ErrorKind::conflict || kind == ErrorKind::not_found) {
+            remove_checkpoint(plan_.vm, path, workshop_->limits->storage);
+            co_return answer(number, former.error().code(), former.error().sentence());
+        }
+        co_await workshop_->schedule.sleep(Milliseconds{1000});
     }
 }
 

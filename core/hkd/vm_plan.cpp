@@ -128,6 +128,14 @@ VmPlan identity_of(const store::VmRecord& record) {
     return plan;
 }
 
+// What made a checkpoint is what brings it back.
+std::string hypervisor_of(const store::StartOrder& order, const config::View& view) {
+    const auto& checkpoint = order.record.checkpoint;
+    const bool goes_back = !order.checkpoint.empty() && checkpoint;
+    if (goes_back && !checkpoint->hypervisor.empty()) return checkpoint->hypervisor;
+    return hkd::hypervisor_of(order.properties, view);
+}
+
 std::string runtime_folder(VmId vm, const config::View& view) {
     return view.get(config::path_run) + "/vm/" + vm.text();
 }
@@ -161,7 +169,8 @@ std::string hypervisor_of(const Properties& properties, const config::View& view
 Result<VmPlan> plan_start(const store::StartOrder& order, const config::View& view) {
     VmPlan plan = identity_of(order.record);
     plan.properties = order.properties;
-    plan.hypervisor = hypervisor_of(order.properties, view);
+    plan.hypervisor = hypervisor_of(order, view);
+    plan.checkpoint = order.checkpoint;
     plan.di = order.di.id;
     plan.agent_token = order.agent_token;
     plan.agent_port = static_cast<std::uint32_t>(view.get(vma_port));
@@ -178,7 +187,7 @@ Result<VmPlan> plan_start(const store::StartOrder& order, const config::View& vi
 
 ImagePlan plan_image(const store::StartOrder& order, const config::View& view) {
     ImagePlan image;
-    image.hypervisor = hypervisor_of(order.properties, view);
+    image.hypervisor = hypervisor_of(order, view);
     image.di = order.di.id;
     image.osf = order.di.osf;
     image.format = format_of(order.di.path);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 namespace qvd::hkd {
 
@@ -46,7 +47,8 @@ Result<UniqueFd> connect_local(const std::string& path) {
     if (!fd) return errno_error("vm.stream", "cannot make a socket");
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket interface is made so
     const auto* const address = reinterpret_cast<const sockaddr*>(&name);
-    if (::connect(fd.get(), address, sizeof name) != 0) return nobody(path, std::strerror(errno));
+    if (::connect(fd.get(), address, sizeof name) != 0)
+        return nobody(path, std::generic_category().message(errno));
     return fd;
 }
 

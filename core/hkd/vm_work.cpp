@@ -6,6 +6,7 @@
 #include "hkd/vm_handler.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace qvd::hkd {
 
@@ -23,8 +24,10 @@ bool says_nothing(const Error& error) {
     return error.code() == "agent.no_broker" || error.code() == "agent.stale";
 }
 
+}  // namespace
+
 // Counts the calls that an agent left unanswered.
-class Silence {
+class VmHandler::Silence {
 public:
     Silence(const Clock& clock, Patience patience)
         : clock_(&clock), patience_(patience), since_(clock.now()), last_(since_) {}
@@ -59,8 +62,6 @@ private:
     int calls_ = 0;
 };
 
-}  // namespace
-
 asio::awaitable<void> VmHandler::pause(Milliseconds time) {
     const std::shared_ptr<Alarm> alarm = workshop_->schedule.alarm();
     std::erase_if(pauses_, [](const std::weak_ptr<Alarm>& old) { return old.expired(); });
@@ -94,12 +95,15 @@ asio::awaitable<void> VmHandler::launch(std::uint64_t generation) {
     const Result<void> announced = co_await announce();
     if (is_past(generation) || !announced.ok()) co_return;
 
-    doing_ = "launching";
+    doing_ = plan_.checkpoint.empty() ? "launching" : "going back to its checkpoint";
     const Result<void> started = co_await start_backend(generation);
     if (started.ok())
         post(VmEvent::launched, generation);
     else
-        post(VmEvent::launch_failed, Why::of(started.error(), "vm.launch_failed"), generation);
+        post(VmEvent::launch_failed,
+             Why::of(started.error(),
+                     plan_.checkpoint.empty() ? "vm.launch_failed" : "vm.restore_failed"),
+             generation);
 }
 
 // Before the VM runs: whoever waits for it finds its address as soon as there is one.
@@ -134,8 +138,25 @@ Async<void> VmHandler::start_backend(std::uint64_t generation) {
         VmPlan before = plan_;
         QVD_CO_CHECK(co_await workshop_->backend.destroy(std::move(before), deadline));
     }
+    if (!plan_.checkpoint.empty()) co_return co_await go_back();
     VmPlan plan = plan_;
     co_return co_await workshop_->backend.start(std::move(plan), deadline);
+}
+
+// Instead of booting; its memory comes from disk, which may take as long as an image.
+Async<void> VmHandler::go_back() {
+    std::error_code ignored;
+    if (!std::filesystem::exists(plan_.checkpoint, ignored))
+        co_return Error{
+            ErrorKind::not_found, "vm.checkpoint_missing",
+            "its checkpoint is not on this node any more: there is no " + plan_.checkpoint};
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->image);
+    VmPlan plan = plan_;
+    std::string path = plan_.checkpoint;
+    const auto back = co_await workshop_->backend.carry_out(std::move(plan), VmCommand::resume,
+                                                            std::move(path), deadline);
+    if (!back.ok()) co_return back.error();
+    co_return Result<void>{};
 }
 
 // ---- the agent -----------------------------------------------------------------------------
@@ -204,14 +225,7 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation, bool just
     for (;;) {
         const Result<void> answer = co_await ping();
         if (is_past(generation)) co_return;
-        if (answer.ok()) {
-            silence.broken();
-            // For operators only; the next answer makes good for a lost write.
-            (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
-        } else {
-            const bool counts = co_await tells(answer.error());
-            silence.goes_on(counts);
-        }
+        co_await note(answer, silence);
         if (is_past(generation)) co_return;
         if (silence.too_long())
             co_return post(
@@ -223,6 +237,27 @@ asio::awaitable<void> VmHandler::watch_agent(std::uint64_t generation, bool just
         co_await pause(wait);
         if (is_past(generation)) co_return;
     }
+}
+
+asio::awaitable<void> VmHandler::note(const Result<void>& answer, Silence& silence) {
+    if (answer.ok()) {
+        silence.broken();
+        // For operators only; the next answer makes good for a lost write.
+        (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
+        co_await count_as_sound();
+    } else {
+        const bool counts = co_await tells(answer.error());
+        silence.goes_on(counts);
+    }
+}
+
+// It has run well for long enough that whatever fails next is a new story.
+asio::awaitable<void> VmHandler::count_as_sound() {
+    const Milliseconds enough = workshop_->limits->retry.sound_after;
+    if (attempt_ == 0 || !up_since_ || workshop_->schedule.clock().now() - *up_since_ < enough)
+        co_return;
+    const auto forgotten = co_await workshop_->store.forget_failures(plan_.vm, plan_.incarnation);
+    if (forgotten.ok()) attempt_ = 0;
 }
 
 asio::awaitable<void> VmHandler::watch_for_recovery(std::uint64_t generation) {

@@ -22,6 +22,11 @@ std::vector<std::string> uuids_of(const std::vector<store::VmRecord>& rows) {
     return uuids;
 }
 
+Why why_not_there(bool rebooted) {
+    if (rebooted) return {"node.restarted", "the node was restarted"};
+    return {"vm.not_there", "it was not there any more when hkd came back"};
+}
+
 }  // namespace
 
 Vms::Vms(Workshop& workshop, NodeId node, config::View view)
@@ -50,19 +55,16 @@ Async<void> Vms::adopt(bool rebooted) {
 
     std::set<std::string> expected;
     for (const store::VmRecord& row : rows) {
-        const VmStage stage{row.runtime.state, row.runtime.phase};
-        if (is_over(stage)) continue;
+        if (is_over({row.runtime.state, row.runtime.phase})) continue;
         expected.insert(row.vm.uuid);
-        if (handlers_.contains(row.vm.id)) continue;
-        if (stage == vm_stage::suspended && !found_there(found, row)) continue;  // it rests
-        const VmPlan known = plan_known(row, properties[row.vm.id], view_);
-        if (survey.silent.contains(known.hypervisor)) continue;  // it may run: the next try tells
-        co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
+        if (needs_handler(row, properties[row.vm.id], survey))
+            co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
     }
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
 
     QVD_CO_CHECK(co_await resume_retries());
+    QVD_CO_CHECK(co_await workshop_->store.return_orders(node_, std::nullopt));
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
     for (const auto& [name, why] : survey.silent)
@@ -85,6 +87,15 @@ Async<Vms::PropertiesByVm> Vms::properties_of(std::vector<store::VmRecord> rows)
         all[row.vm.id] = std::move(its);
     }
     co_return all;
+}
+
+bool Vms::needs_handler(const store::VmRecord& row, const Properties& properties,
+                        const Survey& survey) const {
+    if (handlers_.contains(row.vm.id)) return false;
+    const VmStage stage{row.runtime.state, row.runtime.phase};
+    if (stage == vm_stage::suspended && !found_there(survey.found, row)) return false;  // it rests
+    // One whose hypervisor is silent may run: the next try tells.
+    return !survey.silent.contains(plan_known(row, properties, view_).hypervisor);
 }
 
 bool Vms::found_there(const std::vector<FoundVm>& found, const store::VmRecord& row) {
@@ -125,10 +136,7 @@ asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
     else if (suspended)
         handler->finish_suspending(when_over());
     else
-        handler->give_up(rebooted
-                             ? Why("node.restarted", "the node was restarted")
-                             : Why("vm.not_there", "it was not there any more when hkd came back"),
-                         when_over());
+        handler->give_up(why_not_there(rebooted), when_over());
 }
 
 // The hkd before this one took the order and did not come to launch it: whoever waits for the VM
@@ -163,119 +171,7 @@ void Vms::heard(const FoundVm& found) {
         if (handler->plan().uuid == found.uuid) return handler->ended(found);
 }
 
-// ---- orders --------------------------------------------------------------------------------
-
-asio::awaitable<void> Vms::follow_orders(Milliseconds every) {
-    while (!closed_) {
-        look_ = false;
-        const auto pending = co_await workshop_->store.pending_commands(node_);
-        workshop_->database_away = !pending.ok();
-        if (pending.ok()) {
-            if (std::exchange(deaf_, false))
-                log::info("hkd.database_back", {}, "takes orders again");
-            for (const auto& [vm, command] : *pending) co_await take(vm, command);
-        } else if (!std::exchange(deaf_, true)) {
-            log::warn("hkd.database_away", {{"code", pending.error().code()}},
-                      "no orders for now: " + pending.error().sentence());
-        }
-        if (!look_ && !closed_) co_await orders_->wait_until(workshop_->schedule.in(every));
-    }
-}
-
-void Vms::look_for_orders() {
-    look_ = true;
-    orders_->ring();
-}
-
-void Vms::close() {
-    closed_ = true;
-    orders_->ring();
-}
-
-asio::awaitable<void> Vms::take(VmId vm, VmCommand command) {
-    if (closed_) co_return;
-    if (command == VmCommand::start)
-        co_await take_start(vm);
-    else if (command == VmCommand::stop)
-        co_await take_stop(vm);
-    else
-        co_await take_order(vm);
-}
-
-asio::awaitable<void> Vms::take_order(VmId vm) {
-    auto order = co_await workshop_->store.take_order(vm, node_);
-    if (!order.ok()) {
-        log::info("vm.order_not_taken", {{"vm", vm}}, order.error().sentence());
-        co_return;
-    }
-    const auto handler = co_await handler_of(vm);
-    if (handler) co_return handler->obey(std::move(*order));
-    store::OrderAnswer answer{"vm.not_here", "it is not on this node"};
-    (void)co_await workshop_->store.answer_order(vm, order->number, std::move(answer));
-}
-
-// A suspended VM gets one when something is to be done with it.
-asio::awaitable<std::shared_ptr<VmHandler>> Vms::handler_of(VmId vm) {
-    if (auto known = find(vm)) co_return known;
-    const auto row = co_await workshop_->store.vm(vm);
-    const bool rests = row.ok() && *row && (*row)->runtime.state == VmState::suspended &&
-                       (*row)->runtime.node == node_;
-    if (!rests) co_return nullptr;
-    const auto properties = co_await workshop_->store.session_properties(vm);
-    if (!properties.ok()) co_return nullptr;
-    VmPlan plan = plan_known(**row, *properties, view_);
-    if (const auto known = workshop_->backend.know(plan.hypervisor); !known.ok())
-        log::error("hypervisor.not_loaded", {{"vm", vm}, {"plugin", plan.hypervisor}},
-                   known.error().sentence());
-    // Another turn of the loop may have been faster.
-    if (auto known = find(vm)) co_return known;
-    auto handler = std::make_shared<VmHandler>(*workshop_, std::move(plan), (*row)->runtime);
-    handlers_[vm] = handler;
-    handler->wake(when_over());
-    co_return handler;
-}
-
-asio::awaitable<void> Vms::take_start(VmId vm) {
-    // Its last life ends first; over() looks for this order again.
-    if (handlers_.contains(vm)) co_return;
-    const auto order = co_await workshop_->store.take_start(vm, node_);
-    if (!order.ok()) {
-        log::warn("vm.start_not_taken", {{"vm", vm}, {"code", order.error().code()}},
-                  order.error().sentence());
-        co_return;
-    }
-    begin(*order, false);
-}
-
-void Vms::begin(const store::StartOrder& order, bool again) {
-    Result<VmPlan> plan = plan_start(order, view_);
-    const bool sound = plan.ok();
-    const Error why = sound ? Error{ErrorKind::internal, "", ""} : plan.error();
-    const auto handler = std::make_shared<VmHandler>(
-        *workshop_,
-        sound ? std::move(plan).value() : plan_known(order.record, order.properties, view_),
-        plan_image(order, view_), order.record.runtime.attempt);
-    handlers_[order.record.vm.id] = handler;
-    if (!sound)
-        handler->fail_at_once(why, when_over());
-    else if (again)
-        handler->start_again(when_over());
-    else
-        handler->start(when_over());
-}
-
-asio::awaitable<void> Vms::take_stop(VmId vm) {
-    const auto taken = co_await workshop_->store.take_stop(vm, node_);
-    if (!taken.ok()) {
-        log::info("vm.stop_not_taken", {{"vm", vm}}, taken.error().sentence());
-        co_return;
-    }
-    const auto handler = co_await handler_of(vm);
-    if (handler)
-        handler->order_stop(Why());
-    else
-        log::warn("vm.stop_without_vm", {{"vm", vm}}, "ordered to stop, but it is not here");
-}
+// ---- what has ended ------------------------------------------------------------------------
 
 void Vms::over(const VmHandler::End& end) {
     handlers_.erase(end.vm);
@@ -283,8 +179,6 @@ void Vms::over(const VmHandler::End& end) {
     if (end.stage == vm_stage::failed && end.retry_in) plan_retry(end.vm, *end.retry_in);
     empty_->ring();
     look_for_orders();
-    if (restarts_.erase(end.vm) > 0 && end.stage == vm_stage::stopped && !closed_)
-        spawn(workshop_->executor, restart(end.vm), 0);
 }
 
 // ---- hkd.vm.failure = retry ----------------------------------------------------------------
@@ -330,17 +224,6 @@ asio::awaitable<void> Vms::retry(VmId vm, Milliseconds wait) {
         if (ordered.error().kind() != ErrorKind::unavailable) co_return;
         wait = full_node_pause;
     }
-}
-
-// After its hard expiry (manual, chapter 14). Where there is no room any more it stays stopped
-// until its user comes.
-asio::awaitable<void> Vms::restart(VmId vm) {
-    const Result<void> ordered = co_await workshop_->store.order_start(vm, node_);
-    if (ordered.ok())
-        log::info("vm.restarted", {{"vm", vm}}, "from the image that its tag means now");
-    else
-        log::warn("vm.not_restarted", {{"vm", vm}, {"code", ordered.error().code()}},
-                  ordered.error().sentence());
 }
 
 // ---- the end of all ------------------------------------------------------------------------

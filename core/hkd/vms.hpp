@@ -49,8 +49,13 @@ private:
     Awaitable<void> take_start(VmId vm);
     Awaitable<void> take_stop(VmId vm);
     Awaitable<void> take_order(VmId vm);
+    void not_taken(VmId vm, const Error& why);
+    Awaitable<void> clear_up(VmId vm);
     Awaitable<std::shared_ptr<VmHandler>> handler_of(VmId vm);
     Awaitable<bool> is_suspended(VmPlan plan);
+    Awaitable<void> expire(store::VmRecord row, Timestamp now);
+    [[nodiscard]] bool needs_handler(const store::VmRecord& row, const Properties& properties,
+                                     const Survey& survey) const;
     static bool found_there(const std::vector<FoundVm>& found, const store::VmRecord& row);
     Async<void> resume_retries();
     Awaitable<void> forget_logs();
@@ -63,7 +68,6 @@ private:
     Async<PropertiesByVm> properties_of(std::vector<store::VmRecord> rows);
     Awaitable<void> adopt_row(store::VmRecord row, Properties properties,
                               std::vector<FoundVm> found, bool rebooted);
-    Awaitable<void> restart(VmId vm);
     Awaitable<void> wait_until_empty(Clock::time_point limit);
     void over(const VmHandler::End& end);
     void heard(const FoundVm& found);
@@ -75,7 +79,7 @@ private:
     std::map<VmId, std::shared_ptr<VmHandler>> handlers_;
     std::unique_ptr<Alarm> orders_;  // rung when there may be an order
     std::unique_ptr<Alarm> empty_;   // rung when a VM is over
-    std::set<VmId> restarts_;        // stopped because of their image; started from the new one
+    std::set<VmId> doubtful_;        // whose order may have been taken without our knowing
     bool look_ = true;
     bool closed_ = false;
     bool adopting_ = false;

@@ -75,25 +75,30 @@ asio::awaitable<void> Vms::expire() {
     if (!rows.ok()) co_return;
     const auto now = co_await workshop_->store.now();
     if (!now.ok()) co_return;
-    for (const store::VmRecord& row : *rows) {
-        const VmState state = row.runtime.state;
-        const bool may_expire =
-            state == VmState::running || state == VmState::paused || state == VmState::suspended;
-        if (!may_expire) continue;
-        const bool is_past = row.runtime.expires_hard && *row.runtime.expires_hard <= *now;
-        // One that stands still cannot be told, and is not woken for that.
-        if (!is_past && state != VmState::running) continue;
-        const auto handler = co_await handler_of(row.vm.id);
-        if (!handler || handler->stage().state != state) continue;
-        if (row.runtime.expires_hard && *row.runtime.expires_hard <= *now) {
-            // What rests on disk is thrown away, and started when its user comes.
-            if (state != VmState::suspended) restarts_.insert(row.vm.id);
-            log::info("vm.expired", {{"vm", row.vm.id}},
-                      "its hard expiry has passed; it is stopped");
-            handler->order_stop(Why("vm.expired", "its image has expired"));
-        } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= *now) {
-            handler->tell_expiry(row.runtime.expires_soft, row.runtime.expires_hard);
+    for (const store::VmRecord& row : *rows) co_await expire(row, *now);
+}
+
+asio::awaitable<void> Vms::expire(store::VmRecord row, Timestamp now) {
+    const VmState state = row.runtime.state;
+    const bool is_past = row.runtime.expires_hard && *row.runtime.expires_hard <= now;
+    const bool rests = state == VmState::paused || state == VmState::suspended;
+    // One that stands still cannot be told, and is not woken for that.
+    if (state != VmState::running && !(rests && is_past)) co_return;
+    const auto handler = co_await handler_of(row.vm.id);
+    if (!handler || handler->stage().state != state) co_return;
+    if (is_past) {
+        // What rests on disk is thrown away, and started when its user comes; all else is started
+        // again (manual, chapter 14), whatever becomes of this hkd.
+        const bool restarts = state != VmState::suspended;
+        if (restarts) {
+            const auto ordered =
+                co_await workshop_->store.order_restart(row.vm.id, row.runtime.incarnation);
+            if (!ordered.ok()) co_return;  // the next look is in a minute
         }
+        log::info("vm.expired", {{"vm", row.vm.id}}, "its hard expiry has passed; it is stopped");
+        handler->order_stop(Why("vm.expired", "its image has expired"));
+    } else if (row.runtime.expires_soft && *row.runtime.expires_soft <= now) {
+        handler->tell_expiry(row.runtime.expires_soft, row.runtime.expires_hard);
     }
 }
 

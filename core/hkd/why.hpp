@@ -11,6 +11,8 @@ namespace qvd::hkd {
 // Both empty: that is obvious. Codes never change once released:
 //   vm.image_failed    its image could not be prepared
 //   vm.launch_failed   the hypervisor could not start it
+//   vm.restore_failed  it could not be brought back to its checkpoint
+//   vm.checkpoint_missing   that is not on its node any more
 //   vm.boot_failed     it ended before its agent answered
 //   vm.no_network      nothing has been seen of it on the network since its start
 //   vm.no_agent        it is on the network, but its agent does not answer

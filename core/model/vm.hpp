@@ -74,7 +74,9 @@ struct VmRuntime {
     int attempt = 0;                    // failed starts in a row
     std::optional<Timestamp> retry_at;  // failed: when last_node starts it again
     std::string saved_path;             // suspended: where its memory is, on its node
-    std::string address;                // while it runs
+    bool restarts = false;              // it is being stopped, and its node starts it again then
+    bool from_checkpoint = false;  // this start, ordered or under way, goes back to the checkpoint
+    std::string address;           // while it runs
     std::optional<Timestamp> agent_seen;
     std::optional<Timestamp> expires_soft;
     std::optional<Timestamp> expires_hard;

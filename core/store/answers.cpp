@@ -101,6 +101,17 @@ Error no_retry(VmId vm) {
     return conflict("vm.no_retry", "nobody wants vm " + vm.text() + " to be started again by now");
 }
 
+Error no_checkpoint(VmId vm) {
+    return conflict("vm.no_checkpoint",
+                    "vm " + vm.text() + " has no checkpoint (`qa vm checkpoint` makes one)");
+}
+
+Error no_checkpoint_image(VmId vm) {
+    return conflict("vm.checkpoint_image", "the image that vm " + vm.text() +
+                                               " ran when its checkpoint was made has been "
+                                               "deleted: it cannot be brought back");
+}
+
 Error alive(std::string_view host, std::int64_t seconds) {
     return conflict("node.alive", "the host " + std::string(host) + " reported " +
                                       std::to_string(seconds) +

@@ -23,6 +23,8 @@ Error no_command(VmId vm);
 Error not_orderable(VmId vm, VmCommand command, VmState state, int phase);
 Error order_pending(VmId vm);
 // conflict "vm.no_retry".
+Error no_checkpoint(VmId vm);
+Error no_checkpoint_image(VmId vm);
 Error no_retry(VmId vm);
 
 // What a violated constraint of the schema means, by its name there: "users_login_key" is

@@ -25,6 +25,8 @@ public:
     // While true, every call is "store.down" and nothing is announced; back again, everybody who
     // listens hears `everything`.
     void fail_with_unavailable(bool down);
+    // While true, orders are taken, and who takes them hears "store.down" instead.
+    void fail_after_taking(bool lost) { loses_answers_ = lost; }
     // When a running VM's image is to be left, as an operator's tool writes it.
     void set_expiry(VmId vm, std::optional<Timestamp> soft, std::optional<Timestamp> hard);
     // The lines of audit(), oldest first: "who operation subject".
@@ -75,11 +77,17 @@ public:
     Async<void> set_real_user(VmId vm, UserId user) override;
 
     Async<void> order_start(VmId vm, NodeId node) override;
+    Async<void> order_restore(VmId vm) override;
     Async<void> order_stop(VmId vm) override;
     Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
     Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
     Async<VmOrder> take_order(VmId vm, NodeId node) override;
     Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) override;
+    Async<int> return_orders(NodeId node, std::optional<VmId> vm) override;
+    Async<std::string> remember_checkpoint(VmId vm, std::int64_t incarnation,
+                                           std::string path) override;
+    Async<void> order_restart(VmId vm, std::int64_t incarnation) override;
+    Async<void> forget_failures(VmId vm, std::int64_t incarnation) override;
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
@@ -125,6 +133,7 @@ public:
                                std::map<std::string, std::optional<std::string>> values) override;
 
     Async<void> audit(std::string who, std::string operation, std::string subject) override;
+    Async<std::vector<AuditLine>> audit_lines(int newest) override;
 
     // How often it has been asked anything, and for orders to a node.
     [[nodiscard]] int round_trips() const { return round_trips_; }
@@ -133,6 +142,7 @@ public:
 private:
     int round_trips_ = 0;
     int looks_ = 0;
+    bool loses_answers_ = false;
     // Once around the event loop; then store.down if that is what the test wants.
     Async<void> ready();
 

@@ -9,12 +9,7 @@
 
 #include "base/result.hpp"
 #include "base/secret.hpp"
-#include "model/node.hpp"
-#include "model/operator.hpp"
-#include "model/osf.hpp"
-#include "model/session.hpp"
-#include "model/user.hpp"
-#include "model/vm.hpp"
+#include "store/told.hpp"
 #include "store/vm_changes.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -32,141 +27,6 @@ namespace qvd::store {
 
 template <class T>
 using Async = boost::asio::awaitable<Result<T>>;
-
-// ---- What is read --------------------------------------------------------------------------
-
-// A VM with all that hangs on it: rows of `qa vm list`, and what a login or a start needs.
-struct VmRecord {
-    Vm vm;
-    VmRuntime runtime;
-    User user;
-    Osf osf;
-    std::string node_name;           // of runtime.node, or empty
-    std::optional<Session> session;  // the live one
-    std::string session_node_name;   // "L7R" of `qa vm list`
-    std::string real_user_login;
-    std::optional<Di> di;          // what di_tag resolves to now; without its tags
-    std::optional<Di> current_di;  // what runs; without its tags
-    std::int64_t run_attempts = 0;
-    std::int64_t run_ok = 0;
-    double cpu_seconds = 0;  // since its start, as its node reported last
-    double cpu_cores = 0;    // used between the last two reports: 1.5 is one core and a half
-    std::int64_t memory_bytes = 0;
-    int pid = 0;  // of what keeps it running, on its node; 0: not known
-};
-
-struct NodeRecord {
-    Node node;
-    NodeRuntime runtime;
-    NodeCounters counters;
-    int vms = 0;              // assigned to it, in any state
-    double reserved_mib = 0;  // promised to VMs that start or run on it
-    // Since its last heart-beat, by the database's clock; nothing if it never had one.
-    std::optional<std::chrono::milliseconds> silence;
-    Properties properties;
-};
-
-struct OsfRecord {
-    Osf osf;
-    int vms = 0;
-    int dis = 0;
-};
-
-struct DiRecord {
-    Di di;
-    std::string osf_name;
-    int vms = 0;          // VMs whose next start would be from it
-    int vms_running = 0;  // VMs whose current di it is
-};
-
-// Which kind of thing has properties.
-enum class Owner { user, vm, osf, di, node };
-
-// TLS material of the farm: PEM texts (`qa config ssl`).
-struct Certificate {
-    std::string certificate;  // chain, leaf first
-    Secret key;
-    std::string ca;   // empty: none
-    std::string crl;  // empty: none
-};
-
-// What the broker of a node looks at once a second, whatever was announced.
-struct BrokerLook {
-    // As much of a VM as somebody may wait for; equal: nothing has changed.
-    struct Glimpse {
-        VmState state = VmState::stopped;
-        int phase = 0;
-        std::int64_t incarnation = 0;
-        bool commanded = false;
-        SessionId session;  // the live one; 0: none
-        bool operator==(const Glimpse&) const = default;
-    };
-    std::map<VmId, Glimpse> vms;         // of those that were asked for, those that exist
-    std::map<SessionId, VmId> unwanted;  // live ones of this node that were asked to end
-};
-
-// ---- What is ordered -----------------------------------------------------------------------
-
-struct NewVm {
-    std::string name;
-    UserId user;
-    OsfId osf;
-    std::string di_tag = "default";
-    std::string address;     // empty: the highest free one of the pool (behaviour 2.11)
-    std::string pool_first;  // first and last address for VMs, by vm.network.*
-    std::string pool_last;
-};
-
-struct NewDi {
-    OsfId osf;
-    std::string name;     // file name without folder; stored as "<id>-<name>"
-    std::string version;  // empty: the first free YYYY-MM-DD-NNN of today
-    DiId id = {};         // of reserve_di(); 0: the next one
-    std::int64_t size_bytes = 0;
-    std::string checksum = {};
-};
-
-// When a run of a VM is to end because of its image. An outer nothing: it stays as it is; an inner
-// one: no limit.
-struct Expiry {
-    std::optional<std::optional<Timestamp>> soft;
-    std::optional<std::optional<Timestamp>> hard;
-};
-
-struct NewSession {
-    VmId vm;
-    UserId user;
-    std::string client_address;
-    NodeId node;
-    std::string worker;
-};
-
-// acquire_session(): either the new row, or who holds the VM now.
-struct Acquired {
-    std::optional<Session> session;
-    std::optional<Session> holder;
-};
-
-// What a node needs to start a VM; given once, to the node that took the order.
-struct StartOrder {
-    VmRecord record;
-    Di di;                  // resolved now
-    Secret agent_token;     // new with each start
-    Properties properties;  // merged: osf < di < user < vm (behaviour 3.3.10)
-};
-
-// ---- Announcements -------------------------------------------------------------------------
-
-// What somebody waits for. Lost announcements are possible (reconnection): then `everything`
-// arrives, and the waiter looks for itself.
-struct Announcement {
-    // vm_state: state, phase or blocked changed, or a start was withdrawn. session_end: the VM's
-    // live session is gone, who waits to take it over tries again.
-    enum class What { vm_command, vm_state, session_abort, session_end, configuration, everything };
-    What what = What::everything;
-    VmId vm;      // of all but configuration and everything
-    NodeId node;  // whom it concerns; of vm_state its node, 0 for none
-};
 
 class Store {
 public:
@@ -255,7 +115,8 @@ public:
     virtual Async<std::vector<VmRecord>> vms_on(NodeId node) = 0;
     virtual Async<std::optional<VmRecord>> vm(VmId vm) = 0;
     // Changes what is given. Owner and osf only of a stopped or failed one whose start nobody has
-    // ordered: ErrorKind::conflict "vm.not_stopped".
+    // ordered: ErrorKind::conflict "vm.not_stopped"; with either its checkpoint is forgotten, which
+    // has the memory and the disks of what it was.
     struct VmEdit {
         std::optional<std::string> name;
         std::optional<std::string> di_tag;
@@ -264,6 +125,7 @@ public:
         std::optional<OsfId> osf = {};
     };
     virtual Async<void> edit_vm(VmId vm, VmEdit edit) = 0;
+    // Opened again, its failures so far are forgotten.
     virtual Async<void> set_vm_blocked(VmId vm, bool blocked) = 0;
     // Limits the present run of those of them whose tag means another image than the one that they
     // run, and returns these; those that run the right one lose their limits.
@@ -276,8 +138,11 @@ public:
     // ErrorKind::unavailable "node.full" | "node.unavailable"; conflict "vm.not_stopped", also when
     // a start is ordered already.
     virtual Async<void> order_start(VmId vm, NodeId node) = 0;
+    // order_start() that goes back to its checkpoint, on the node that has it; conflict
+    // "vm.no_checkpoint", "vm.checkpoint_image" if the image of that time has been deleted.
+    virtual Async<void> order_restore(VmId vm) = 0;
     // Running: sets the stop command; start not yet taken: clears it. conflict "vm.not_running".
-    // Failed and to be started again by its node: that is called off.
+    // Failed, or being stopped, and to be started again by its node: that is called off.
     virtual Async<void> order_stop(VmId vm) = 0;
 
     // Any other command, by its state (may_be_ordered), to its node; resume as order_start().
@@ -291,7 +156,8 @@ public:
     virtual Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) = 0;
     // stopped/failed + start command → starting_1 of the next incarnation, one attempt counted.
     // ErrorKind::conflict "vm.no_command" if there is none (any more); not_found "di.not_tagged" if
-    // no di of the osf has the VM's tag: then the VM is `failed` and the order is gone.
+    // no di of the osf has the VM's tag, "vm.no_checkpoint" if it was to go back to one that is
+    // gone: then the VM is `failed` and the order is gone.
     virtual Async<StartOrder> take_start(VmId vm, NodeId node) = 0;
     // The start that an earlier hkd of this boot took and did not get to launch: starting_1 of this
     // incarnation → starting_1 of the next; no further attempt is counted. ErrorKind::conflict
@@ -300,6 +166,19 @@ public:
     // Neither start nor stop; ErrorKind::conflict "vm.no_command".
     virtual Async<VmOrder> take_order(VmId vm, NodeId node) = 0;
     virtual Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) = 0;
+    // What was taken and never answered, or a stop that was never begun, by an hkd that is gone or
+    // never heard that it had it, is pending again; without a VM, of all of this node. Returns how
+    // many.
+    virtual Async<int> return_orders(NodeId node, std::optional<VmId> vm) = 0;
+    // It made a checkpoint, which takes the place of the one before; returns where that was if it
+    // was on the same node, or "".
+    virtual Async<std::string> remember_checkpoint(VmId vm, std::int64_t incarnation,
+                                                   std::string path) = 0;
+    // Whenever it is stopped next, its node starts it again at once: the order is part of
+    // clear_vm(). Not if the node is blocked or is being evacuated by then.
+    virtual Async<void> order_restart(VmId vm, std::int64_t incarnation) = 0;
+    // It runs well: its failures so far are not counted any more.
+    virtual Async<void> forget_failures(VmId vm, std::int64_t incarnation) = 0;
     // Failed VMs that this node is to start again, and how long from now (negative: overdue).
     virtual Async<std::vector<std::pair<VmId, std::chrono::milliseconds>>> retries(NodeId node) = 0;
     // order_start() of such a VM; ErrorKind::conflict "vm.no_retry" once that was called off.
@@ -316,7 +195,8 @@ public:
     virtual Async<void> set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
                                       std::vector<Endpoint> endpoints) = 0;
     // Nothing of it is left: state `to` (stopped or failed), node, address, endpoints, token,
-    // reservation, expirations and current di cleared. A start ordered meanwhile stays.
+    // reservation, expirations and current di cleared. A start ordered meanwhile stays; after
+    // order_restart() there is one.
     virtual Async<void> clear_vm(VmTransition change) = 0;
     // The database's clock.
     virtual Async<Timestamp> now() = 0;
@@ -383,6 +263,8 @@ public:
     // ---- audit ----
     // Who did what, for the audit table; never fails an operation that was done.
     virtual Async<void> audit(std::string who, std::string operation, std::string subject) = 0;
+    // The newest so many lines, oldest first.
+    virtual Async<std::vector<AuditLine>> audit_lines(int newest) = 0;
 };
 
 }  // namespace qvd::store

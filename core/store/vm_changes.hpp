@@ -32,9 +32,9 @@ struct VmTransition {
     VmState to = VmState::stopped;
     int phase = 0;
     std::string reason;
-    bool block = false;         // also set the blocked flag (hkd.vm.failure = block)
-    bool failed_start = false;  // count one more attempt; false on `running` clears the count
-    std::string code = {};      // of the reason; empty if there is none
+    bool block = false;     // also set the blocked flag (hkd.vm.failure = block)
+    bool failure = false;   // count one more attempt; `stopped` clears the count
+    std::string code = {};  // of the reason; empty if there is none
     std::optional<std::chrono::milliseconds> retry_in = {};  // to failed: retry_start() then
     std::string saved_path = {};                             // to suspended
 };

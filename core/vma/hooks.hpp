@@ -75,7 +75,7 @@ public:
 private:
     struct Announcement {
         HookPoint point;
-        agent::XState state;
+        agent::XState state{};
     };
 
     Task<void> run_announcements();

@@ -221,6 +221,70 @@ TEST_CASE("A stream goes to the worker as a socket, and its end is the request's
                          " from 192.0.2.7"));
 }
 
+namespace {
+
+// A console that ben has open.
+struct OpenConsole {
+    OpenConsole() {
+        office.farm.run_vm(1);
+        office.worker.say(Office::request(office.vm_target("console"), "ben:ben-secret"));
+        const net::ControlCall call = office.call();
+        auto sockets = net::frame_sockets().value();
+        end = std::move(sockets.second);
+        auto socket = std::make_shared<UniqueFd>(std::move(sockets.first));
+        REQUIRE(net::send_frame(office.hkd.get(), net::Attach{call.call, std::move(socket)}).ok());
+        request = office.farm.next<net::Attach>(office.worker).request;
+        office.worker.say(net::Linked{request});
+        (void)office.farm.next<net::Switch>(office.worker);
+    }
+    void edit(const std::string& name, const store::Store::OperatorEdit& edit) {
+        for (const Operator& one : office.farm.run(office.farm.store->operators()).value())
+            if (one.name == name)
+                REQUIRE(office.farm.run(office.farm.store->edit_operator(one.id, edit)).ok());
+    }
+    void is_ended() {
+        CHECK(office.farm.next<net::Abort>(office.worker).request == request);
+        office.worker.say(net::Ended{request, 1, 2, 3, "ended by the broker"});
+        CHECK(office.farm.until(
+            [&] { return office.quiet.contains("event=operator.stream_ended"); }));
+    }
+
+    Office office;
+    UniqueFd end;
+    std::uint64_t request = 0;
+};
+
+}  // namespace
+
+TEST_CASE("A blocked operator loses the streams that he has open, and others keep theirs") {
+    OpenConsole open;
+    store::Store::OperatorEdit blocked;
+    blocked.blocked = true;
+    open.edit("ann", blocked);
+    open.edit("ben", blocked);
+    open.is_ended();
+    CHECK(open.office.quiet.contains("event=operator.revoked operator=ben"));
+    CHECK_FALSE(open.office.quiet.contains("event=operator.revoked operator=ann"));
+}
+
+TEST_CASE("So does one who is deleted, and one whose role does not allow them any more") {
+    {
+        OpenConsole open;
+        for (const Operator& one :
+             open.office.farm.run(open.office.farm.store->operators()).value())
+            if (one.name == "ben")
+                REQUIRE(open.office.farm.run(open.office.farm.store->delete_operator(one.id)).ok());
+        open.is_ended();
+    }
+    OpenConsole open;
+    store::Store::OperatorEdit role;
+    role.role = OperatorRole::administrator;
+    open.edit("ben", role);
+    role.role = OperatorRole::observer;
+    open.edit("ben", role);
+    open.is_ended();
+}
+
 TEST_CASE("Without hkd, or without the database, an operator is told to try again") {
     Office office;
     office.hkd.reset();

@@ -44,3 +44,37 @@ TEST_CASE("a soft expiry is told the agent every hour, and at once when it is ch
     CHECK(one.rig.world.expiries_told == 3);
     CHECK(one.rig.stage(one.vm) == "running");
 }
+
+TEST_CASE("a restart for its image outlives an hkd that dies between the stop and the start") {
+    for (const int moment : {0, 1, 100, 250, 5'000}) {
+        CAPTURE(moment);
+        RunningVm one;
+        const Timestamp now = one.rig.ask(one.rig.store().now()).value();
+        one.rig.store().set_expiry(one.vm, std::nullopt, now);
+        one.rig.expire();
+        one.rig.pass(Milliseconds{moment});
+        one.rig.crash();
+        one.rig.pass(Milliseconds{10'000});
+        one.rig.boot();
+        REQUIRE(one.rig.pass_until([&] {
+            return one.rig.stage(one.vm) == "running" && one.rig.row(one.vm).incarnation == 2;
+        }));
+        one.rig.pass(Milliseconds{3'600'000});
+        CHECK(one.rig.row(one.vm).incarnation == 2);
+        CHECK(one.rig.world.violations.empty());
+    }
+}
+
+TEST_CASE("a stop that comes while a VM is stopped for its image keeps it stopped") {
+    RunningVm one;
+    one.process().temper.to_shut_down = Milliseconds{60'000};
+    const Timestamp now = one.rig.ask(one.rig.store().now()).value();
+    one.rig.store().set_expiry(one.vm, std::nullopt, now);
+    one.rig.expire();
+    REQUIRE(one.becomes("stopping_2"));
+    one.rig.order_stop(one.vm);
+    REQUIRE(one.becomes("stopped"));
+    one.rig.pass(Milliseconds{3'600'000});
+    CHECK(one.rig.stage(one.vm) == "stopped");
+    CHECK(one.rig.row(one.vm).incarnation == 1);
+}

@@ -148,9 +148,77 @@ TEST_CASE("a planned retry outlives hkd") {
     const auto back = one.rig.world.clock.now();
     REQUIRE(one.becomes("running"));
     CHECK(one.rig.world.clock.now() - back < Milliseconds{7'500});
-    CHECK(one.rig.row(one.vm).attempt == 0);
+    CHECK(one.rig.row(one.vm).attempt == 1);
     one.rig.pass(Milliseconds{3'600'000});
+    CHECK(one.rig.row(one.vm).attempt == 0);
     CHECK(one.rig.row(one.vm).incarnation == 2);
+}
+
+TEST_CASE("a VM that comes up and crashes again and again is given up, later each time") {
+    Limits limits = with(FailurePolicy::retry);
+    limits.retry.attempts = 4;
+    Temper crashing;
+    crashing.dies_after = Milliseconds{60'000};
+    Failing one(limits, crashing);
+    std::vector<std::int64_t> pauses;
+    for (int failure = 1; failure < 4; ++failure) {
+        REQUIRE(one.becomes("running"));
+        REQUIRE(one.becomes("failed"));
+        CHECK(one.code() == "vm.crashed");
+        CHECK(one.rig.row(one.vm).attempt == failure);
+        CHECK_FALSE(one.rig.row(one.vm).blocked);
+        const auto failed = one.rig.world.clock.now();
+        REQUIRE(one.becomes("starting_1"));
+        pauses.push_back(
+            std::chrono::round<std::chrono::seconds>(one.rig.world.clock.now() - failed).count());
+    }
+    CHECK(pauses == std::vector<std::int64_t>{10, 20, 40});
+    REQUIRE(one.becomes("running"));
+    REQUIRE(one.becomes("failed"));
+    CHECK(one.rig.row(one.vm).blocked);
+    one.rig.pass(Milliseconds{3'600'000});
+    CHECK(one.rig.row(one.vm).incarnation == 4);
+    CHECK(one.rig.world.processes.empty());
+}
+
+TEST_CASE("one that ran well in between begins to count anew, also when hkd was new meanwhile") {
+    for (const bool crash : {false, true}) {
+        CAPTURE(crash);
+        Limits limits = with(FailurePolicy::retry);
+        limits.retry.attempts = 2;
+        Temper crashing;
+        crashing.dies_after = Milliseconds{3'600'000};
+        Failing one(limits, crashing);
+        for (int life = 1; life <= 3; ++life) {
+            REQUIRE(one.becomes("running"));
+            if (crash) {
+                one.rig.crash();
+                one.rig.boot();
+            }
+            REQUIRE(one.becomes("failed"));
+            CHECK(one.rig.row(one.vm).attempt == 1);
+            CHECK_FALSE(one.rig.row(one.vm).blocked);
+            REQUIRE(one.becomes("starting_1"));
+        }
+    }
+}
+
+TEST_CASE("crashes before and after a new hkd count together") {
+    Limits limits = with(FailurePolicy::retry);
+    limits.retry.attempts = 2;
+    Temper crashing;
+    crashing.dies_after = Milliseconds{60'000};
+    Failing one(limits, crashing);
+    REQUIRE(one.becomes("running"));
+    REQUIRE(one.becomes("failed"));
+    one.rig.crash();
+    one.rig.boot();
+    REQUIRE(one.becomes("running"));
+    one.rig.crash();
+    one.rig.boot();
+    REQUIRE(one.becomes("failed"));
+    CHECK(one.rig.row(one.vm).attempt == 2);
+    CHECK(one.rig.row(one.vm).blocked);
 }
 
 TEST_CASE("a stop calls a planned retry off, and a start of one's own takes its place") {

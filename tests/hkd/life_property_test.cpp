@@ -1,5 +1,5 @@
 // Whatever happens, and whenever hkd dies: stopped means that nothing is left, running means one
-// process, and everything comes to rest.
+// process, no home is mounted twice, and everything comes to rest.
 #include "base/log.hpp"
 #include "tests/hkd/world.hpp"
 
@@ -17,12 +17,13 @@ namespace {
 
 class Chaos {
 public:
-    explicit Chaos(std::uint32_t seed) : random_(seed), rig_(4, limits()) { rig_.boot(); }
+    explicit Chaos(std::uint32_t seed) : random_(seed), rig_(4, limits(seed)) { rig_.boot(); }
 
     void run(int events) {
         for (int count = 0; count < events; ++count) {
             something();
             if (rig_.world.processes.size() > rig_.vms().size()) FAIL("more processes than VMs");
+            for (const std::string& violation : rig_.world.violations) FAIL(violation);
             for (const auto& [uuid, process] : rig_.world.saved)
                 if (rig_.world.processes.contains(uuid)) FAIL("a suspended VM that runs");
             rig_.pass(Milliseconds{pick({0, 1, 3, 8, 20, 200, 1'000, 20'000, 200'000})});
@@ -35,6 +36,7 @@ public:
         rig_.world.broker_down = false;
         rig_.announcements_arrive = true;
         rig_.store().fail_with_unavailable(false);
+        rig_.store().fail_after_taking(false);
         for (auto& [uuid, process] : rig_.world.processes) {
             process.mute = false;
             process.temper = {};
@@ -59,14 +61,18 @@ public:
                 REQUIRE(rig_.world.processes.contains(uuid));
                 CHECK(rig_.world.processes.at(uuid).incarnation == row.incarnation);
                 CHECK(rig_.row(vm).node == rig_.node());
+                CHECK(homes_of(uuid) == 1);
             } else {
                 CHECK((row.state == VmState::stopped || row.state == VmState::failed));
                 CHECK_FALSE(rig_.world.processes.contains(uuid));
                 CHECK_FALSE(rig_.world.left_overs.contains(uuid));
                 CHECK_FALSE(rig_.world.saved.contains(uuid));
                 CHECK_FALSE(row.current_di.has_value());
+                CHECK(homes_of(uuid) == 0);
             }
             CHECK_FALSE(row.command.has_value());
+            CHECK_FALSE(row.restarts);
+            CHECK_FALSE(row.retry_at.has_value());
         }
         for (const std::string& violation : rig_.world.violations) FAIL_CHECK(violation);
     }
@@ -74,21 +80,29 @@ public:
     // Everything can still be started and stopped.
     void check_usable() {
         for (const VmId vm : rig_.vms()) rig_.order_start(vm);
-        rig_.pass(Milliseconds{600'000});
+        rig_.pass(Milliseconds{900'000});
         for (const VmId vm : rig_.vms()) CHECK(rig_.stage(vm) == "running");
         for (const VmId vm : rig_.vms()) rig_.order_stop(vm);
         rig_.pass(Milliseconds{600'000});
         for (const VmId vm : rig_.vms()) CHECK(rig_.stage(vm) == "stopped");
         CHECK(rig_.world.processes.empty());
         CHECK(rig_.world.left_overs.empty());
+        CHECK(rig_.world.homes.empty());
+        for (const std::string& violation : rig_.world.violations) FAIL_CHECK(violation);
     }
 
 private:
-    static Limits limits() {
+    static Limits limits(std::uint32_t seed) {
         Limits limits;
         limits.starting_max = 2;
-        limits.failure = FailurePolicy::ignore;
+        limits.failure = seed % 3 == 0 ? FailurePolicy::retry : FailurePolicy::ignore;
+        limits.storage = run_folder() + "/storage";
         return limits;
+    }
+    int homes_of(const std::string& uuid) {
+        int count = 0;
+        for (const auto& [path, owner] : rig_.world.homes) count += owner == uuid ? 1 : 0;
+        return count;
     }
 
     int pick(std::vector<int> choices) {
@@ -99,8 +113,8 @@ private:
     // It may not fit the VM's state: then it is refused.
     void order(VmId vm, VmCommand command) { (void)rig_.ask(rig_.store().order(vm, command, "")); }
     VmCommand any_command() {
-        constexpr std::array commands{VmCommand::pause, VmCommand::unpause, VmCommand::suspend,
-                                      VmCommand::resume, VmCommand::reset};
+        constexpr std::array commands{VmCommand::pause,  VmCommand::unpause, VmCommand::suspend,
+                                      VmCommand::resume, VmCommand::reset,   VmCommand::checkpoint};
         return commands.at(static_cast<std::size_t>(pick_below(static_cast<int>(commands.size()))));
     }
     VmId any_vm() { return rig_.vms()[static_cast<std::size_t>(pick_below(4))]; }
@@ -122,7 +136,7 @@ private:
     void something() {
         rig_.world.temper = any_temper();
         rig_.world.order_takes = Milliseconds{pick({1, 50, 40'000})};
-        switch (pick_below(14)) {
+        switch (pick_below(18)) {
             case 0:
             case 1:
             case 2:
@@ -147,10 +161,24 @@ private:
             case 11:
             case 12:
                 return order(any_vm(), any_command());
+            case 13:
+                (void)rig_.ask(rig_.store().order_restore(any_vm()));
+                return;
+            case 14:
+                return expire(any_vm());
+            case 15:
+                return rig_.store().fail_after_taking(chance(30));
             default:
                 rig_.world.broker_down = chance(20);
                 rig_.announcements_arrive = !chance(30);
         }
+    }
+    // It is restarted for its image, at once.
+    void expire(VmId vm) {
+        const auto now = rig_.ask(rig_.store().now());
+        if (!now.ok() || !rig_.lives()) return;
+        if (rig_.row(vm).current_di) rig_.store().set_expiry(vm, std::nullopt, *now);
+        rig_.expire();
     }
     void crash_or_boot() {
         if (rig_.lives()) rig_.crash();

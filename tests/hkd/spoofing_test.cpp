@@ -60,7 +60,7 @@ std::vector<Lie> lies(const std::string& node_mac) {
                                        ipv4(my, "255.255.255.255", IPPROTO_UDP,
                                             udp(68, 67, dhcp(me).substr(0, 32)), 0x2000))},
         {"from nobody, and no DHCP", ethernet(node_mac, me, ETH_P_IP, words("0.0.0.0", gateway))},
-        {"IPv6", ethernet(everybody, me, ETH_P_IPV6, Bytes("\x60", 1) + Bytes(79, '\0'))},
+        {"IPv6", ethernet(everybody, me, ETH_P_IPV6, Bytes(1, '\x60') + Bytes(79, '\0'))},
         {"a VLAN's tag", with_vlan(ethernet(node_mac, me, ETH_P_IP, words(my, gateway)))},
         {"a bridge's greeting",
          ethernet("01:80:c2:00:00:00", me, 39, Bytes("\x42\x42\x03", 3) + Bytes(36, '\0'))},

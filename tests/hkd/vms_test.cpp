@@ -157,6 +157,7 @@ TEST_CASE("with hkd.vm.failure = ignore a failed VM is not blocked, and starts w
     rig.world.temper.launches = true;
     rig.order_start(vm);
     REQUIRE(rig.pass_until([&] { return rig.stage(vm) == "running"; }));
+    rig.pass(Milliseconds{3'600'000});
     CHECK(rig.row(vm).attempt == 0);
 }
 

@@ -1,5 +1,6 @@
 #include "tests/hkd/world.hpp"
 
+#include "base/file.hpp"
 #include "config/keys.hpp"
 #include "hkd/keys.hpp"
 #include "hkd/spawn.hpp"
@@ -34,6 +35,18 @@ void World::end(const std::string& uuid, plugin::BackendState how, const std::st
     end.sentence = sentence;
     processes.erase(found);
     if (hear) hear(end);
+}
+
+void World::mount_home(const VmPlan& vm) {
+    for (const plugin::DiskSpec& disk : vm.disks) {
+        if (disk.role != plugin::DiskRole::home) continue;
+        const auto [home, first] = homes.emplace(disk.path, vm.uuid);
+        if (!first) violations.push_back("the home " + home->first + " is mounted twice");
+    }
+}
+
+void World::unmount_homes(const std::string& uuid) {
+    std::erase_if(homes, [&uuid](const auto& home) { return home.second == uuid; });
 }
 
 void World::end_later(const Process& process, Milliseconds time, plugin::BackendState how,
@@ -141,7 +154,10 @@ Result<void> FakeBackend::know(const std::string& hypervisor) {
 
 Async<void> FakeBackend::collect(std::vector<std::string> keep_uuids) {
     std::erase_if(world_.left_overs, [&](const std::string& uuid) {
-        return std::ranges::count(keep_uuids, uuid) == 0 && !world_.processes.contains(uuid);
+        const bool needed =
+            std::ranges::count(keep_uuids, uuid) > 0 || world_.processes.contains(uuid);
+        if (!needed) world_.unmount_homes(uuid);
+        return !needed;
     });
     co_return Result<void>{};
 }
@@ -195,8 +211,10 @@ Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     const Call call(*this, vm.uuid, "start");
     const Temper temper = world_.temper;
     const Counted counted(world_);
-    if (world_.saved.contains(vm.uuid)) world_.violations.push_back("a suspended VM was started");
+    if (world_.saved.contains(vm.uuid))
+        world_.violations.emplace_back("a suspended VM was started");
     world_.left_overs.insert(vm.uuid);
+    world_.mount_home(vm);
     // Half of the time passes before there is a process, half after: hkd may die in both.
     co_await schedule_.sleep(std::min(temper.launch / 2, deadline.remaining()));
     if (!temper.launches || deadline.passed())
@@ -204,8 +222,9 @@ Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     if (world_.processes.contains(vm.uuid))
         world_.violations.emplace_back("two processes of one VM");
     (void)know(vm.hypervisor);
-    world_.processes[vm.uuid] = {vm.hypervisor,      vm.uuid, vm.vm, vm.incarnation, temper,
-                                 world_.clock.now(), false,   false};
+    world_.processes[vm.uuid] = {vm.hypervisor,  vm.uuid, vm.vm,
+                                 vm.incarnation, temper,  world_.clock.now(),
+                                 false,          false,   std::string(vm.agent_token.reveal())};
     World* const world = &world_;
     if (temper.dies_after)
         world_.end_later(world_.processes[vm.uuid], *temper.dies_after,
@@ -242,6 +261,7 @@ Async<void> FakeBackend::destroy(VmPlan vm, Deadline deadline) {
     }
     world_.saved.erase(vm.uuid);
     world_.left_overs.erase(vm.uuid);
+    world_.unmount_homes(vm.uuid);
     co_return Result<void>{};
 }
 
@@ -277,13 +297,29 @@ Async<std::string> FakeBackend::carry_out(VmPlan vm, VmCommand command, std::str
     co_await schedule_.sleep(world_.order_takes);
     if (world_.refuses) co_return *world_.refuses;
     const auto found = world_.processes.find(vm.uuid);
+    if (command == VmCommand::resume && !vm.checkpoint.empty()) {
+        const auto checkpoint = world_.checkpoints.find(argument);
+        if (checkpoint == world_.checkpoints.end() || argument != vm.checkpoint)
+            co_return Error{ErrorKind::not_found, "fake.none", "there is no such checkpoint"};
+        if (found != world_.processes.end())
+            world_.violations.emplace_back("two processes of one VM");
+        if (vm.agent_token.reveal() != checkpoint->second.token)
+            world_.violations.emplace_back("brought back with another token");
+        Process back = checkpoint->second;
+        back.incarnation = vm.incarnation;
+        world_.processes[vm.uuid] = back;
+        world_.left_overs.insert(vm.uuid);
+        world_.mount_home(vm);
+        co_return std::string();
+    }
     if (command == VmCommand::resume) {
         const auto saved = world_.saved.find(vm.uuid);
         if (saved == world_.saved.end() || argument != "/saved/" + vm.uuid)
             co_return Error{ErrorKind::not_found, "fake.none", "there is no saved memory"};
-        if (vm.agent_token.empty()) world_.violations.push_back("restored without its token");
+        if (vm.agent_token.empty()) world_.violations.emplace_back("restored without its token");
         world_.processes[vm.uuid] = saved->second;
         world_.saved.erase(saved);
+        world_.mount_home(vm);
         co_return std::string();
     }
     if (command == VmCommand::suspend && world_.saved.contains(vm.uuid))
@@ -293,7 +329,15 @@ Async<std::string> FakeBackend::carry_out(VmPlan vm, VmCommand command, std::str
     if (command == VmCommand::suspend) {
         world_.saved[vm.uuid] = found->second;
         world_.processes.erase(found);
+        world_.unmount_homes(vm.uuid);
         co_return "/saved/" + vm.uuid;
+    }
+    if (command == VmCommand::checkpoint) {
+        const std::string folder =
+            run_folder() + "/storage/" + std::to_string(world_.checkpoints.size()) + vm.uuid;
+        (void)file::make_folders(folder);
+        world_.checkpoints[folder] = found->second;
+        co_return folder;
     }
     if (command == VmCommand::pause || command == VmCommand::unpause)
         found->second.paused = command == VmCommand::pause;

@@ -40,17 +40,20 @@ struct Process {
     Clock::time_point started;
     bool mute = false;
     bool paused = false;
+    std::string token = {};  // of its agent
 };
 
 class World {
 public:
     FakeClock clock;
-    Temper temper;                             // of VMs started from now on
-    std::map<std::string, Process> processes;  // by uuid
-    std::set<std::string> left_overs;          // uuids with mounts, devices ... on the node
-    std::vector<std::string> violations;       // of the contract with backends
-    std::map<std::string, Process> saved;      // suspended ones, by uuid
-    std::optional<Error> refuses;              // what every order but start and stop is answered
+    Temper temper;                               // of VMs started from now on
+    std::map<std::string, Process> processes;    // by uuid
+    std::set<std::string> left_overs;            // uuids with mounts, devices ... on the node
+    std::vector<std::string> violations;         // of the contract with backends
+    std::map<std::string, Process> saved;        // suspended ones, by uuid
+    std::map<std::string, Process> checkpoints;  // by their folders, which are real
+    std::map<std::string, std::string> homes;    // mounted ones, and whose: uuids
+    std::optional<Error> refuses;                // what every order but start and stop is answered
     Milliseconds order_takes{5};
     int starting = 0;  // calls of start() under way
     int most_starting = 0;
@@ -68,6 +71,9 @@ public:
     void at(Clock::time_point when, std::function<void()> happen);
     // Whoever listens hears of it, if hkd lives.
     void end(const std::string& uuid, plugin::BackendState how, const std::string& sentence);
+    // What mounts the VM's home, and what undoes that; a second mount is a violation.
+    void mount_home(const VmPlan& vm);
+    void unmount_homes(const std::string& uuid);
     void end_later(const Process& process, Milliseconds time, plugin::BackendState how,
                    const std::string& sentence);
     void shut_down(const Process& process);

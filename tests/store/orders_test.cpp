@@ -212,7 +212,7 @@ TEST_CASE("a state changes only from where it is expected, in this incarnation")
     CHECK(bench.vm(farm.vm).runtime.phase == 0);
 }
 
-TEST_CASE("failed starts are counted until one succeeds, and may block the VM") {
+TEST_CASE("failures are counted until the VM runs well, and may block it") {
     Bench bench;
     const auto farm = bench.farm();
     auto& store = bench.store();
@@ -227,9 +227,26 @@ TEST_CASE("failed starts are counted until one succeeds, and may block the VM") 
         CHECK(record.runtime.blocked == (i == 2));
     }
     bench.start(farm.vm, farm.node);
+    CHECK(bench.vm(farm.vm).runtime.attempt == 2);
+    CHECK(bench.refusal(store.forget_failures(farm.vm, 2)) == "vm.superseded");
+    bench.must(store.forget_failures(farm.vm, 3));
     CHECK(bench.vm(farm.vm).runtime.attempt == 0);
     CHECK(bench.vm(farm.vm).run_attempts == 3);
     CHECK(bench.vm(farm.vm).run_ok == 1);
+    // So does an operator who opens it again, and a run that ends as it was ordered to.
+    const auto crash = [&](std::int64_t incarnation) {
+        bench.must(store.clear_vm(
+            {farm.vm, incarnation, {VmState::running}, VmState::failed, 0, "crashed", true, true}));
+    };
+    crash(3);
+    CHECK(bench.vm(farm.vm).runtime.attempt == 1);
+    bench.must(store.set_vm_blocked(farm.vm, false));
+    CHECK(bench.vm(farm.vm).runtime.attempt == 0);
+    bench.start(farm.vm, farm.node);
+    crash(4);
+    bench.start(farm.vm, farm.node);
+    bench.must(store.clear_vm(to(farm.vm, 5, VmState::running, VmState::stopped)));
+    CHECK(bench.vm(farm.vm).runtime.attempt == 0);
 }
 
 TEST_CASE("of a cleared VM nothing is left but its state and reason") {

@@ -149,6 +149,16 @@ TEST_CASE("the certificate is replaced as a whole") {
 TEST_CASE("the audit table takes what happened") {
     Bench bench;
     bench.must(bench.store().audit("root", "vm.start", "vm 3"));
+    bench.must(bench.store().audit("ann", "vm.stop", "vm 4"));
+    CHECK(bench.must(bench.store().audit_lines(1)).size() == 1);
+    const auto lines = bench.must(bench.store().audit_lines(100));
+    REQUIRE(lines.size() == 2);
+    CHECK(lines.front().who == "root");
+    CHECK(lines.front().operation == "vm.start");
+    CHECK(lines.front().subject == "vm 3");
+    CHECK_FALSE(lines.front().account.empty());
+    CHECK(lines.back().id > lines.front().id);
+    CHECK(lines.back().at >= lines.front().at);
 }
 
 TEST_CASE("the properties of all things of a kind are read at once") {

@@ -108,7 +108,7 @@ TEST_CASE("a failed VM says why in a word, and is started again by its node unle
     auto failed = to(farm.vm, 1, VmState::running, VmState::failed);
     failed.code = "vm.no_agent";
     failed.reason = "its agent did not come up";
-    failed.failed_start = true;
+    failed.failure = true;
     failed.retry_in = std::chrono::minutes(1);
     bench.must(store.clear_vm(failed));
     CHECK(bench.vm(farm.vm).runtime.reason_code == "vm.no_agent");

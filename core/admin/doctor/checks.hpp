@@ -51,11 +51,18 @@ Diagnoses check_programs(const config::View& view, const InUse& use, bool embedd
                          const std::string& postgres = "/usr/lib/postgresql");
 // Union programs, kernel and storage for containers.
 Diagnoses check_containers(const config::View& view, const InUse& use, const Machine& machine = {});
+// Whether those can have ids of their own, as vm.lxc.unprivileged wants it.
+Diagnosis check_unprivileged(const config::View& view, const InUse& use);
 // QEMU, libvirt and the processor for the hypervisor kvm.
 Diagnoses check_guests(const config::View& view, const InUse& use, const Machine& machine = {});
 
 // The folders of path.storage.*: there, writable, with room, fit for overlays if they are in use.
 Diagnoses check_storage(const config::View& view, const InUse& use);
+
+// Which of the node's folders must be on its own disks, and whether those that nodes may share let
+// root give files to others.
+Diagnoses check_local_storage(const config::View& view, const InUse& use,
+                              const Machine& machine = {});
 
 // What the supervisor answered to "status json".
 Diagnosis check_status(const std::string& answer);

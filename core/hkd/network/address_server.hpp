@@ -72,7 +72,7 @@ private:
     void try_to_start();
     Result<void> start();
     bool go_on_with(const std::string& settings_before);
-    std::optional<plugin::ProcessStatus> earlier() const;
+    [[nodiscard]] std::optional<plugin::ProcessStatus> earlier() const;
     plugin::Processes::Ended when_ended();
     void ended(const plugin::ProcessStatus& process);
     Result<void> write_vms();

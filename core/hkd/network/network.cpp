@@ -70,7 +70,7 @@ std::optional<VmLink> link_of(const plugin::VmSpec& vm, const std::string& addre
 }
 
 Result<void> Network::raise(const config::View& view, const std::string& address, bool embedded,
-                            std::vector<VmLink> links) {
+                            const std::vector<VmLink>& links) {
     QVD_TRY(const Addresses addresses, addresses_of(view));
     QVD_TRY(const std::uint32_t own, parse_ipv4(address));
     if (!addresses.is_node(own))

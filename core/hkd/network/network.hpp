@@ -17,7 +17,7 @@ public:
     // Sets up, or sets right, what `view` asks for; `links` of the VMs that are here. The node's
     // own address is `address`. Errors: network.*.
     Result<void> raise(const config::View& view, const std::string& address, bool embedded,
-                       std::vector<VmLink> links);
+                       const std::vector<VmLink>& links);
     // Nothing of ours remains, and what was changed of the machine is as before.
     Result<void> remove(const config::View& view);
 
@@ -25,7 +25,7 @@ public:
     Result<void> expel(const plugin::VmSpec& vm, const std::string& address);
 
 private:
-    Result<void> guard(const config::View& view, const AddressPlan& plan,
+    Result<void> guard(const config::View& view, const AddressPlan& serving,
                        std::vector<VmLink> links);
 
     Firewall firewall_;

@@ -14,7 +14,7 @@ const std::vector<Command>& all_commands() {
               property_commands("osf"), di_commands(), di_making_commands(),
               property_commands("di"), user_commands(), property_commands("user"),
               operator_commands(), vm_commands(), property_commands("vm"), vm_order_commands(),
-              vm_log_commands(), stream_commands()})
+              vm_log_commands(), stream_commands(), audit_commands(), storage_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
@@ -68,6 +68,7 @@ std::string help_of(const Command& command) {
     if ((command.takes & waiting) != 0U) text += " [--wait]";
     if ((command.takes & purging) != 0U) text += " [--purge]";
     if ((command.takes & usages) != 0U) text += " [--usage]";
+    if ((command.takes & trying) != 0U) text += " [--dry-run]";
     if ((command.takes & (confirmation | forcing)) != 0U) text += " [--force]";
     if ((command.takes & a_node) != 0U) text += " [--node HOST[:PORT]] [--operator NAME]";
     text += " [--json] [-q]\n";
@@ -116,17 +117,22 @@ Result<void> check_parameters(const std::vector<Parameter>& parameters, const Co
     return {};
 }
 
-}  // namespace
-
-Result<void> check_arguments(const Command& command, const CommandLine& line) {
-    QVD_CHECK(check_parameters(command.parameters, line));
+Result<void> check_known(const Command& command, const CommandLine& line) {
+    if ((command.takes & any_parameters) != 0U) return {};
     for (const auto& [key, value] : line.parameters) {
         const bool known = std::ranges::any_of(
             command.parameters,
             [&name = key](const Parameter& parameter) { return parameter.name == name; });
-        if (!known && (command.takes & any_parameters) == 0U)
-            return wrong("there is no parameter " + text::quoted(key, 64) + " here");
+        if (!known) return wrong("there is no parameter " + text::quoted(key, 64) + " here");
     }
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_arguments(const Command& command, const CommandLine& line) {
+    QVD_CHECK(check_parameters(command.parameters, line));
+    QVD_CHECK(check_known(command, line));
     if (!line.words.empty() && (command.takes & words) == 0U)
         return wrong("too many arguments: " + text::quoted(line.words.front(), 64) +
                      " is no key=value");
@@ -143,10 +149,13 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
     if (foreign(line.wait, waiting)) return wrong("this command takes no --wait");
     if (foreign(line.purge, purging)) return wrong("this command takes no --purge");
     if (foreign(line.usage, usages)) return wrong("this command takes no --usage");
+    if (foreign(line.dry_run, trying)) return wrong("this command takes no --dry-run");
     return {};
 }
 
 std::string question_of(const Command& command) {
+    if (command.object == "storage")
+        return "Are you sure that you want to remove what nobody needs, on all hosts?";
     std::string things = std::string(command.object) + "s";
     if (command.object == "vm") things = "VMs";
     if (command.object == "osf") things = "OSFs";

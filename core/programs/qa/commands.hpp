@@ -36,6 +36,7 @@ enum Takes : unsigned {
     purging = 256U,       // --purge
     usages = 512U,        // --usage
     a_node = 1024U,       // --node and --operator
+    trying = 2048U,       // --dry-run
 };
 
 struct Command {
@@ -74,9 +75,11 @@ std::vector<Command> vm_commands();
 // propset, propget and propdel of each of them.
 std::vector<Command> property_commands(std::string_view object);
 std::vector<Command> operator_commands();
+std::vector<Command> audit_commands();
 std::vector<Command> stream_commands();
 std::vector<Command> vm_log_commands();
 std::vector<Command> vm_order_commands();
+std::vector<Command> storage_commands();
 
 // "Are you sure ...?" of a command that would touch everything.
 std::string question_of(const Command& command);

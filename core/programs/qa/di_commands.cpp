@@ -1,3 +1,4 @@
+#include "admin/node_channel.hpp"
 #include "commands.hpp"
 
 #include <unistd.h>
@@ -34,9 +35,23 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
     co_return output;
 }
 
+// This node's unpacked copies of a deleted image; other nodes' are removed by their collectors.
+std::string purge_copies(Farm& farm, DiId di) {
+    if (::access(farm.control_socket().c_str(), F_OK) != 0) return {};
+    admin::NodeChannel node(farm.control_socket(), -1);
+    const auto purged =
+        node.document(net::control_target(net::ControlVerb::collect) + "?di=" + di.text());
+    if (purged.ok()) return {};
+    return "\nunpacked copies of image " + di.text() +
+           " stay until they are collected (qa storage gc): " + purged.error().sentence();
+}
+
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(line.filter, line.purge));
-    co_return counted(done, "image", line.purge ? "deleted" : "deleted; image files stay");
+    Output output = counted(done, "image", line.purge ? "deleted" : "deleted; image files stay");
+    if (line.purge)
+        for (const DiId di : done.dis) output.line += purge_copies(farm, di);
+    co_return output;
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {

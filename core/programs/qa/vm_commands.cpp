@@ -127,6 +127,12 @@ admin::Async<Output> stop(Farm& farm, CommandLine line) {
     co_return co_await waited(farm, line, done, VmState::stopped, patience);
 }
 
+admin::Async<Output> restore(Farm& farm, CommandLine line) {
+    QVD_CO_TRY(const std::chrono::seconds patience, patience_of(line));
+    QVD_CO_TRY(const auto done, co_await farm.administration().restore_vms(line.filter));
+    co_return co_await waited(farm, line, done, VmState::running, patience);
+}
+
 template <bool blocked>
 admin::Async<Output> set_blocked(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const int count, co_await farm.administration().block_vms(line.filter, blocked));
@@ -198,6 +204,12 @@ std::vector<Command> of_lives() {
          {{"timeout", Need::optional, "seconds to wait at most; default 900, 0: no end"}},
          filters | confirmation | waiting,
          stop},
+        {"vm",
+         "restore",
+         "Brings stopped VMs back to their checkpoints (--wait: until they run).",
+         {{"timeout", Need::optional, "seconds to wait at most; default 900, 0: no end"}},
+         filters | confirmation | waiting,
+         restore},
         {"vm",
          "block",
          "Closes VMs to their users; they run on.",

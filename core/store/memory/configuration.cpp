@@ -24,7 +24,10 @@ void MemoryStore::fail_with_unavailable(bool down) {
 }
 
 std::vector<std::string> MemoryStore::audited() const {
-    return tables_->audited;
+    std::vector<std::string> lines;
+    for (const AuditLine& line : tables_->audited)
+        lines.push_back(line.who + " " + line.operation + " " + line.subject);
+    return lines;
 }
 
 Async<void> MemoryStore::ready() {
@@ -170,8 +173,22 @@ Async<void> MemoryStore::set_properties(Owner owner, std::int64_t id,
 
 Async<void> MemoryStore::audit(std::string who, std::string operation, std::string subject) {
     QVD_CO_CHECK(co_await ready());
-    tables_->audited.push_back(who + " " + operation + " " + subject);
+    AuditLine line;
+    line.id = tables_->next_id();
+    line.at = tables_->now();
+    line.who = std::move(who);
+    line.operation = std::move(operation);
+    line.subject = std::move(subject);
+    line.account = "memory";
+    tables_->audited.push_back(std::move(line));
     co_return Result<void>{};
+}
+
+Async<std::vector<AuditLine>> MemoryStore::audit_lines(int newest) {
+    QVD_CO_CHECK(co_await ready());
+    const auto& all = tables_->audited;
+    const auto count = std::min<std::ptrdiff_t>(newest, std::ssize(all));
+    co_return std::vector<AuditLine>(all.end() - count, all.end());
 }
 
 }  // namespace qvd::store

@@ -151,6 +151,9 @@ Async<void> MemoryStore::delete_di(DiId di) {
         if (row.runtime.current_di == di) co_return answers::violated("vm_runtimes_di_fkey", true);
     const Di gone = found->second.di;
     tables_->dis.erase(found);
+    for (auto& [id, row] : tables_->vms)
+        if (row.checkpoint && row.checkpoint->di && row.checkpoint->di->id == di)
+            row.checkpoint->di.reset();
     for (auto it = tables_->dis.rbegin(); it != tables_->dis.rend(); ++it) {
         if (it->second.di.osf != gone.osf) continue;
         for (const std::string tag : {"head", "default"})

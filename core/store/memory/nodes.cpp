@@ -44,8 +44,10 @@ Async<void> MemoryStore::delete_node(NodeId node) {
             std::chrono::duration_cast<std::chrono::seconds>(tables_->now() - *runtime.seen);
         if (age < node_silence) co_return answers::alive(own->node.name, age.count());
     }
-    for (auto& [id, row] : tables_->vms)
+    for (auto& [id, row] : tables_->vms) {
         if (row.runtime.last_node == node) row.runtime.last_node.reset();
+        if (row.checkpoint && row.checkpoint->node == node) row.checkpoint.reset();
+    }
     tables_->nodes.erase(node);
     co_return Result<void>{};
 }

@@ -24,6 +24,7 @@ Async<OperatorId> MemoryStore::add_operator(std::string name, OperatorRole role,
 Async<void> MemoryStore::delete_operator(OperatorId id) {
     QVD_CO_CHECK(co_await ready());
     if (tables_->operators.erase(id) == 0) co_return unknown(id);
+    tables_->announce({Announcement::What::operators, {}, {}});
     co_return Result<void>{};
 }
 
@@ -41,6 +42,7 @@ Async<void> MemoryStore::edit_operator(OperatorId id, OperatorEdit edit) {
     if (edit.role) found->second.who.role = *edit.role;
     if (edit.blocked) found->second.who.blocked = *edit.blocked;
     if (edit.password_hash) found->second.hash = *edit.password_hash;
+    tables_->announce({Announcement::What::operators, {}, {}});
     co_return Result<void>{};
 }
 

@@ -53,8 +53,8 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     runtime.reason_code = change.code;
     if (moved) runtime.since = tables.now();
     if (change.block) runtime.blocked = true;
-    if (change.failed_start) ++runtime.attempt;
-    if (change.to == VmState::running && !change.failed_start) runtime.attempt = 0;
+    if (change.failure) ++runtime.attempt;
+    if (change.to == VmState::stopped && !change.failure) runtime.attempt = 0;
     if (change.to == VmState::running && was_starting) ++row.run_ok;
     if (change.to == VmState::running && moved) runtime.agent_seen = tables.now();
     runtime.saved_path = change.to == VmState::suspended ? change.saved_path : "";
@@ -74,8 +74,43 @@ Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
     row.runtime.node = node;
     row.runtime.command = VmCommand::start;
     row.runtime.retry_at.reset();
+    row.runtime.from_checkpoint = false;
     tables.announce_command(row);
     return {};
+}
+
+Error no_image(const VmRow& row) {
+    return {ErrorKind::not_found, "di.not_tagged",
+            "no image of its osf has the tag \"" + row.vm.di_tag + "\""};
+}
+
+// With the image and the token that the start is to have.
+Result<StartOrder> start_order(Tables& tables, VmRow& row, NodeId node) {
+    StartOrder order;
+    if (row.runtime.from_checkpoint) {
+        const bool there = row.checkpoint && row.checkpoint->di && row.checkpoint->node == node;
+        if (!there)
+            return Error{ErrorKind::not_found, "vm.no_checkpoint", "its checkpoint is gone"};
+        order.di = *row.checkpoint->di;
+        order.checkpoint = row.checkpoint->path;
+        row.token = row.checkpoint_token;
+    } else {
+        const memory::DiRow* const di = tables.tagged(row.vm.osf, row.vm.di_tag);
+        if (di == nullptr) return no_image(row);
+        order.di = di->di;
+        row.token = random_token(32);
+    }
+    order.di.tags.clear();
+    order.agent_token = row.token;
+    order.properties = tables.merged(row, tables.tagged(row.vm.osf, row.vm.di_tag));
+    return order;
+}
+
+// Whether the node starts it again, as it was ordered to.
+bool starts_again(const Tables& tables, const VmRow& row, VmState to) {
+    if (!row.runtime.restarts || to != VmState::stopped || !row.runtime.node) return false;
+    const NodeRuntime& node = tables.nodes.at(*row.runtime.node).runtime;
+    return node.state != NodeState::stopping && !node.blocked;
 }
 
 }  // namespace
@@ -84,6 +119,16 @@ Async<void> MemoryStore::order_start(VmId vm, NodeId node) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     co_return admit(*tables_, *row, node);
+}
+
+Async<void> MemoryStore::order_restore(VmId vm) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (!row->checkpoint) co_return answers::no_checkpoint(vm);
+    if (!row->checkpoint->di) co_return answers::no_checkpoint_image(vm);
+    QVD_CO_CHECK(admit(*tables_, *row, row->checkpoint->node));
+    row->runtime.from_checkpoint = true;
+    co_return Result<void>{};
 }
 
 Async<void> MemoryStore::retry_start(VmId vm, NodeId node) {
@@ -113,9 +158,12 @@ Async<void> MemoryStore::order_stop(VmId vm) {
         runtime.retry_at.reset();
         runtime.command.reset();
         runtime.node.reset();
+        runtime.from_checkpoint = false;
         row->reservation.reset();
         co_return Result<void>{};
     }
+    const bool was_to_restart = std::exchange(runtime.restarts, false);
+    if (was_to_restart && !can_stop(runtime.state)) co_return Result<void>{};
     if (!can_stop(runtime.state))
         co_return answers::conflict(
             "vm.not_running", "vm " + vm.text() + " is " + to_string(runtime.state, runtime.phase));
@@ -145,16 +193,16 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     runtime.command.reset();
     runtime.since = tables_->now();
     runtime.retry_at.reset();
-    const memory::DiRow* const di = tables_->tagged(row->vm.osf, row->vm.di_tag);
-    if (di == nullptr) {
+    auto order = start_order(*tables_, *row, node);
+    if (!order.ok()) {
         runtime.state = VmState::failed;
-        runtime.reason = "no image of its osf has the tag \"" + row->vm.di_tag + "\"";
-        runtime.reason_code = "di.not_tagged";
+        runtime.from_checkpoint = false;
+        runtime.reason = order.error().sentence();
+        runtime.reason_code = order.error().code();
         tables_->announce_state(*row);
         runtime.node.reset();
         row->reservation.reset();
-        co_return Error{ErrorKind::not_found, "di.not_tagged",
-                        "vm " + vm.text() + ": " + runtime.reason};
+        co_return order.error().within("vm " + vm.text());
     }
     runtime.state = VmState::starting;
     runtime.phase = 1;
@@ -163,12 +211,11 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     ++runtime.incarnation;
     ++row->run_attempts;
     row->usage = {};
-    row->token = random_token(32);
     const auto memory_mib = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
     row->reservation = {node, memory_mib, std::nullopt};
     tables_->announce_state(*row);
-    StartOrder order{tables_->record(*row), di->di, row->token, tables_->merged(*row, di)};
-    order.di.tags.clear();
+    if (loses_answers_) co_return answers::down("its answer was lost");
+    order->record = tables_->record(*row);
     co_return order;
 }
 
@@ -180,15 +227,10 @@ Async<StartOrder> MemoryStore::retake_start(VmId vm, NodeId node, std::int64_t i
         co_return answers::conflict(
             "vm.state",
             "vm " + vm.text() + " is " + to_string(runtime.state, runtime.phase) + " by now");
-    const memory::DiRow* const di = tables_->tagged(row->vm.osf, row->vm.di_tag);
-    if (di == nullptr)
-        co_return Error{
-            ErrorKind::not_found, "di.not_tagged",
-            "vm " + vm.text() + ": no image of its osf has the tag \"" + row->vm.di_tag + "\""};
+    auto order = start_order(*tables_, *row, node);
+    if (!order.ok()) co_return order.error().within("vm " + vm.text());
     ++runtime.incarnation;
-    row->token = random_token(32);
-    StartOrder order{tables_->record(*row), di->di, row->token, tables_->merged(*row, di)};
-    order.di.tags.clear();
+    order->record = tables_->record(*row);
     co_return order;
 }
 
@@ -210,6 +252,8 @@ Async<void> MemoryStore::take_stop(VmId vm, NodeId node) {
     if (row->runtime.command != VmCommand::stop || row->runtime.node != node)
         co_return answers::no_command(vm);
     row->runtime.command.reset();
+    row->taken = VmCommand::stop;
+    if (loses_answers_) co_return answers::down("its answer was lost");
     co_return Result<void>{};
 }
 
@@ -246,9 +290,16 @@ Async<void> MemoryStore::clear_vm(VmTransition change) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_CHECK(checks::transition(change, true));
     QVD_CO_TRY(VmRow* const row, in_state(*tables_, change));
+    const bool restarts = starts_again(*tables_, *row, change.to);
     apply(*tables_, *row, change);
     VmRuntime& runtime = row->runtime;
     runtime.last_node = runtime.node;
+    runtime.restarts = runtime.from_checkpoint = false;
+    row->taken.reset();
+    if (restarts) {
+        runtime.command = VmCommand::start;
+        tables_->announce_command(*row);
+    }
     if (runtime.command != VmCommand::start) {
         runtime.command.reset();
         runtime.node.reset();

@@ -104,6 +104,8 @@ VmRecord Tables::record(const VmRow& row) {
     };
     if (const DiRow* const di = tagged(row.vm.osf, row.vm.di_tag)) record.di = untagged(di->di);
     if (row.runtime.current_di) record.current_di = untagged(dis.at(*row.runtime.current_di).di);
+    record.checkpoint = row.checkpoint;
+    if (record.checkpoint) record.checkpoint->node_name = nodes.at(row.checkpoint->node).node.name;
     record.run_attempts = row.run_attempts;
     record.run_ok = row.run_ok;
     record.cpu_seconds = row.usage.cpu_seconds;

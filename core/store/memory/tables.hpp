@@ -50,6 +50,9 @@ struct VmRow {
     std::int64_t answered = 0;
     std::string argument;  // of the last order
     OrderAnswer answer;
+    std::optional<VmCommand> taken;  // and not answered
+    std::optional<Checkpoint> checkpoint;
+    Secret checkpoint_token;  // what its agent knows
     Properties properties;
 };
 
@@ -78,7 +81,7 @@ struct Tables : std::enable_shared_from_this<Tables> {
     std::map<VmId, VmRow> vms;
     std::map<NodeId, NodeRow> nodes;
     std::map<SessionId, Session> sessions;
-    std::vector<std::string> audited;
+    std::vector<AuditLine> audited;
     std::vector<std::weak_ptr<Ear>> ears;
     std::int64_t last_id = 0;
 

@@ -197,4 +197,19 @@ Async<void> PostgresStore::audit(std::string who, std::string operation, std::st
     co_return Result<void>{};
 }
 
+Async<std::vector<AuditLine>> PostgresStore::audit_lines(int newest) {
+    QVD_CO_TRY(const Rows rows, co_await ask("SELECT * FROM (SELECT id, at, who, operation, "
+                                             "subject, db_role FROM audit ORDER BY id DESC LIMIT "
+                                             "$1) AS newest ORDER BY id",
+                                             newest));
+    std::vector<AuditLine> lines;
+    lines.reserve(static_cast<std::size_t>(rows.size()));
+    for (int i = 0; i < rows.size(); ++i)
+        lines.push_back({rows[i].integer("id"), rows[i].time("at"), rows[i].text("who"),
+                         rows[i].text("operation"), rows[i].text("subject"),
+                         rows[i].text("db_role")});
+    QVD_CO_CHECK(rows.check());
+    co_return lines;
+}
+
 }  // namespace qvd::store::postgres

@@ -1,6 +1,5 @@
-// Orders to start and stop on PostgreSQL, and what the node makes of them.
+// Orders to start and stop on PostgreSQL, and a node that takes them.
 #include "store/answers.hpp"
-#include "store/checks.hpp"
 #include "store/postgres/postgres_store.hpp"
 #include "store/postgres/records.hpp"
 
@@ -23,7 +22,8 @@ WITH asked AS (
                           WHERE node_id = n.id AND until > now() AND vm_id <> $1::bigint) AS mib
     FROM nodes AS n JOIN node_runtimes AS m ON m.node_id = n.id WHERE n.id = $2::bigint
 ), admitted AS (
-    UPDATE vm_runtimes AS r SET command = 'start', node_id = room.id, retry_at = NULL
+    UPDATE vm_runtimes AS r
+    SET command = 'start', node_id = room.id, retry_at = NULL, from_checkpoint = $4::boolean
     FROM asked, room
     WHERE r.vm_id = asked.vm_id AND r.state IN ('stopped', 'failed') AND r.command IS NULL
       AND (r.retry_at IS NOT NULL OR NOT $3::boolean)
@@ -69,7 +69,7 @@ Result<void> admission(const Row& row, VmId vm, NodeId node, bool retry) {
 
 constexpr const char* withdraw = R"(
 WITH withdrawn AS (
-    UPDATE vm_runtimes SET command = NULL, node_id = NULL, retry_at = NULL
+    UPDATE vm_runtimes SET command = NULL, node_id = NULL, retry_at = NULL, from_checkpoint = false
     WHERE vm_id = $1 AND state IN ('stopped', 'failed') AND (command = 'start' OR retry_at IS NOT NULL)
     RETURNING vm_id
 ), released AS (
@@ -81,14 +81,21 @@ constexpr const char* order_to_stop = R"(
 UPDATE vm_runtimes SET command = 'stop'
 WHERE vm_id = $1 AND state IN ('starting', 'running', 'debug', 'paused', 'suspended'))";
 
+constexpr const char* call_restart_off =
+    "UPDATE vm_runtimes SET restarts = false WHERE vm_id = $1 AND restarts";
+
+// Of a VM v: the image that its tag means, and its checkpoint on the node $2.
 constexpr const char* take_start_order = R"(
 WITH taken AS (
     UPDATE vm_runtimes AS r
     SET command = NULL, state = 'starting', phase = 1, reason = '', reason_code = '', retry_at = NULL,
-        since = now(), incarnation = r.incarnation + 1, agent_token = $3
-    FROM vms AS v JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag
+        since = now(), incarnation = r.incarnation + 1,
+        agent_token = CASE WHEN r.from_checkpoint THEN x.agent_token ELSE $3 END
+    FROM vms AS v LEFT JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag
+    LEFT JOIN checkpoints AS x ON x.vm_id = v.id AND x.node_id = $2::bigint AND x.di_id IS NOT NULL
     WHERE v.id = r.vm_id AND r.vm_id = $1::bigint AND r.node_id = $2::bigint
       AND r.command = 'start' AND r.state IN ('stopped', 'failed')
+      AND CASE WHEN r.from_checkpoint THEN x.vm_id ELSE t.di_id END IS NOT NULL
     RETURNING r.vm_id
 ), reserved AS (
     INSERT INTO reservations (vm_id, node_id, mib)
@@ -100,124 +107,85 @@ WITH taken AS (
 UPDATE vm_counters SET run_attempts = run_attempts + 1 FROM taken
 WHERE vm_counters.vm_id = taken.vm_id)";
 
-// Without an image the order fails at once: does nothing after a successful take_start_order.
+// Without an image, or without its checkpoint, the order fails at once: does nothing after a
+// successful take_start_order.
 constexpr const char* fail_start_order = R"(
 WITH failed AS (
     UPDATE vm_runtimes AS r
-    SET command = NULL, node_id = NULL, state = 'failed', since = now(), reason_code = 'di.not_tagged',
-        retry_at = NULL, reason = 'no image of its osf has the tag "' || v.di_tag || '"'
+    SET command = NULL, node_id = NULL, state = 'failed', since = now(), retry_at = NULL,
+        from_checkpoint = false,
+        reason_code = CASE WHEN r.from_checkpoint THEN 'vm.no_checkpoint' ELSE 'di.not_tagged' END,
+        reason = CASE WHEN r.from_checkpoint THEN 'its checkpoint is gone'
+                      ELSE 'no image of its osf has the tag "' || v.di_tag || '"' END
     FROM vms AS v
     WHERE v.id = r.vm_id AND r.vm_id = $1::bigint AND r.node_id = $2::bigint
       AND r.command = 'start' AND r.state IN ('stopped', 'failed')
-    RETURNING r.vm_id, r.reason
+    RETURNING r.vm_id, r.reason, r.reason_code
 ), released AS (
     DELETE FROM reservations USING failed WHERE reservations.vm_id = failed.vm_id
 )
-SELECT reason FROM failed)";
+SELECT reason, reason_code FROM failed)";
 
 constexpr const char* retake_start_order = R"(
 UPDATE vm_runtimes AS r
-SET incarnation = r.incarnation + 1, agent_token = $4
-FROM vms AS v JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag
+SET incarnation = r.incarnation + 1,
+    agent_token = CASE WHEN r.from_checkpoint THEN x.agent_token ELSE $4 END
+FROM vms AS v LEFT JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag
+LEFT JOIN checkpoints AS x ON x.vm_id = v.id AND x.node_id = $2::bigint AND x.di_id IS NOT NULL
 WHERE v.id = r.vm_id AND r.vm_id = $1::bigint AND r.node_id = $2::bigint
-  AND r.incarnation = $3::bigint AND r.state = 'starting' AND r.phase = 1)";
+  AND r.incarnation = $3::bigint AND r.state = 'starting' AND r.phase = 1
+  AND CASE WHEN r.from_checkpoint THEN x.vm_id ELSE t.di_id END IS NOT NULL)";
 
-constexpr const char* move_vm = R"(
-WITH moved AS (
-    UPDATE vm_runtimes AS r
-    SET state = $4, phase = $5::smallint, reason = $6, reason_code = $9,
-        since = CASE WHEN r.state <> $4 OR r.phase <> $5::smallint THEN now() ELSE r.since END,
-        blocked = r.blocked OR $7::boolean,
-        attempt = CASE WHEN $8::boolean THEN r.attempt + 1 WHEN $4 = 'running' THEN 0 ELSE r.attempt END,
-        saved_path = CASE WHEN $4 = 'suspended' THEN $10 ELSE '' END,
-        agent_seen = CASE WHEN $4 = 'running' AND r.state IN ('starting', 'debug') THEN now()
-                          ELSE r.agent_seen END
-    FROM vm_runtimes AS before
-    WHERE before.vm_id = r.vm_id AND before.state = r.state
-      AND r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
-    RETURNING r.vm_id, before.state AS from_state
-), counted AS (
-    UPDATE vm_counters SET run_ok = run_ok + 1 FROM moved
-    WHERE vm_counters.vm_id = moved.vm_id AND $4 = 'running' AND moved.from_state = 'starting'
-), released AS (
-    DELETE FROM reservations USING moved WHERE reservations.vm_id = moved.vm_id AND $4 = 'suspended'
-)
-SELECT vm_id FROM moved)";
+constexpr const char* token_of = "SELECT agent_token FROM vm_runtimes WHERE vm_id = $1";
 
-constexpr const char* clear = R"(
-WITH cleared AS (
-    UPDATE vm_runtimes AS r
-    SET state = $4, phase = $5::smallint, reason = $6, reason_code = $9,
-        since = CASE WHEN r.state <> $4 OR r.phase <> $5::smallint THEN now() ELSE r.since END,
-        blocked = r.blocked OR $7::boolean,
-        attempt = CASE WHEN $8::boolean THEN r.attempt + 1 ELSE r.attempt END,
-        command = CASE WHEN r.command = 'start' THEN r.command END, saved_path = '',
-        order_answered = r.order_number,
-        order_code = CASE WHEN r.order_answered < r.order_number THEN 'vm.ended' ELSE r.order_code END,
-        order_answer = CASE WHEN r.order_answered < r.order_number THEN 'it has ended' ELSE r.order_answer END,
-        node_id = CASE WHEN r.command = 'start' THEN r.node_id END,
-        last_node_id = r.node_id,
-        address = NULL, current_di_id = NULL, hypervisor = NULL, agent_token = NULL, agent_seen = NULL,
-        expires_soft = NULL, expires_hard = NULL,
-        retry_at = CASE WHEN r.command IS DISTINCT FROM 'start'
-                        THEN now() + $10::bigint * interval '1 millisecond' END
-    WHERE r.vm_id = $1::bigint AND r.incarnation = $2::bigint AND r.state = ANY($3::text[])
-    RETURNING r.vm_id, r.command
-), unreachable AS (
-    DELETE FROM endpoints USING cleared WHERE endpoints.vm_id = cleared.vm_id
-), unused AS (
-    DELETE FROM vm_usage USING cleared WHERE vm_usage.vm_id = cleared.vm_id
-), released AS (
-    DELETE FROM reservations USING cleared
-    WHERE reservations.vm_id = cleared.vm_id AND cleared.command IS NULL
-)
-SELECT vm_id FROM cleared)";
-
-std::string states_of(const VmTransition& change) {
-    std::vector<std::string> names;
-    for (const VmState state : change.from) names.emplace_back(to_string(state));
-    return array_of(names);
+Result<StartOrder> back_to_checkpoint(StartOrder order) {
+    const std::optional<Checkpoint>& checkpoint = order.record.checkpoint;
+    if (!checkpoint || !checkpoint->di) return answers::no_checkpoint(order.record.vm.id);
+    order.di = *checkpoint->di;
+    order.checkpoint = checkpoint->path;
+    return order;
 }
 
-std::optional<std::int64_t> milliseconds_of(std::optional<std::chrono::milliseconds> time) {
-    if (!time) return std::nullopt;
-    return time->count();
-}
-
-Error superseded(VmId vm) {
-    return answers::conflict("vm.superseded", "vm " + vm.text() + " has been started anew");
-}
-
-// The answers to QVD_SELECT_VM and merged_properties, of a start just taken.
-Result<StartOrder> order_of(const Rows& vm, const Rows& properties, const Secret& token) {
+// The answers to QVD_SELECT_VM, merged_properties and token_of, of a start just taken.
+Result<StartOrder> order_of(const Rows& vm, const Rows& properties, const Rows& token) {
     StartOrder order;
     order.record = vm_record(vm[0]);
     QVD_CHECK(vm.check());
+    order.agent_token = Secret(token[0].text("agent_token"));
+    order.properties = merged(properties);
+    if (order.record.runtime.from_checkpoint) return back_to_checkpoint(std::move(order));
     // Only one who took the tag away since could be the reason; the image is still there then.
     if (!order.record.di)
         return Error{
             ErrorKind::unavailable, "store.again",
             "the tag of vm " + order.record.vm.id.text() + " was moved at the same moment"};
     order.di = *order.record.di;
-    order.agent_token = token;
-    order.properties = merged(properties);
     return order;
 }
 
 }  // namespace
 
 Async<void> PostgresStore::order_start(VmId vm, NodeId node) {
-    return admit_start(vm, node, false);
+    return admit_start(vm, node, Admission::fresh);
+}
+
+Async<void> PostgresStore::order_restore(VmId vm) {
+    QVD_CO_TRY(const auto record, co_await this->vm(vm));
+    if (!record) co_return answers::missing("vm", vm.value());
+    if (!record->checkpoint) co_return answers::no_checkpoint(vm);
+    if (!record->checkpoint->di) co_return answers::no_checkpoint_image(vm);
+    co_return co_await admit_start(vm, record->checkpoint->node, Admission::restore);
 }
 
 Async<void> PostgresStore::retry_start(VmId vm, NodeId node) {
-    return admit_start(vm, node, true);
+    return admit_start(vm, node, Admission::retry);
 }
 
-Async<void> PostgresStore::admit_start(VmId vm, NodeId node, bool retry) {
+Async<void> PostgresStore::admit_start(VmId vm, NodeId node, Admission how) {
+    const bool retry = how == Admission::retry;
     std::vector<Statement> batch;
     batch.emplace_back(lock_node, node);
-    batch.emplace_back(admit, vm, node, retry);
+    batch.emplace_back(admit, vm, node, retry, how == Admission::restore);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
     co_return admission(rows[1][0], vm, node, retry);
 }
@@ -241,13 +209,15 @@ Async<void> PostgresStore::order_stop(VmId vm) {
     std::vector<Statement> batch;
     batch.emplace_back(withdraw, vm);
     batch.emplace_back(order_to_stop, vm);
+    batch.emplace_back(call_restart_off, vm);
     batch.emplace_back("SELECT state, phase FROM vm_runtimes WHERE vm_id = $1", vm);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
-    if (!rows[0].empty() || rows[1].changed() > 0) co_return Result<void>{};
-    if (rows[2].empty()) co_return answers::missing("vm", vm.value());
-    const VmState state = rows[2][0].parsed("state", &parse_vm_state);
+    if (!rows[0].empty() || rows[1].changed() > 0 || rows[2].changed() > 0)
+        co_return Result<void>{};
+    if (rows[3].empty()) co_return answers::missing("vm", vm.value());
+    const VmState state = rows[3][0].parsed("state", &parse_vm_state);
     co_return answers::conflict(
-        "vm.not_running", "vm " + vm.text() + " is " + to_string(state, rows[2][0].small("phase")));
+        "vm.not_running", "vm " + vm.text() + " is " + to_string(state, rows[3][0].small("phase")));
 }
 
 Async<std::vector<std::pair<VmId, VmCommand>>> PostgresStore::pending_commands(NodeId node) {
@@ -270,13 +240,14 @@ Async<StartOrder> PostgresStore::take_start(VmId vm, NodeId node) {
     batch.emplace_back(fail_start_order, vm, node);
     batch.emplace_back(QVD_SELECT_VM("WHERE v.id = $1"), vm);
     batch.emplace_back(merged_properties, vm);
+    batch.emplace_back(token_of, vm);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
     if (rows[2].empty()) co_return answers::missing("vm", vm.value());
     if (!rows[1].empty())
-        co_return Error{ErrorKind::not_found, "di.not_tagged",
+        co_return Error{ErrorKind::not_found, rows[1][0].text("reason_code"),
                         "vm " + vm.text() + ": " + rows[1][0].text("reason")};
     if (rows[0].changed() == 0) co_return answers::no_command(vm);
-    co_return order_of(rows[2], rows[3], token);
+    co_return order_of(rows[2], rows[3], rows[4]);
 }
 
 Async<StartOrder> PostgresStore::retake_start(VmId vm, NodeId node, std::int64_t incarnation) {
@@ -285,12 +256,15 @@ Async<StartOrder> PostgresStore::retake_start(VmId vm, NodeId node, std::int64_t
     batch.emplace_back(retake_start_order, vm, node, incarnation, token);
     batch.emplace_back(QVD_SELECT_VM("WHERE v.id = $1"), vm);
     batch.emplace_back(merged_properties, vm);
+    batch.emplace_back(token_of, vm);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
-    if (rows[0].changed() == 1) co_return order_of(rows[1], rows[2], token);
+    if (rows[0].changed() == 1) co_return order_of(rows[1], rows[2], rows[3]);
     if (rows[1].empty()) co_return answers::missing("vm", vm.value());
     const VmRecord record = vm_record(rows[1][0]);
     QVD_CO_CHECK(rows[1].check());
-    if (!record.di)
+    if (record.runtime.from_checkpoint && (!record.checkpoint || !record.checkpoint->di))
+        co_return answers::no_checkpoint(vm);
+    if (!record.runtime.from_checkpoint && !record.di)
         co_return Error{
             ErrorKind::not_found, "di.not_tagged",
             "vm " + vm.text() + ": no image of its osf has the tag \"" + record.vm.di_tag + "\""};
@@ -306,82 +280,15 @@ Async<Timestamp> PostgresStore::now() {
 }
 
 Async<void> PostgresStore::take_stop(VmId vm, NodeId node) {
-    QVD_CO_TRY(const Rows rows, co_await ask("UPDATE vm_runtimes SET command = NULL WHERE vm_id = "
-                                             "$1 AND node_id = $2 AND command = 'stop'",
-                                             vm, node));
+    QVD_CO_TRY(
+        const Rows rows,
+        co_await ask("UPDATE vm_runtimes SET command = NULL, order_taken = 'stop' WHERE vm_id = "
+                     "$1 AND node_id = $2 AND command = 'stop'",
+                     vm, node));
     if (rows.changed() == 1) co_return Result<void>{};
     QVD_CO_TRY(const Rows known, co_await ask("SELECT FROM vms WHERE id = $1", vm));
     if (known.empty()) co_return answers::missing("vm", vm.value());
     co_return answers::no_command(vm);
-}
-
-Async<void> PostgresStore::explain(VmId vm, std::int64_t incarnation) {
-    QVD_CO_TRY(
-        const Rows rows,
-        co_await ask("SELECT state, phase, incarnation FROM vm_runtimes WHERE vm_id = $1", vm));
-    if (rows.empty()) co_return answers::missing("vm", vm.value());
-    const VmState state = rows[0].parsed("state", &parse_vm_state);
-    const int phase = rows[0].small("phase");
-    if (rows[0].integer("incarnation") != incarnation) co_return superseded(vm);
-    co_return answers::conflict("vm.state",
-                                "vm " + vm.text() + " is " + to_string(state, phase) + " by now");
-}
-
-Async<void> PostgresStore::transition(VmTransition change) {
-    QVD_CO_CHECK(checks::transition(change, false));
-    const std::string from = states_of(change);
-    QVD_CO_TRY(const Rows rows,
-               co_await ask(move_vm, change.vm, change.incarnation, from, to_string(change.to),
-                            change.phase, change.reason, change.block, change.failed_start,
-                            change.code, change.saved_path));
-    if (rows.empty()) co_return co_await explain(change.vm, change.incarnation);
-    co_return Result<void>{};
-}
-
-Async<void> PostgresStore::clear_vm(VmTransition change) {
-    QVD_CO_CHECK(checks::transition(change, true));
-    const std::string from = states_of(change);
-    QVD_CO_TRY(const Rows rows,
-               co_await ask(clear, change.vm, change.incarnation, from, to_string(change.to),
-                            change.phase, change.reason, change.block, change.failed_start,
-                            change.code, milliseconds_of(change.retry_in)));
-    if (rows.empty()) co_return co_await explain(change.vm, change.incarnation);
-    co_return Result<void>{};
-}
-
-Async<void> PostgresStore::set_launch(VmId vm, std::int64_t incarnation, DiId di,
-                                      std::string hypervisor) {
-    QVD_CO_TRY(const Rows rows,
-               co_await ask("UPDATE vm_runtimes SET current_di_id = $3, hypervisor = $4 WHERE "
-                            "vm_id = $1 AND incarnation = $2 AND state NOT IN "
-                            "('stopped', 'failed')",
-                            vm, incarnation, di, hypervisor));
-    if (rows.changed() == 0) co_return co_await explain(vm, incarnation);
-    co_return Result<void>{};
-}
-
-Async<void> PostgresStore::set_endpoints(VmId vm, std::int64_t incarnation, std::string address,
-                                         std::vector<Endpoint> endpoints) {
-    if (!address.empty()) QVD_CO_CHECK(checks::address(address));
-    QVD_CO_CHECK(checks::endpoints(endpoints));
-    std::vector<Statement> batch;
-    // The first statement locks the row: the others see no other incarnation than it did.
-    batch.emplace_back(
-        "UPDATE vm_runtimes SET address = nullif($3, '')::inet WHERE vm_id = $1 AND incarnation = "
-        "$2 AND state NOT IN ('stopped', 'failed')",
-        vm, incarnation, address);
-    batch.emplace_back(
-        "DELETE FROM endpoints USING vm_runtimes AS r WHERE endpoints.vm_id = r.vm_id AND r.vm_id "
-        "= $1 AND r.incarnation = $2 AND r.state NOT IN ('stopped', 'failed')",
-        vm, incarnation);
-    for (const Endpoint& endpoint : endpoints)
-        batch.emplace_back(
-            "INSERT INTO endpoints SELECT vm_id, $3, $4, $5, $6::integer FROM vm_runtimes WHERE "
-            "vm_id = $1 AND incarnation = $2 AND state NOT IN ('stopped', 'failed')",
-            vm, incarnation, endpoint.kind, endpoint.transport, endpoint.address, endpoint.port);
-    QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
-    if (rows[0].changed() == 0) co_return co_await explain(vm, incarnation);
-    co_return Result<void>{};
 }
 
 }  // namespace qvd::store::postgres

@@ -58,11 +58,17 @@ public:
     Async<void> set_real_user(VmId vm, UserId user) override;
 
     Async<void> order_start(VmId vm, NodeId node) override;
+    Async<void> order_restore(VmId vm) override;
     Async<void> order_stop(VmId vm) override;
     Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
     Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
     Async<VmOrder> take_order(VmId vm, NodeId node) override;
     Async<void> answer_order(VmId vm, std::int64_t number, OrderAnswer answer) override;
+    Async<int> return_orders(NodeId node, std::optional<VmId> vm) override;
+    Async<std::string> remember_checkpoint(VmId vm, std::int64_t incarnation,
+                                           std::string path) override;
+    Async<void> order_restart(VmId vm, std::int64_t incarnation) override;
+    Async<void> forget_failures(VmId vm, std::int64_t incarnation) override;
 
     Async<std::vector<std::pair<VmId, VmCommand>>> pending_commands(NodeId node) override;
     Async<StartOrder> take_start(VmId vm, NodeId node) override;
@@ -108,6 +114,7 @@ public:
                                std::map<std::string, std::optional<std::string>> values) override;
 
     Async<void> audit(std::string who, std::string operation, std::string subject) override;
+    Async<std::vector<AuditLine>> audit_lines(int newest) override;
 
 private:
     // One statement by itself. Not a coroutine: the arguments are copied before it returns.
@@ -124,7 +131,8 @@ private:
     static Async<void> change_one(std::shared_ptr<Pool> pool, const char* what, std::int64_t id,
                                   Statement statement);
     Async<std::vector<VmRecord>> vm_records(Statement statement);
-    Async<void> admit_start(VmId vm, NodeId node, bool retry);
+    enum class Admission { fresh, retry, restore };
+    Async<void> admit_start(VmId vm, NodeId node, Admission how);
     // Why a change of a VM's runtime row did nothing: unknown, of another incarnation or state.
     Async<void> explain(VmId vm, std::int64_t incarnation);
 

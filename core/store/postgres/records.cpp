@@ -21,10 +21,27 @@ void read_runtime(const Row& row, VmRuntime& runtime) {
     runtime.attempt = row.small("attempt");
     runtime.retry_at = row.maybe_time("retry_at");
     runtime.saved_path = row.text("saved_path");
+    runtime.restarts = row.flag("restarts");
+    runtime.from_checkpoint = row.flag("from_checkpoint");
     runtime.address = row.text("run_address");
     runtime.agent_seen = row.maybe_time("agent_seen");
     runtime.expires_soft = row.maybe_time("expires_soft");
     runtime.expires_hard = row.maybe_time("expires_hard");
+}
+
+std::optional<Checkpoint> checkpoint_of(const Row& row) {
+    if (row.is_null("x_path")) return std::nullopt;
+    Checkpoint checkpoint;
+    checkpoint.path = row.text("x_path");
+    checkpoint.at = row.time("x_at");
+    checkpoint.node = row.id<NodeId>("x_node_id");
+    checkpoint.node_name = row.text("x_node_name");
+    checkpoint.hypervisor = row.text("x_hypervisor");
+    if (!row.is_null("xd_id"))
+        checkpoint.di =
+            Di{row.id<DiId>("xd_id"), row.text("xd_uuid"),    row.id<OsfId>("xd_osf_id"),
+               row.text("xd_path"),   row.text("xd_version"), {}};
+    return checkpoint;
 }
 
 }  // namespace
@@ -79,6 +96,7 @@ VmRecord vm_record(const Row& row) {
     if (!row.is_null("c_id"))
         record.current_di = Di{row.id<DiId>("c_id"), row.text("c_uuid"),    record.vm.osf,
                                row.text("c_path"),   row.text("c_version"), {}};
+    record.checkpoint = checkpoint_of(row);
     return record;
 }
 

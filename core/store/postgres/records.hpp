@@ -7,11 +7,11 @@
 namespace qvd::store::postgres {
 
 // Selects what vm_record() reads; the macro's argument is the rest, from WHERE on. Tables: v (vms),
-// r (vm_runtimes), u (users), o (osfs), n (nodes), s (sessions), d and c (dis).
+// r (vm_runtimes), u (users), o (osfs), n (nodes), s (sessions), d and c (dis), x (checkpoints).
 #define QVD_SELECT_VM(rest)                                                                      \
     "SELECT v.id, v.uuid, v.name, v.user_id, v.osf_id, v.di_tag, host(v.address) AS address, "   \
     "r.state, r.phase, r.reason, r.since, r.blocked, r.command, r.node_id, r.current_di_id, "    \
-    "r.hypervisor, r.reason_code, r.retry_at, r.saved_path, "                                    \
+    "r.hypervisor, r.reason_code, r.retry_at, r.saved_path, r.restarts, r.from_checkpoint, "     \
     "r.last_node_id, r.real_user_id, r.incarnation, r.attempt, host(r.address) AS run_address, " \
     "r.agent_seen, "                                                                             \
     "r.expires_soft, r.expires_hard, u.login, o.name AS osf_name, o.memory, o.use_overlay, "     \
@@ -22,7 +22,9 @@ namespace qvd::store::postgres {
     "s.state AS s_state, s.abort_requested AS s_abort, s.since AS s_since, "                     \
     "sn.name AS s_node_name, d.id AS d_id, d.uuid AS d_uuid, d.path AS d_path, "                 \
     "d.version AS d_version, c.id AS c_id, c.uuid AS c_uuid, c.path AS c_path, "                 \
-    "c.version AS c_version "                                                                    \
+    "c.version AS c_version, x.path AS x_path, x.at AS x_at, x.node_id AS x_node_id, "           \
+    "xn.name AS x_node_name, x.hypervisor AS x_hypervisor, xd.id AS xd_id, xd.uuid AS xd_uuid, " \
+    "xd.path AS xd_path, xd.version AS xd_version, xd.osf_id AS xd_osf_id "                      \
     "FROM vms AS v JOIN vm_runtimes AS r ON r.vm_id = v.id JOIN users AS u ON u.id = v.user_id " \
     "JOIN osfs AS o ON o.id = v.osf_id JOIN vm_counters AS k ON k.vm_id = v.id "                 \
     "LEFT JOIN vm_usage AS g ON g.vm_id = v.id AND g.incarnation = r.incarnation "               \
@@ -30,7 +32,9 @@ namespace qvd::store::postgres {
     "LEFT JOIN sessions AS s ON s.vm_id = v.id AND s.state <> 'disconnected' "                   \
     "LEFT JOIN nodes AS sn ON sn.id = s.node_id "                                                \
     "LEFT JOIN di_tags AS t ON t.osf_id = v.osf_id AND t.tag = v.di_tag "                        \
-    "LEFT JOIN dis AS d ON d.id = t.di_id LEFT JOIN dis AS c ON c.id = r.current_di_id " rest
+    "LEFT JOIN dis AS d ON d.id = t.di_id LEFT JOIN dis AS c ON c.id = r.current_di_id "         \
+    "LEFT JOIN checkpoints AS x ON x.vm_id = v.id LEFT JOIN nodes AS xn ON xn.id = x.node_id "   \
+    "LEFT JOIN dis AS xd ON xd.id = x.di_id " rest
 
 VmRecord vm_record(const Row& row);
 

@@ -43,11 +43,36 @@ FROM asked LEFT JOIN given ON true)";
 // One that could not be resumed gives its memory back.
 constexpr const char* write_answer = R"(
 WITH answered AS (
-    UPDATE vm_runtimes SET order_answered = $2, order_code = $3, order_answer = $4
+    UPDATE vm_runtimes SET order_answered = $2, order_code = $3, order_answer = $4,
+        order_taken = CASE WHEN order_taken = 'stop' THEN order_taken END
     WHERE vm_id = $1 AND order_answered < $2 RETURNING vm_id, state
 )
 DELETE FROM reservations USING answered
 WHERE reservations.vm_id = answered.vm_id AND answered.state = 'suspended' AND $3 <> '')";
+
+// A stop that was ordered since comes first, and answers this one then.
+constexpr const char* return_taken = R"(
+UPDATE vm_runtimes SET command = order_taken, order_taken = NULL
+WHERE node_id = $1 AND ($2::bigint IS NULL OR vm_id = $2::bigint) AND command IS NULL
+  AND CASE WHEN order_taken = 'stop' THEN state NOT IN ('stopping', 'zombie')
+           ELSE order_answered < order_number END)";
+
+constexpr const char* keep_checkpoint = R"(
+WITH former AS (
+    SELECT path, node_id FROM checkpoints WHERE vm_id = $1
+), kept AS (
+    INSERT INTO checkpoints (vm_id, path, node_id, di_id, hypervisor, agent_token)
+    SELECT vm_id, $3, node_id, current_di_id, coalesce(hypervisor, ''), agent_token
+    FROM vm_runtimes
+    WHERE vm_id = $1 AND incarnation = $2 AND state NOT IN ('stopped', 'failed')
+    ON CONFLICT (vm_id) DO UPDATE
+    SET path = excluded.path, at = now(), node_id = excluded.node_id, di_id = excluded.di_id,
+        hypervisor = excluded.hypervisor, agent_token = excluded.agent_token
+    RETURNING node_id
+)
+SELECT CASE WHEN former.node_id = kept.node_id AND former.path <> $3 THEN former.path
+            ELSE '' END AS former
+FROM kept LEFT JOIN former ON true)";
 
 std::string states_for(VmCommand command) {
     std::vector<std::string> names;
@@ -90,8 +115,9 @@ Async<std::int64_t> PostgresStore::order(VmId vm, VmCommand command, std::string
 Async<VmOrder> PostgresStore::take_order(VmId vm, NodeId node) {
     QVD_CO_TRY(const Rows rows,
                co_await ask("WITH asked AS (SELECT vm_id, command FROM vm_runtimes WHERE vm_id = "
-                            "$1 FOR UPDATE) UPDATE vm_runtimes AS r SET command = NULL FROM asked "
-                            "WHERE r.vm_id = asked.vm_id AND r.node_id = $2 AND asked.command NOT "
+                            "$1 FOR UPDATE) UPDATE vm_runtimes AS r SET command = NULL, "
+                            "order_taken = asked.command FROM asked WHERE r.vm_id = asked.vm_id "
+                            "AND r.node_id = $2 AND asked.command NOT "
                             "IN ('start', 'stop') RETURNING asked.command, r.order_argument, "
                             "r.order_number",
                             vm, node));
@@ -120,6 +146,42 @@ Async<std::optional<OrderAnswer>> PostgresStore::order_answer(VmId vm, std::int6
         answer = OrderAnswer{rows[0].text("order_code"), rows[0].text("order_answer")};
     QVD_CO_CHECK(rows.check());
     co_return answer;
+}
+
+Async<int> PostgresStore::return_orders(NodeId node, std::optional<VmId> vm) {
+    std::optional<std::int64_t> only;
+    if (vm) only = vm->value();
+    QVD_CO_TRY(const Rows rows, co_await ask(return_taken, node, only));
+    co_return static_cast<int>(rows.changed());
+}
+
+Async<std::string> PostgresStore::remember_checkpoint(VmId vm, std::int64_t incarnation,
+                                                      std::string path) {
+    QVD_CO_TRY(const Rows rows, co_await ask(keep_checkpoint, vm, incarnation, path));
+    if (rows.empty()) {
+        const Result<void> explained = co_await explain(vm, incarnation);
+        co_return explained.error();
+    }
+    std::string former = rows[0].text("former");
+    QVD_CO_CHECK(rows.check());
+    co_return former;
+}
+
+Async<void> PostgresStore::order_restart(VmId vm, std::int64_t incarnation) {
+    QVD_CO_TRY(const Rows rows,
+               co_await ask("UPDATE vm_runtimes SET restarts = true WHERE vm_id = $1 AND "
+                            "incarnation = $2 AND state NOT IN ('stopped', 'failed')",
+                            vm, incarnation));
+    if (rows.changed() == 0) co_return co_await explain(vm, incarnation);
+    co_return Result<void>{};
+}
+
+Async<void> PostgresStore::forget_failures(VmId vm, std::int64_t incarnation) {
+    QVD_CO_TRY(const Rows rows, co_await ask("UPDATE vm_runtimes SET attempt = 0 WHERE vm_id = $1 "
+                                             "AND incarnation = $2",
+                                             vm, incarnation));
+    if (rows.changed() == 0) co_return co_await explain(vm, incarnation);
+    co_return Result<void>{};
 }
 
 }  // namespace qvd::store::postgres

@@ -31,6 +31,12 @@ FROM vm_runtimes AS r
 WHERE id = $1 AND r.vm_id = id AND ($5::bigint IS NULL AND $6::bigint IS NULL
     OR r.state IN ('stopped', 'failed') AND r.command IS NULL))";
 
+// As update_vm does, only of one that rests.
+constexpr const char* forget_checkpoint = R"(
+DELETE FROM checkpoints USING vm_runtimes AS r
+WHERE checkpoints.vm_id = $1 AND r.vm_id = $1 AND r.state IN ('stopped', 'failed')
+  AND r.command IS NULL)";
+
 constexpr const char* update_expiry = R"(
 UPDATE vm_runtimes AS r SET
     expires_soft = CASE WHEN r.current_di_id = t.di_id THEN NULL WHEN $2::boolean
@@ -126,6 +132,7 @@ Async<void> PostgresStore::edit_vm(VmId vm, VmEdit edit) {
     // Whoever orders its start meanwhile waits here.
     batch.emplace_back("SELECT FROM vm_runtimes WHERE vm_id = $1 FOR UPDATE", vm);
     batch.emplace_back(update_vm, vm, edit.name, edit.di_tag, edit.address, edit.user, edit.osf);
+    if (edit.user || edit.osf) batch.emplace_back(forget_checkpoint, vm);
     QVD_CO_TRY(const std::vector<Rows> rows, co_await pool_->run(std::move(batch)));
     if (rows[0].empty()) co_return answers::missing("vm", vm.value());
     if (rows[1].changed() == 0)
@@ -134,12 +141,16 @@ Async<void> PostgresStore::edit_vm(VmId vm, VmEdit edit) {
 }
 
 Async<void> PostgresStore::set_vm_blocked(VmId vm, bool blocked) {
-    co_return co_await change("vm", vm.value(),
-                              "UPDATE vm_runtimes SET blocked = $2 WHERE vm_id = $1", vm, blocked);
+    co_return co_await change(
+        "vm", vm.value(),
+        "UPDATE vm_runtimes SET blocked = $2, attempt = CASE WHEN $2 THEN attempt "
+        "ELSE 0 END WHERE vm_id = $1",
+        vm, blocked);
 }
 
 Async<std::set<VmId>> PostgresStore::set_expiry(std::set<VmId> vms, Expiry expiry) {
     std::vector<std::string> ids;
+    ids.reserve(vms.size());
     for (const VmId vm : vms) ids.push_back(vm.text());
     const std::string array = array_of(ids);
     QVD_CO_TRY(const Rows rows,

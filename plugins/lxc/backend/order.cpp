@@ -122,11 +122,11 @@ void write_root_only(const std::string& path, std::string_view content, unsigned
 // path.run/vm either way.
 std::string given_file(const sdk::Vm& vm, const Settings& settings, const Root& root,
                        const char* suffix, std::string_view content, unsigned mode) {
-    const std::string own = settings.file_of(vm.id(), suffix);
+    std::string own = settings.file_of(vm.id(), suffix);
     write_root_only(own, content, mode);
     if (!root.map) return own;
     make_folders(settings.given_to(vm.id()), 0711);
-    const std::string path = settings.given_to(vm.id()) + "/" + (suffix + 1);
+    std::string path = settings.given_to(vm.id()) + "/" + (suffix + 1);
     write_root_only(path, content, mode);
     if (::chown(path.c_str(), root.map->first, root.map->first) != 0)
         throw sdk::Failure(QVD_UNAVAILABLE,
@@ -138,7 +138,7 @@ std::string given_home(const sdk::Vm& vm, const Settings& settings, const Root& 
                        const std::string& home) {
     make_folders(home, 0755);
     if (!root.map) return home;
-    const std::string at = settings.given_to(vm.id()) + "/home";
+    std::string at = settings.given_to(vm.id()) + "/home";
     make_folders(settings.given_to(vm.id()), 0711);
     make_folders(at, 0755);
     if (mount_mapped(home, at, false, *root.map)) return at;
@@ -155,6 +155,7 @@ void add_files(Fields& order, const sdk::Vm& vm, const Settings& settings, const
         order.add("token", given_file(vm, settings, root, ".token",
                                       std::string(vm.agent_secret().reveal()), 0400));
     if (const auto home = disk_of(vm, QVD_DISK_HOME)) {
+        order.add("home_lock", lock_of_home(std::string(home->path())));
         order.add("home", given_home(vm, settings, root, std::string(home->path())));
         order.add("home_target", inside(home->target()));
     }
@@ -263,6 +264,12 @@ void furnish(const sdk::Vm& vm, const Root& place) {
     if (!servers.empty()) root.write("etc", "resolv.conf", servers, 0644);
     if (!vm.agent_secret().empty()) root.write("etc/qvd", "agent.token", "", 0400);
     if (const auto home = disk_of(vm, QVD_DISK_HOME)) root.make(inside(home->target()));
+}
+
+// Beside it: of a name that is no home's.
+std::string lock_of_home(const std::string& home) {
+    const std::size_t slash = home.rfind('/') + 1;
+    return home.substr(0, slash) + ".lock-" + home.substr(slash);
 }
 
 Fields make_order(const sdk::Vm& vm, const Settings& settings, const Root& root) {
