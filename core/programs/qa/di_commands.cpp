@@ -37,8 +37,9 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
 
 // This node's unpacked copies of a deleted image; other nodes' are removed by their collectors.
 std::string purge_copies(Farm& farm, DiId di) {
-    if (::access(farm.control_socket().c_str(), F_OK) != 0) return {};
-    admin::NodeChannel node(farm.control_socket(), -1);
+    const std::string socket = admin::control_socket_path(farm.administration().view());
+    if (::access(socket.c_str(), F_OK) != 0) return {};
+    admin::NodeChannel node(socket, -1);
     const auto purged =
         node.document(net::control_target(net::ControlVerb::collect) + "?di=" + di.text());
     if (purged.ok()) return {};

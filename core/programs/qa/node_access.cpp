@@ -246,8 +246,8 @@ Result<void> NodeAccess::find_in_farm(Farm& farm, const CommandLine& line, Where
 Result<void> NodeAccess::come_to(Farm& farm, const CommandLine& line, const std::string& name) {
     const config::View& view = farm.administration().view();
     if (name == this_node(view)) {
-        channel_ = std::make_unique<admin::NodeChannel>(
-            view.get(config::path_run) + "/control.sock", stop_.fd());
+        channel_ =
+            std::make_unique<admin::NodeChannel>(admin::control_socket_path(view), stop_.fd());
         return {};
     }
     QVD_TRY(const auto node, farm.run(farm.store().node(name)));
