@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <sstream>
 #include <thread>
 
@@ -47,16 +48,19 @@ int pss_of(Stage& stage, VmOrder& vm) {
 
 using Vms = std::vector<std::unique_ptr<VmOrder>>;
 
-// The number of those that did not start.
-int start_all(Stage& stage, Vms& vms, unsigned at_once) {
+// Why some did not start, a line each.
+std::string start_all(Stage& stage, Vms& vms, unsigned at_once) {
     std::atomic<std::size_t> next{0};
-    std::atomic<int> failed{0};
+    std::mutex mutex;  // guards failed
+    std::string failed;
     std::vector<std::thread> threads;
     for (unsigned one = 0; one < at_once; ++one)
         threads.emplace_back([&] {
             for (std::size_t mine = next++; mine < vms.size(); mine = next++) {
                 CallStandIn call;
-                if (stage.start(*vms[mine], call) != QVD_OK) ++failed;
+                if (stage.start(*vms[mine], call) == QVD_OK) continue;
+                const std::lock_guard lock(mutex);
+                failed += std::to_string(first_vm + mine) + ": " + call.sentence + "\n";
             }
         });
     for (std::thread& thread : threads) thread.join();
@@ -75,7 +79,7 @@ TEST_CASE("a hundred containers start one after the other, or four at once, and 
     for (const unsigned at_once : {1U, workers}) {
         CAPTURE(at_once);
         const auto began = Clock::now();
-        CHECK(start_all(stage, vms, at_once) == 0);
+        CHECK(start_all(stage, vms, at_once) == "");
         const std::int64_t took = ms_since(began);
         CHECK(stage.survey().size() == count);
         CHECK(fetch(vms.front()->address(), "index.html") == "hello\n");
