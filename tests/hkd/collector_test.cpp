@@ -198,20 +198,16 @@ TEST_CASE("what is needed again begins anew") {
     CHECK(names_of(house.collect()).empty());
 }
 
-TEST_CASE(
-    "without the database nothing is removed, and a node that is not up yet removes nothing") {
+TEST_CASE("without the database nothing is removed, nor by a node that is not up yet") {
     Storehouse house;
     house.folder("overlayfs/deleteme-1-1-x");
     SUBCASE("no database") {
         house.store.fail_with_unavailable(true);
-        const auto refused = house.ask(house.collector().collect(at_once()));
-        REQUIRE_FALSE(refused.ok());
-        CHECK(refused.error().code() == "store.down");
+        CHECK(house.ask(house.collector().collect(at_once())).error().code() == "store.down");
     }
     SUBCASE("not up") {
         house.up = false;
         const auto refused = house.ask(house.collector().collect(at_once()));
-        REQUIRE_FALSE(refused.ok());
         CHECK(refused.error().code() == "storage.not_ready");
     }
     CHECK(house.has("overlayfs/deleteme-1-1-x"));
