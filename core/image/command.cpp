@@ -17,6 +17,18 @@
 namespace qvd::image {
 namespace {
 
+// The arguments that start it, with what keeps it apart in front.
+std::vector<std::string> started_as(const Command& command) {
+    // Who is killed cannot tell its children: the kernel does.
+    std::vector<std::string> arguments{"setpriv", "--pdeathsig", command.apart ? "KILL" : "TERM"};
+    if (command.apart)
+        arguments.insert(arguments.end(), {"unshare", "--mount", "--pid", "--fork", "--mount-proc",
+                                           "--kill-child=KILL"});
+    arguments.emplace_back("--");
+    arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
+    return arguments;
+}
+
 // A group of its own: what is typed at our terminal is for us. It starts with no signal blocked.
 void start_apart_from_us(posix_spawnattr_t& attributes) {
     sigset_t none;
@@ -35,17 +47,7 @@ Result<pid_t> spawn(const Command& command, int output) {
     posix_spawn_file_actions_adddup2(&files, output, STDERR_FILENO);
     posix_spawnattr_t attributes;
     start_apart_from_us(attributes);
-    std::vector<std::string> arguments = started_as(command);
-    std::vector<std::string> environment = program::environment_with(command.environment);
-    pid_t pid = 0;
-    const int failure = ::posix_spawnp(&pid, arguments.front().c_str(), &files, &attributes,
-                                       program::pointers_to(arguments).data(),
-                                       program::pointers_to(environment).data());
-    posix_spawn_file_actions_destroy(&files);
-    ::posix_spawnattr_destroy(&attributes);
-    errno = failure;
-    if (failure != 0) return errno_error("image.tool", "cannot run " + arguments.front());
-    return pid;
+    return start(command, files, attributes);
 }
 
 // What a program says, a line at a time, until it has ended or is to be stopped.
@@ -103,15 +105,19 @@ void stop(pid_t group, bool apart, Hearing& hearing) {
 
 }  // namespace
 
-std::vector<std::string> started_as(const Command& command) {
-    // Who is killed cannot tell its children: the kernel does.
-    std::vector<std::string> arguments{"setpriv", "--pdeathsig", command.apart ? "KILL" : "TERM"};
-    if (command.apart)
-        arguments.insert(arguments.end(), {"unshare", "--mount", "--pid", "--fork", "--mount-proc",
-                                           "--kill-child=KILL"});
-    arguments.emplace_back("--");
-    arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
-    return arguments;
+Result<pid_t> start(const Command& command, posix_spawn_file_actions_t& files,
+                    posix_spawnattr_t& attributes, const std::set<std::string>& hidden) {
+    std::vector<std::string> arguments = started_as(command);
+    std::vector<std::string> environment = program::environment_with(command.environment, hidden);
+    pid_t pid = 0;
+    const int failure = ::posix_spawnp(&pid, arguments.front().c_str(), &files, &attributes,
+                                       program::pointers_to(arguments).data(),
+                                       program::pointers_to(environment).data());
+    posix_spawn_file_actions_destroy(&files);
+    ::posix_spawnattr_destroy(&attributes);
+    errno = failure;
+    if (failure != 0) return errno_error("image.tool", "cannot run " + arguments.front());
+    return pid;
 }
 
 Result<int> run_command(const Command& command,

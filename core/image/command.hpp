@@ -3,8 +3,11 @@
 
 #include "base/result.hpp"
 
+#include <spawn.h>
+
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +28,9 @@ struct Command {
 Result<int> run_command(const Command& command,
                         const std::function<void(const std::string&)>& hear);
 
-// The arguments that start it, with what keeps it apart in front.
-std::vector<std::string> started_as(const Command& command);
+// Starts it, with what keeps it apart in front, and without the variables `hidden`; ends the life
+// of `files` and `attributes`. Errors: image.tool.
+Result<pid_t> start(const Command& command, posix_spawn_file_actions_t& files,
+                    posix_spawnattr_t& attributes, const std::set<std::string>& hidden = {});
 
 }  // namespace qvd::image

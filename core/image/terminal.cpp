@@ -1,6 +1,5 @@
 #include "image/terminal.hpp"
 
-#include "base/program.hpp"
 #include "base/unique_fd.hpp"
 
 #include <poll.h>
@@ -51,18 +50,7 @@ Result<pid_t> spawn(const Command& command, bool person) {
     ::posix_spawnattr_init(&attributes);
     ::posix_spawnattr_setsigmask(&attributes, &none);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    std::vector<std::string> arguments = started_as(command);
-    std::vector<std::string> environment =
-        program::environment_with(command.environment, {"QVDPASSWORD"});
-    pid_t pid = 0;
-    const int failure = ::posix_spawnp(&pid, arguments.front().c_str(), &files, &attributes,
-                                       program::pointers_to(arguments).data(),
-                                       program::pointers_to(environment).data());
-    posix_spawn_file_actions_destroy(&files);
-    ::posix_spawnattr_destroy(&attributes);
-    errno = failure;
-    if (failure != 0) return errno_error("image.tool", "cannot run " + arguments.front());
-    return pid;
+    return start(command, files, attributes, {"QVDPASSWORD"});
 }
 
 }  // namespace
