@@ -28,6 +28,7 @@ struct Done {
     int count = 0;
     std::vector<std::string> skipped;  // "vm desk-7: it is running"
     std::set<VmId> vms;                // of orders: whom they were given to
+    std::vector<DiId> dis = {};        // of deleted images: which
 };
 
 // When the runs of VMs that use an older image are to end, as an administrator says it: a time as
@@ -122,6 +123,21 @@ public:
         Expired expired;
     };
     Async<AddedDi> add_di(NewDi di, CopyProgress progress);
+    // Where an image for an OSF is made, checked before the minutes that it takes: the OSF, the
+    // version and the expiry of `di`, whose path does not matter yet.
+    struct ImagePlace {
+        std::string hypervisor;  // that VMs of the OSF are started with
+        std::string folder;      // path.storage.staging, made if it was missing
+    };
+    Async<ImagePlace> place_for_image(NewDi di);
+    // A DI and what a new version of it is made from.
+    struct EditableDi {
+        store::DiRecord record;
+        std::string file;  // its image; image.missing if it is not on this machine
+        std::string name;  // without the id
+        DiId head;         // the newest one of its OSF
+    };
+    Async<EditableDi> di_to_edit(std::string di_id);
     // With `purge` the files, too; otherwise they stay.
     Async<Done> delete_dis(Filter filter, bool purge = false);
     // Their files are looked at in path.storage.images of this machine.
@@ -205,6 +221,7 @@ private:
     Async<Expired> limit_vms(std::set<VmId> vms, store::Expiry expiry);
     // VMs of the osf with one of these tags.
     Async<std::set<VmId>> vms_tagged(OsfId osf, std::set<std::string> tags);
+    Async<void> check_new_version(std::string version, OsfId osf);
     Async<void> check_new_di(const NewDi& di, const std::string& source, OsfId osf);
     Async<store::Store::VmEdit> checked_edit(Parameters changes);
     void add_file_facts(const Di& di, Row& row) const;

@@ -49,15 +49,7 @@ Result<void> check_sum(const std::string& wanted, const ImageCopy& copy) {
 // Whatever can be known before gigabytes are copied.
 Async<void> Administration::check_new_di(const NewDi& di, const std::string& source, OsfId osf) {
     QVD_CO_CHECK(store::checks::image_name(std::filesystem::path(source).filename().string()));
-    if (!di.version.empty()) {
-        QVD_CO_CHECK(store::checks::version(di.version));
-        QVD_CO_TRY(const auto records, co_await store_.dis());
-        for (const store::DiRecord& record : records)
-            if (record.di.osf == osf && record.di.version == di.version)
-                co_return Error{ErrorKind::conflict, "di.version_exists",
-                                "the osf has an image of the version " +
-                                    text::quoted(di.version, 128) + " already"};
-    }
+    QVD_CO_CHECK(co_await check_new_version(di.version, osf));
     if (di.whatever_it_is) co_return Result<void>{};
     QVD_CO_CHECK(check_image_kind(source));
     QVD_CO_TRY(const Properties properties,
@@ -113,6 +105,7 @@ Async<Done> Administration::delete_dis(Filter filter, bool purge) {
         QVD_CO_CHECK(deleted);
         co_await audit(purge ? "di del --purge" : "di del", di.record.di.path);
         ++done.count;
+        done.dis.push_back(di.record.di.id);
         const std::string file = folder + "/" + di.record.di.path;
         if (purge && ::unlink(file.c_str()) != 0 && errno != ENOENT)
             warnings_.push_back("the image is deleted, but its file stays: " +

@@ -93,6 +93,34 @@ bool is_old_tar(std::string_view head) {
     return said == sum;
 }
 
+// Big-endian, of a qcow2 disk's header.
+std::uint64_t number_at(std::string_view head, std::size_t at, std::size_t bytes) {
+    std::uint64_t value = 0;
+    for (const char byte : head.substr(at, bytes))
+        value = value << 8U | static_cast<unsigned char>(byte);
+    return value;
+}
+
+// A disk that names other files of the node would show them to whoever uses the VM: no node starts
+// from it.
+Result<void> check_whole(const std::string& path, std::string_view head) {
+    constexpr std::size_t oldest_header = 72;
+    constexpr std::size_t newer_header = 80;
+    constexpr std::uint64_t data_elsewhere = 1U << 2U;
+    if (head.size() < oldest_header) return {};
+    std::string why;
+    if (number_at(head, 8, 8) != 0) why = "holds only what differs from another image";
+    if (number_at(head, 32, 4) != 0) why = "is encrypted";
+    if (number_at(head, 4, 4) == 3 && head.size() >= newer_header &&
+        (number_at(head, 72, 8) & data_elsewhere) != 0)
+        why = "has its data in another file";
+    if (why.empty()) return {};
+    return Error{ErrorKind::invalid, "image.not_whole",
+                 path + " " + why +
+                     ", and nodes refuse such a disk: qemu-img convert -O qcow2 makes "
+                     "one that is whole"};
+}
+
 bool is_text(std::string_view head) {
     return std::ranges::all_of(head, [](unsigned char letter) {
         return letter >= 0x20 || letter == '\n' || letter == '\r' || letter == '\t';
@@ -121,7 +149,8 @@ Result<void> check_image_kind(const std::string& path) {
     const Kind kind = kind_of(head);
     const std::string name = std::filesystem::path(path).filename().string();
     const ImageFormat promised = hkd::format_of(name);
-    if (kind.format == promised) return {};
+    if (kind.format == promised)
+        return promised == ImageFormat::qcow2 ? check_whole(path, head) : Result<void>();
     const std::string found = path + " is " + std::string(kind.name) + ", ";
     if (!kind.format)
         return Error{ErrorKind::invalid, "image.kind",

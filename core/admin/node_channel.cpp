@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "client/printable.hpp"
+#include "config/keys.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -70,6 +71,10 @@ std::string FarNode::server() const {
 Error error_of(const client::Reply& reply) {
     const std::string code = client::printable(reply.header("x-qvd-error"), 64);
     return {kind_of(reply.code), code.empty() ? "node.refused" : code, sentence_of(reply)};
+}
+
+std::string control_socket_path(const config::View& view) {
+    return view.get(config::path_run) + "/control.sock";
 }
 
 NodeChannel::NodeChannel(std::string path, int stop_fd)

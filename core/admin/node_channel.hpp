@@ -5,6 +5,7 @@
 #include "client/connection.hpp"
 #include "client/judge.hpp"
 #include "client/reply.hpp"
+#include "config/view.hpp"
 #include "net/control.hpp"
 
 #include <optional>
@@ -28,6 +29,9 @@ struct NodeStream {
     client::Connection connection;
     std::string first_bytes;  // already read
 };
+
+// Of the node that this machine is, if it is one.
+std::string control_socket_path(const config::View& view);
 
 // Errors of every request: network.*, certificate.*, stopped, server.protocol, and what the node
 // refuses, under its own code and with its own sentence; without a code "node.refused".

@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 namespace {
 
 // A plugin's call for its endpoints and a connection, with time to spare.
-constexpr Milliseconds hkd_limit{20'000};
+constexpr Milliseconds hkd_limit{30'000};
 constexpr Milliseconds attach_limit{5'000};
 
 class Errand {
@@ -132,6 +132,7 @@ asio::awaitable<void> Errand::relay(std::shared_ptr<UniqueFd> socket) {
 }  // namespace
 
 OperatorRole role_for(net::ControlVerb verb) {
+    if (verb == net::ControlVerb::collect) return OperatorRole::administrator;
     return net::is_stream(verb) ? OperatorRole::attendant : OperatorRole::observer;
 }
 

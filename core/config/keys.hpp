@@ -49,6 +49,12 @@ inline constexpr Key<Path> path_storage_overlayfs{"path.storage.overlayfs",
 inline constexpr Key<Path> path_storage_btrfs_root{"path.storage.btrfs.root",
                                                    "${path.storage.root}", "",
                                                    "a btrfs, for images and VMs of lxc-btrfs"};
+inline constexpr Key<Path> path_storage_suspended{
+    "path.storage.suspended", "${path.storage.root}/suspended", "",
+    "the memory of virtual machines that are suspended to disk"};
+inline constexpr Key<Path> path_storage_snapshots{"path.storage.snapshots",
+                                                  "${path.storage.root}/snapshots", "",
+                                                  "copies of virtual machines' disks"};
 inline constexpr Key<Path> path_storage_rootfs{
     "path.storage.rootfs", "${path.storage.root}/rootfs", "",
     "where the files of running containers come together"};
@@ -107,7 +113,8 @@ inline void declare(KeySet& keys) {
     keys.add(nodename, path_run, path_log, path_tmp, path_qvd_bin, path_plugins, path_database,
              path_storage_root, path_storage_staging, path_storage_images, path_storage_overlays,
              path_storage_homes, path_storage_basefs, path_storage_homefs, path_storage_overlayfs,
-             path_storage_btrfs_root, path_storage_rootfs);
+             path_storage_btrfs_root, path_storage_suspended, path_storage_snapshots,
+             path_storage_rootfs);
     keys.add(log_filename, log_level, log4perl_root_logger, log4perl_syslog);
     keys.add(database_host, database_port, database_name, database_user, database_password,
              database_hkd_user, database_hkd_password, database_broker_user,

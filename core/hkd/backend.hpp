@@ -83,9 +83,22 @@ public:
     // unsupported "hypervisor.cannot" where the hypervisor does not do that.
     virtual Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
                                          Deadline deadline) = 0;
+    // Removes the node's copy of an image, or any other tree that the hypervisor has made: none of
+    // its VMs uses it. It is out of the way when this returns.
+    virtual Async<void> remove_image(ImagePlan image, Deadline deadline);
+    // Removes what a deleted VM has left on the disks, and of homes those among its disks.
+    virtual Async<void> remove_vm(VmPlan vm, Deadline deadline);
     // What the node's default hypervisor says that the node has; unsupported "backend.unsupported"
     // if it leaves that to the core.
     virtual Async<plugin::NodeCapacity> capacity(Deadline deadline) = 0;
 };
+
+// Of a pretended backend that has nothing on any disk.
+inline Async<void> Backend::remove_image(ImagePlan /*image*/, Deadline /*deadline*/) {
+    co_return Result<void>{};
+}
+inline Async<void> Backend::remove_vm(VmPlan /*vm*/, Deadline /*deadline*/) {
+    co_return Result<void>{};
+}
 
 }  // namespace qvd::hkd

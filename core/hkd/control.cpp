@@ -19,13 +19,11 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <fstream>
 
 namespace qvd::hkd {
@@ -45,30 +43,9 @@ constexpr auto as_pair = asio::as_tuple(asio::use_awaitable);
 using Stream = beast::basic_stream<Protocol>;
 using Response = http::response<http::string_body>;
 
-long group_id(const std::string& name) {
-    const group* const found = ::getgrnam(name.c_str());  // NOLINT(concurrency-mt-unsafe): one loop
-    return found == nullptr ? -1 : static_cast<long>(found->gr_gid);
-}
-
 ino_t inode_of(const std::string& path) {
     struct stat there {};
     return ::lstat(path.c_str(), &there) == 0 ? there.st_ino : 0;
-}
-
-std::vector<unsigned> groups_of(int socket, const ucred& peer) {
-    std::vector<unsigned> groups{peer.gid};
-    std::array<gid_t, 256> more{};
-    socklen_t length = sizeof more;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, more.data(), &length) == 0)
-        groups.insert(groups.end(), more.begin(), more.begin() + length / sizeof(gid_t));
-    return groups;
-}
-
-bool is_allowed(int socket, long group) {
-    ucred peer{};
-    socklen_t length = sizeof peer;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return false;
-    return may_control(peer.uid, groups_of(socket, peer), group);
 }
 
 // The last lines of a file, cut at a line's beginning.
@@ -151,12 +128,6 @@ Response document(const json::value& value) {
 
 }  // namespace
 
-bool may_control(unsigned user, const std::vector<unsigned>& groups, long group) {
-    return user == 0 || (group >= 0 && std::ranges::any_of(groups, [group](unsigned one) {
-                             return static_cast<long>(one) == group;
-                         }));
-}
-
 struct Control::Server : std::enable_shared_from_this<Control::Server> {
     Server(asio::any_io_executor loop, ControlSource its_source)
         : executor(std::move(loop)), source(std::move(its_source)), acceptor(executor) {}
@@ -167,6 +138,7 @@ struct Control::Server : std::enable_shared_from_this<Control::Server> {
     asio::awaitable<void> answer_call(net::ControlCall call,
                                       std::shared_ptr<net::FrameChannel> broker) const;
     static Result<net::ControlRequest> request_of(const http::request<http::empty_body>& request);
+    asio::awaitable<Response> respond_in_time(net::ControlRequest request) const;
     [[nodiscard]] Response respond(const net::ControlRequest& request) const;
     [[nodiscard]] Response plugins() const;
     [[nodiscard]] Response status() const;
@@ -215,7 +187,14 @@ asio::awaitable<void> Control::Server::serve(Protocol::socket socket) const {
         co_await serve_stream(std::move(stream), *wanted);
         co_return;
     }
-    const Response response = wanted.ok() ? respond(*wanted) : refusal(wanted.error());
+    Response response;
+    if (wanted.ok()) {
+        stream.expires_never();
+        response = co_await respond_in_time(*wanted);
+        stream.expires_after(patience);
+    } else {
+        response = refusal(wanted.error());
+    }
     // Whoever left without his answer does not need it.
     (void)co_await http::async_write(stream, response, as_pair);
 }
@@ -250,8 +229,9 @@ asio::awaitable<void> Control::Server::answer_call(
     log::info("control.call",
               {{"operator", call.caller}, {"verb", to_string(*verb)}, {"vm", VmId{call.vm}}}, "");
     if (!net::is_stream(*verb)) {
-        const net::ControlRequest wanted{*verb, VmId{call.vm}, std::move(call.parameters)};
-        broker->send(reply_of(respond(wanted), call.call));
+        net::ControlRequest wanted{*verb, VmId{call.vm}, std::move(call.parameters)};
+        const Response response = co_await respond_in_time(std::move(wanted));
+        broker->send(reply_of(response, call.call));
         co_return;
     }
     auto opened = co_await source.open(*verb, VmId{call.vm});
@@ -274,6 +254,15 @@ Result<net::ControlRequest> Control::Server::request_of(
             ErrorKind::invalid, "control.upgrade",
             "this is a stream: ask for an upgrade to " + std::string(net::control_protocol)};
     return wanted;
+}
+
+asio::awaitable<Response> Control::Server::respond_in_time(net::ControlRequest request) const {
+    const bool collect = request.verb == net::ControlVerb::collect;
+    if (!collect && request.verb != net::ControlVerb::storage) co_return respond(request);
+    auto asked = collect ? source.collect(std::move(request.parameters)) : source.storage();
+    Result<std::string> text = co_await std::move(asked);
+    if (!text.ok()) co_return refusal(text.error());
+    co_return answer(http::status::ok, "application/json", std::move(text).value());
 }
 
 Response Control::Server::respond(const net::ControlRequest& request) const {

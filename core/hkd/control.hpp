@@ -2,12 +2,15 @@
 // HTTP/1.1, for root and the group qvd-admin.
 //   GET /v1/status      GET /v1/vms      GET /v1/plugins      GET /v1/vm/ID/log
 //   GET /v1/vm/ID/failure: what it said last before it failed, {why, console, agent}
+//   GET /v1/storage: what lies on the node's storage; GET /v1/storage/collect removes what nobody
+//   needs of it (collector/report.hpp)
 // as text that Prometheus reads, what hkd's plugins count: GET /metrics
 // and as an upgrade to QVD-Admin/1.0, a stream: GET /v1/vm/ID/console | vnc | ssh
 // The same verbs come from operators elsewhere, by way of the broker (net/control.hpp).
 #pragma once
 
 #include "base/result.hpp"
+#include "hkd/control_access.hpp"
 #include "hkd/vm_handler.hpp"
 #include "net/control.hpp"
 #include "net/frame_channel.hpp"
@@ -42,6 +45,9 @@ struct ControlSource {
     std::function<Async<UniqueFd>(net::ControlVerb, VmId)> open;
     // Nothing: it has not failed here, or lives again.
     std::function<std::optional<KeptLogs::Kept>(VmId)> failure;
+    // JSON documents that take their time.
+    std::function<Async<std::string>()> storage;
+    std::function<Async<std::string>(net::Headers parameters)> collect;
 };
 
 class Control {
@@ -61,8 +67,5 @@ private:
     struct Server;
     std::shared_ptr<Server> server_;
 };
-
-// Whether a process of this user and these groups may ask; `group` -1: there is no such group.
-bool may_control(unsigned user, const std::vector<unsigned>& groups, long group);
 
 }  // namespace qvd::hkd

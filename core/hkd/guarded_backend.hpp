@@ -39,6 +39,12 @@ public:
     }
     Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
                                  Deadline deadline) override;
+    Async<void> remove_image(ImagePlan image, Deadline deadline) override {
+        return inner_.remove_image(std::move(image), deadline);
+    }
+    Async<void> remove_vm(VmPlan vm, Deadline deadline) override {
+        return inner_.remove_vm(std::move(vm), deadline);
+    }
     Async<plugin::NodeCapacity> capacity(Deadline deadline) override {
         return inner_.capacity(deadline);
     }

@@ -142,6 +142,48 @@ inline constexpr Key<std::string> network_device_prefix{
     {},
     &form::device_stem};
 
+// ---- storage (manual 8, 15) ------------------------------------------------------------------
+
+inline constexpr Key<Seconds> collect_interval{
+    "hkd.storage.collect.interval",
+    "3600",
+    "seconds",
+    "how often the node removes from its storage what nobody needs any more; 0: only when told to, "
+    "by qa storage gc",
+    0,
+    Range{0, 31536000}};
+inline constexpr Key<Seconds> collect_age{
+    "hkd.storage.collect.age",
+    "86400",
+    "seconds",
+    "how long nobody must have needed it: unpacked images, overlays, memory, checkpoints and "
+    "snapshots of what was deleted, and whatever was left half made or half removed",
+    0,
+    Range{0, 31536000}};
+inline constexpr Key<Seconds> collect_images_age{
+    "hkd.storage.collect.images.age",
+    "0",
+    "seconds",
+    "the same for the files of images that were deleted without --purge; 0: they stay",
+    0,
+    Range{0, 315360000}};
+inline constexpr Key<Seconds> collect_homes_age{"hkd.storage.collect.homes.age",
+                                                "0",
+                                                "seconds",
+                                                "the same for homes, once their VM is deleted, or "
+                                                "their user where vm.lxc.home.per.user is set; "
+                                                "0: they stay",
+                                                0,
+                                                Range{0, 315360000}};
+inline constexpr Key<config::Mebibytes> collect_space{
+    "hkd.storage.collect.space",
+    "1024",
+    "MiB",
+    "with less room than this for unpacked images, those that no VM runs from go, too, longest "
+    "unused first; they are unpacked again when they are needed; 0: never",
+    0,
+    Range{0, 1000000000}};
+
 // ---- time-outs -------------------------------------------------------------------------------
 
 inline constexpr Key<Seconds> image_timeout{
@@ -300,6 +342,7 @@ inline void declare(config::KeySet& keys) {
     keys.add(network_bridge, network_bridge_create, network_ip_start, network_netmask,
              network_gateway, network_dns_server, network_domain, network_use_dhcp, dnsmasq_program,
              network_mac_prefix, network_nat_interface, network_firewall, network_device_prefix);
+    keys.add(collect_interval, collect_age, collect_images_age, collect_homes_age, collect_space);
     keys.add(image_timeout, launch_timeout, stopping_1_timeout, stopping_2_timeout,
              zombie_1_timeout, zombie_2_timeout, rpc_retry_count, rpc_retry_delay, rpc_timeout);
     keys.add(starting_max_count, starting_max_time, running_max_count, running_max_time,

@@ -60,6 +60,7 @@ public:
         return workshop_ ? workshop_->slots.waiting() : 0;
     }
     // Null until the node has come so far.
+    [[nodiscard]] Workshop* workshop() { return workshop_.get(); }
     [[nodiscard]] Vms* vms() { return vms_ ? &*vms_ : nullptr; }
 
 private:

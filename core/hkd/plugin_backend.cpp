@@ -231,6 +231,18 @@ Async<std::string> PluginBackend::carry_out(VmPlan vm, VmCommand command, std::s
     co_return std::string();
 }
 
+Async<void> PluginBackend::remove_image(ImagePlan image, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(image.hypervisor));
+    plugin::ImageSpec spec = static_cast<const plugin::ImageSpec&>(image);
+    co_return co_await one->remove_image(std::move(spec), deadline.remaining());
+}
+
+Async<void> PluginBackend::remove_vm(VmPlan vm, Deadline deadline) {
+    QVD_CO_TRY(plugin::Hypervisor* const one, loaded(vm.hypervisor));
+    plugin::VmSpec spec = spec_of(vm);
+    co_return co_await one->remove_vm(std::move(spec), deadline.remaining());
+}
+
 Async<plugin::NodeCapacity> PluginBackend::capacity(Deadline deadline) {
     const std::string name = host_.view().get(plugin::hypervisor);
     const auto known = hypervisors_.find(resolved(name));

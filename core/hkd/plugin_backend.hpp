@@ -33,6 +33,8 @@ public:
     Async<std::vector<plugin::ConsoleEndpoint>> console(VmPlan vm, Deadline deadline) override;
     Async<std::string> carry_out(VmPlan vm, VmCommand command, std::string argument,
                                  Deadline deadline) override;
+    Async<void> remove_image(ImagePlan image, Deadline deadline) override;
+    Async<void> remove_vm(VmPlan vm, Deadline deadline) override;
     Async<plugin::NodeCapacity> capacity(Deadline deadline) override;
 
 private:

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "config/keys.hpp"
 #include "hkd/broker_link.hpp"
+#include "hkd/collector/report.hpp"
 #include "hkd/control.hpp"
 #include "hkd/guarded_backend.hpp"
 #include "hkd/node_life.hpp"
@@ -24,6 +25,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <mutex>
@@ -58,6 +60,8 @@ public:
 private:
     NodeLife::Parts parts();
     ControlSource control_source();
+    Collector::Parts collector_parts();
+    bool is_used_here(const Item& item);
     void open_control();
     asio::awaitable<void> live();
     asio::awaitable<void> beat();
@@ -79,6 +83,8 @@ private:
     BrokerLink broker_;
     NodeLife node_;
     VmStreams streams_;
+    Aside aside_;
+    Collector collector_;
     Control control_;
     store::Store::Token listening_;
     int exit_status_ = 0;
@@ -101,6 +107,8 @@ Role::Role(EventLoop& loop, net::RoleLink& link, config::View view, store::Store
                    const Vms* const vms = node_.vms();
                    return vms == nullptr ? nullptr : vms->find(vm);
                }),
+      aside_(loop, schedule_),
+      collector_(collector_parts()),
       control_(loop.get_executor(), control_source()) {
     host_.processes = std::make_unique<plugin::Processes>(
         host_.workers().get_executor(), view_.get(config::path_run) + "/processes");
@@ -152,7 +160,44 @@ ControlSource Role::control_source() {
         if (node_.vms() != nullptr && node_.vms()->find(vm)) return std::nullopt;
         return KeptLogs(kept_logs_folder(view_)).find(vm);
     };
+    source.storage = [this] { return storage_document(collector_, node_.name()); };
+    source.collect = [this](net::Headers parameters) {
+        return collect_document(collector_, node_.name(), std::move(parameters));
+    };
     return source;
+}
+
+// By what it was planned with, from before its image is prepared.
+bool Role::is_used_here(const Item& item) {
+    const Vms* const vms = node_.vms();
+    if (vms == nullptr) return false;
+    const auto has = [&item](const plugin::DiskSpec& disk) {
+        return item.path == disk.path || item.path == disk.unpacked_path ||
+               item.path == disk.overlay_path;
+    };
+    const std::vector<VmFacts> all = vms->facts();
+    return std::ranges::any_of(all, [&](const VmFacts& facts) {
+        const auto vm = vms->find(facts.vm);
+        return facts.vm == item.vm || (vm && std::ranges::any_of(vm->plan().disks, has));
+    });
+}
+
+Collector::Parts Role::collector_parts() {
+    return {store_,
+            backend_,
+            schedule_,
+            aside_,
+            [this] { return node_.view(); },
+            [this] {
+                const bool up = node_.state() == NodeState::running && node_.workshop() != nullptr;
+                return up ? &node_.workshop()->images : nullptr;
+            },
+            [this] { return node_.slots_taken() > 0 || node_.slots_awaited() > 0; },
+            [this](const Item& item) { return is_used_here(item); },
+            [this] { return plugins_.names(); },
+            [this] {
+                return node_.view().get(config::path_storage_root) + "/.unneeded-" + node_.name();
+            }};
 }
 
 void Role::open_control() {
@@ -174,6 +219,7 @@ void Role::begin() {
     spawn(loop_.get_executor(), beat(), 0);
     spawn(loop_.get_executor(), listen_to_supervisor(), 0);
     spawn(loop_.get_executor(), live(), 0);
+    spawn(loop_.get_executor(), collector_.run(), 0);
 }
 
 asio::awaitable<void> Role::live() {

@@ -5,15 +5,17 @@
 #include "base/text.hpp"
 #include "image/command.hpp"
 #include "image/disk.hpp"
+#include "image/work_folder.hpp"
 
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <deque>
 #include <filesystem>
+#include <optional>
 
 namespace qvd::image {
 namespace {
@@ -59,30 +61,6 @@ Result<void> check_tools(const Ending& ending) {
     return {};
 }
 
-// A folder that goes with everything in it.
-class WorkFolder {
-public:
-    static Result<WorkFolder> make(const std::filesystem::path& beside) {
-        std::string path = (beside / ".qvd-image-XXXXXX").string();
-        if (::mkdtemp(path.data()) == nullptr)
-            return errno_error("image.output", "cannot write in " + beside.string());
-        return WorkFolder{path};
-    }
-    WorkFolder(WorkFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-    WorkFolder& operator=(WorkFolder&&) = delete;
-    WorkFolder(const WorkFolder&) = delete;
-    WorkFolder& operator=(const WorkFolder&) = delete;
-    ~WorkFolder() {
-        std::error_code ignored;
-        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-    }
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-
-private:
-    explicit WorkFolder(std::string path) : path_(std::move(path)) {}
-    std::string path_;
-};
-
 std::string source_date() {
     const char* given = std::getenv("SOURCE_DATE_EPOCH");  // NOLINT(concurrency-mt-unsafe)
     if (given != nullptr) return given;
@@ -91,21 +69,30 @@ std::string source_date() {
     return std::to_string(now - now % day);
 }
 
-// The sentence for what mmdebstrap and apt complained about.
-Error complaint(const std::vector<std::string>& lines) {
+// What is said of a line of mmdebstrap, apt or dpkg, if it is a known complaint.
+std::optional<Error> known_complaint(const std::string& line, const Recipe& recipe) {
+    if (line.find("No space left on device") != std::string::npos)
+        return failure("no_space", "the disk became full while the image was built: " + line);
+    for (const std::string_view sign :
+         {"Could not resolve", "Temporary failure resolving", "Could not connect",
+          "Connection failed", "Unable to connect", "Failed to fetch", "Network is unreachable"})
+        if (line.find(sign) != std::string::npos)
+            return failure("network", "the packages cannot be fetched: " + line +
+                                          " (is the network up? `mirrors` in the recipe, or "
+                                          "--mirror, names another source)");
+    if (line.find("Unable to locate package") != std::string::npos ||
+        line.find("has no installation candidate") != std::string::npos)
+        return Error{ErrorKind::not_found, "image.package",
+                     line.substr(line.starts_with("E: ") ? 3 : 0) + " in the release " +
+                         recipe.suite + ", which the recipe " + recipe.name + " names"};
+    return std::nullopt;
+}
+
+// The sentence for what they complained about.
+Error complaint(const std::deque<std::string>& lines, const Recipe& recipe) {
     std::string last = "mmdebstrap failed without a word";
     for (const std::string& line : lines) {
-        for (const std::string_view sign :
-             {"Could not resolve", "Temporary failure resolving", "Could not connect",
-              "Connection failed", "Unable to connect", "Failed to fetch",
-              "Network is unreachable"})
-            if (line.find(sign) != std::string::npos)
-                return failure("network", "the packages cannot be fetched: " + line +
-                                              " (is the network up? `mirrors` in the recipe, or "
-                                              "--mirror, names another source)");
-        if (line.find("Unable to locate package") != std::string::npos ||
-            line.find("has no installation candidate") != std::string::npos)
-            return Error{ErrorKind::not_found, "image.package", line};
+        if (auto known = known_complaint(line, recipe)) return *known;
         if (line.starts_with("E: ") && !line.starts_with("E: run_chroot") &&
             !line.starts_with("E: mmdebstrap failed"))
             last = line.substr(3);
@@ -113,48 +100,72 @@ Error complaint(const std::vector<std::string>& lines) {
     return failure("build", "the image cannot be built: " + last);
 }
 
-Result<void> run_mmdebstrap(std::vector<std::string> arguments, const BuildProgress& progress) {
-    std::vector<std::string> said;
+// One image on its way.
+class Build {
+public:
+    Build(const Recipe& recipe, const BuildSettings& settings, const Ending& ending,
+          const BuildProgress& progress)
+        : recipe_(recipe),
+          settings_(settings),
+          ending_(ending),
+          steps_(ending.is_disk, steps_after(ending), progress) {}
+
+    Result<BuiltImage> run();
+
+private:
+    static int steps_after(const Ending& ending) {
+        if (!ending.is_disk) return 0;
+        return *ending.program == '\0' ? 1 : 2;
+    }
+    Result<void> run_mmdebstrap(const WorkFolder& work, const std::string& target);
+    Result<std::string> build_in(const WorkFolder& work);
+
+    const Recipe& recipe_;
+    const BuildSettings& settings_;
+    const Ending& ending_;
+    BuildSteps steps_;
+};
+
+Result<void> Build::run_mmdebstrap(const WorkFolder& work, const std::string& target) {
+    // Complaints come last.
+    std::deque<std::string> said;
     const auto hear = [&](const std::string& line) {
-        // Its own steps; apt's and dpkg's chatter only matters when something fails.
-        if ((line.starts_with("I: ") || line.starts_with("W: ")) && progress)
-            progress(line.substr(3));
         constexpr std::size_t most = 5000;
-        if (said.size() < most) said.push_back(line);
+        steps_.hear(line);
+        said.push_back(line);
+        if (said.size() > most) said.pop_front();
     };
-    QVD_TRY(const int status, run_command({std::move(arguments),
-                                           {{"SOURCE_DATE_EPOCH", source_date()},
-                                            {"LC_ALL", "C.UTF-8"},
-                                            {"DEBIAN_FRONTEND", "noninteractive"}}},
-                                          hear));
-    if (status != 0) return complaint(said);
+    Command command{mmdebstrap_arguments(recipe_, work.file("complete.sh"), target),
+                    {{"SOURCE_DATE_EPOCH", source_date()},
+                     {"LC_ALL", "C.UTF-8"},
+                     {"DEBIAN_FRONTEND", "noninteractive"}}};
+    command.stop_fd = settings_.stop_fd;
+    command.apart = ::geteuid() == 0;
+    // Others than root build as users whose files only mmdebstrap can delete.
+    if (command.apart) command.environment["TMPDIR"] = work.path();
+    QVD_TRY(const int status, run_command(command, hear));
+    if (status != 0) return complaint(said, recipe_);
     return {};
 }
 
-void tell_step(const BuildProgress& progress, const std::string& line) {
-    if (line.starts_with("I: ") && progress) progress(line.substr(3));
-}
-
-// Into `work`; the image's file there.
-Result<std::string> build_in(const WorkFolder& work, const Recipe& recipe, const Ending& ending,
-                             const BuildProgress& progress) {
-    std::string image = work.file("image" + std::string(ending.text));
-    const std::string target = ending.is_disk ? work.file("root") : image;
-    QVD_CHECK(
-        run_mmdebstrap(mmdebstrap_arguments(recipe, work.file("complete.sh"), target), progress));
-    const auto tell = [&progress](const std::string& line) { tell_step(progress, line); };
-    if (ending.is_disk) QVD_CHECK(make_disk({target, image, work.file("")}, tell));
+// The image's file in `work`.
+Result<std::string> Build::build_in(const WorkFolder& work) {
+    std::string image = work.file("image" + std::string(ending_.text));
+    const std::string target = ending_.is_disk ? work.file("root") : image;
+    QVD_CHECK(run_mmdebstrap(work, target));
+    const auto begin = [this](const std::string& step) { steps_.begin(step); };
+    if (ending_.is_disk)
+        QVD_CHECK(make_disk({target, image, work.path(), settings_.stop_fd}, begin));
     return image;
 }
 
-Result<BuiltImage> build_ending(const Recipe& recipe, const Ending& ending,
-                                const BuildSettings& settings, const BuildProgress& progress) {
-    QVD_TRY(const std::string script, completion_script(recipe, settings.parts));
-    const std::filesystem::path output = std::filesystem::absolute(settings.output);
+Result<BuiltImage> Build::run() {
+    QVD_TRY(const std::string script, completion_script(recipe_, settings_.parts));
+    const std::filesystem::path output = std::filesystem::absolute(settings_.output);
     // Beside the image, so that the last step is a rename.
-    QVD_TRY(const WorkFolder work, WorkFolder::make(output.parent_path()));
+    QVD_TRY(const WorkFolder work, WorkFolder::make(output.parent_path().string()));
     QVD_CHECK(file::write_atomic(work.file("complete.sh"), script, 0700));
-    QVD_TRY(const std::string image, build_in(work, recipe, ending, progress));
+    QVD_TRY(const std::string image, build_in(work));
     std::error_code problem;
     const auto bytes = std::filesystem::file_size(image, problem);
     if (problem) return failure("build", "mmdebstrap left no image behind");
@@ -165,13 +176,18 @@ Result<BuiltImage> build_ending(const Recipe& recipe, const Ending& ending,
 
 }  // namespace
 
+Result<std::string> image_ending(const std::string& name) {
+    QVD_TRY(const Ending ending, ending_of(name));
+    return std::string(ending.text);
+}
+
 Result<BuiltImage> build(const Recipe& recipe, const BuildSettings& settings,
                          const BuildProgress& progress) {
     QVD_TRY(const Ending ending, ending_of(settings.output));
     QVD_CHECK(check_tools(ending));
-    if (!ending.is_disk) return build_ending(recipe, ending, settings, progress);
+    if (!ending.is_disk) return Build(recipe, settings, ending, progress).run();
     QVD_TRY(const Recipe machine, for_machines(recipe));
-    return build_ending(machine, ending, settings, progress);
+    return Build(machine, settings, ending, progress).run();
 }
 
 }  // namespace qvd::image

@@ -72,17 +72,15 @@ Result<void> begin_disk(const std::string& path, const std::string& head, const 
     return {};
 }
 
-Result<void> run(std::vector<std::string> arguments,
-                 const std::function<void(const std::string&)>& hear) {
+Result<void> run(std::vector<std::string> arguments, int stop_fd) {
     const std::string program = arguments.front();
     std::string last;
-    const auto keep = [&](const std::string& line) {
-        last = line;
-        hear(line);
-    };
-    QVD_TRY(const int status, run_command({std::move(arguments), {{"LC_ALL", "C.UTF-8"}}}, keep));
+    Command command{std::move(arguments), {{"LC_ALL", "C.UTF-8"}}};
+    command.stop_fd = stop_fd;
+    QVD_TRY(const int status, run_command(command, [&](const std::string& line) { last = line; }));
     if (status == 0) return {};
-    return failure("build", program + " failed: " + last);
+    const bool full = last.find("No space left on device") != std::string::npos;
+    return failure(full ? "no_space" : "build", program + " failed: " + last);
 }
 
 }  // namespace
@@ -108,7 +106,7 @@ Result<std::string> boot_sector(const std::string& boot_image, std::uint32_t fir
 }
 
 Result<void> make_disk(const DiskOrder& order,
-                       const std::function<void(const std::string&)>& hear) {
+                       const std::function<void(const std::string&)>& begin) {
     QVD_TRY(const std::string boot, grub_part(order.root, "boot.img", sector));
     QVD_TRY(const std::string core, grub_part(order.root, "core.img", most_core_bytes));
     const std::uint64_t used = bytes_below(order.root);
@@ -119,14 +117,14 @@ Result<void> make_disk(const DiskOrder& order,
     const bool is_raw = order.output.ends_with(".raw");
     const std::string raw = is_raw ? order.output : order.work + "/disk.raw";
     QVD_CHECK(begin_disk(raw, head, core, (1 + mebibytes) * mebibyte));
-    hear("I: making a file system of " + std::to_string(mebibytes) + " MiB");
+    begin("making a file system of " + std::to_string(mebibytes) + " MiB");
     QVD_CHECK(run({"mkfs.ext4", "-q", "-F", "-L", root_label, "-O", features, "-E",
                    "offset=" + std::to_string(mebibyte) + ",root_owner=0:0", "-d", order.root, raw,
                    std::to_string(mebibytes * 1024) + "k"},
-                  hear));
+                  order.stop_fd));
     if (is_raw) return {};
-    hear("I: converting the disk to qcow2");
-    return run({"qemu-img", "convert", "-O", "qcow2", raw, order.output}, hear);
+    begin("converting the disk to qcow2");
+    return run({"qemu-img", "convert", "-O", "qcow2", raw, order.output}, order.stop_fd);
 }
 
 }  // namespace qvd::image

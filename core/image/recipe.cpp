@@ -16,32 +16,75 @@ namespace {
 constexpr std::string_view name_letters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
+// Those of `more` behind the others, in place of which they come where both name a path.
+template <class Part>
+void replace(std::vector<Part>& parts, const std::vector<Part>& more) {
+    for (const Part& part : more) {
+        std::erase_if(parts, [&](const Part& old) { return old.path == part.path; });
+        parts.push_back(part);
+    }
+}
+
+// A link of one is a file of the other.
+template <class Part, class Other>
+void make_way(std::vector<Part>& parts, const std::vector<Other>& others) {
+    for (const Other& other : others)
+        std::erase_if(parts, [&](const Part& old) { return old.path == other.path; });
+}
+
+template <class Word>
+void append(std::vector<Word>& words, const std::vector<Word>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+}
+
+// What a recipe, or its part for machines, brings besides: it counts where both name a path.
+template <class Parts, class More>
+void add_parts(Parts& parts, const More& more) {
+    append(parts.packages, more.packages);
+    append(parts.commands, more.commands);
+    make_way(parts.files, more.links);
+    make_way(parts.links, more.files);
+    replace(parts.folders, more.folders);
+    replace(parts.links, more.links);
+    replace(parts.files, more.files);
+}
+
+void prefer(std::string& text, std::string own) {
+    if (!own.empty()) text = std::move(own);
+}
+
+// `base` with what `own` says besides or otherwise.
+Recipe extended(Recipe base, Recipe own) {
+    base.name = std::move(own.name);
+    prefer(base.summary, std::move(own.summary));
+    prefer(base.suite, std::move(own.suite));
+    prefer(base.architecture, std::move(own.architecture));
+    prefer(base.locale, std::move(own.locale));
+    if (!own.mirrors.empty()) base.mirrors = std::move(own.mirrors);
+    append(base.leave_out, own.leave_out);
+    add_parts(base, own);
+    if (base.machine && own.machine)
+        add_parts(*base.machine, *own.machine);
+    else if (own.machine)
+        base.machine = std::move(own.machine);
+    return base;
+}
+
 // Reads one recipe; the first error wins, by exception inside and as a value outside.
 class Reader {
 public:
-    explicit Reader(std::filesystem::path file) : file_(std::move(file)) {}
+    // `inner`: the recipes that extend this one, the outermost first.
+    explicit Reader(std::filesystem::path file, std::vector<std::filesystem::path> inner = {})
+        : file_(std::move(file)), chain_(std::move(inner)) {}
 
     Recipe read(const std::string& content) {
-        const YAML::Node root = YAML::Load(content);
-        if (!root.IsMap()) fail(root, "recipe.syntax", "a recipe is a list of `key: value`");
-        expect_keys(root,
-                    {"format", "name", "summary", "suite", "architecture", "mirrors", "packages",
-                     "locale", "leave_out", "folders", "links", "files", "run", "machine"});
-        if (word(root, "format") != "1")
-            fail(root["format"], "recipe.value", "this program understands `format: 1`");
-        Recipe recipe;
-        recipe.name = name(root, "name");
-        recipe.summary = word(root, "summary", false);
-        recipe.suite = name(root, "suite");
-        recipe.architecture = name(root, "architecture", false);
-        recipe.locale = word(root, "locale", false);
-        recipe.mirrors = words(root, "mirrors");
-        recipe.packages = words(root, "packages");
-        recipe.leave_out = words(root, "leave_out");
-        recipe.commands = words(root, "run");
-        read_tree(root, recipe);
-        if (root["machine"].IsDefined()) recipe.machine = machine(root["machine"]);
-        return recipe;
+        try {
+            return read_root(YAML::Load(content));
+        } catch (const YAML::Exception& failure) {
+            throw Failure{{ErrorKind::invalid, "recipe.syntax",
+                           file_.string() + ":" + std::to_string(failure.mark.line + 1) + ": " +
+                               failure.msg}};
+        }
     }
 
     // Thrown by fail(), caught in read_recipe().
@@ -50,6 +93,43 @@ public:
     };
 
 private:
+    [[nodiscard]] Recipe read_root(const YAML::Node& root) const {
+        if (!root.IsMap()) fail(root, "recipe.syntax", "a recipe is a list of `key: value`");
+        expect_keys(root, {"format", "extends", "name", "summary", "suite", "architecture",
+                           "mirrors", "packages", "locale", "leave_out", "folders", "links",
+                           "files", "run", "machine"});
+        if (word(root, "format") != "1")
+            fail(root["format"], "recipe.value", "this program understands `format: 1`");
+        Recipe recipe;
+        recipe.name = name(root, "name");
+        recipe.summary = word(root, "summary", false);
+        recipe.suite = name(root, "suite", !root["extends"].IsDefined());
+        recipe.architecture = name(root, "architecture", false);
+        recipe.locale = word(root, "locale", false);
+        recipe.mirrors = words(root, "mirrors");
+        recipe.packages = words(root, "packages");
+        recipe.leave_out = words(root, "leave_out");
+        recipe.commands = words(root, "run");
+        read_tree(root, recipe);
+        if (root["machine"].IsDefined()) recipe.machine = machine(root["machine"]);
+        if (root["extends"].IsDefined()) return extended(extended_by(root), std::move(recipe));
+        return recipe;
+    }
+
+    // The recipe that `extends` names.
+    [[nodiscard]] Recipe extended_by(const YAML::Node& root) const {
+        const std::filesystem::path base =
+            (file_.parent_path() / word(root, "extends")).lexically_normal();
+        std::vector<std::filesystem::path> chain = chain_;
+        chain.push_back(file_.lexically_normal());
+        if (std::find(chain.begin(), chain.end(), base) != chain.end())
+            fail(root["extends"], "recipe.value", base.string() + " would extend itself");
+        const auto content = file::read(base.string());
+        if (!content.ok())
+            fail(root["extends"], "recipe.file", "there is no readable recipe " + base.string());
+        return Reader(base, std::move(chain)).read(*content);
+    }
+
     [[noreturn]] void fail(const YAML::Node& at, const std::string& code,
                            const std::string& sentence) const {
         const int line = at.IsDefined() ? at.Mark().line : -1;
@@ -170,23 +250,8 @@ private:
     }
 
     std::filesystem::path file_;
+    std::vector<std::filesystem::path> chain_;
 };
-
-// Those of `more` behind the others, in place of which they come where both name a path.
-template <class Part>
-void replace(std::vector<Part>& parts, const std::vector<Part>& more) {
-    for (const Part& part : more) {
-        std::erase_if(parts, [&](const Part& old) { return old.path == part.path; });
-        parts.push_back(part);
-    }
-}
-
-// A link of one is a file of the other.
-template <class Part, class Other>
-void make_way(std::vector<Part>& parts, const std::vector<Other>& others) {
-    for (const Other& other : others)
-        std::erase_if(parts, [&](const Part& old) { return old.path == other.path; });
-}
 
 }  // namespace
 
@@ -197,14 +262,7 @@ Result<Recipe> for_machines(const Recipe& recipe) {
                          " is for containers only: it has no `machine`, which says what a disk "
                          "for virtual machines has besides"};
     Recipe made = recipe;
-    const MachineParts& more = *recipe.machine;
-    made.packages.insert(made.packages.end(), more.packages.begin(), more.packages.end());
-    made.commands.insert(made.commands.end(), more.commands.begin(), more.commands.end());
-    make_way(made.files, more.links);
-    make_way(made.links, more.files);
-    replace(made.folders, more.folders);
-    replace(made.links, more.links);
-    replace(made.files, more.files);
+    add_parts(made, *recipe.machine);
     return made;
 }
 
@@ -214,9 +272,6 @@ Result<Recipe> read_recipe(const std::string& path) {
         return Reader(path).read(content);
     } catch (Reader::Failure& failure) {
         return std::move(failure.error);
-    } catch (const YAML::Exception& failure) {
-        return Error{ErrorKind::invalid, "recipe.syntax",
-                     path + ":" + std::to_string(failure.mark.line + 1) + ": " + failure.msg};
     }
 }
 

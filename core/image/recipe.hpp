@@ -1,9 +1,13 @@
 // A recipe: what goes into an image, as a YAML file says it.
 //
 //   format: 1                       of this file
+//   extends: debian-base.yaml       optional; a recipe beside this one, which this one adds to:
+//   lists
+//                                   come behind its lists, a path that both name is this one's, and
+//                                   so is anything else that both say
 //   name: debian-minimal            letters, digits, "-", "_", "."
 //   summary: one line               optional
-//   suite: bookworm                 the release that the packages come from
+//   suite: bookworm                 the release that the packages come from; optional if extended
 //   architecture: amd64             optional; else this machine's
 //   mirrors: [URL or file, ...]     optional; else the distribution's own
 //   packages: [nxagent, ...]

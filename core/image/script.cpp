@@ -86,7 +86,7 @@ std::vector<std::string> mmdebstrap_arguments(const Recipe& recipe, const std::s
                                               const std::string& target) {
     std::vector<std::string> packages = recipe.packages;
     if (!recipe.locale.empty()) packages.emplace_back("locales");
-    std::vector<std::string> arguments{"mmdebstrap", "--variant=minbase",
+    std::vector<std::string> arguments{"mmdebstrap", "--verbose", "--variant=minbase",
                                        "--include=" + text::join(packages, ","),
                                        "--aptopt=Acquire::Languages \"none\""};
     if (!recipe.architecture.empty()) arguments.push_back("--architectures=" + recipe.architecture);

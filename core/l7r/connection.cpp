@@ -266,7 +266,7 @@ void Connection::report_relay(const std::string& reason) {
                            static_cast<std::uint64_t>(lasted.count()), reason};
     if (link_) link_->send(ended);
     log::info("l7r.relay.end",
-              {{"request", request_},
+              {{"trace", worker_.trace(request_)},
                {"connection", id_},
                {"client", address_},
                {"bytes_down", ended.bytes_down},
@@ -307,7 +307,7 @@ void Connection::log_end(const std::string& reason) const {
     if (!log::enabled(level)) return;
     log::write(level, "l7r.connection.end",
                {{"connection", id_},
-                {"request", request_},
+                {"trace", worker_.trace(request_)},
                 {"requests", requests_},
                 {"client", address_},
                 {"tls", stream_.describe()}},

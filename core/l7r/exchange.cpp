@@ -111,10 +111,12 @@ bool Connection::say(const net::Reply& reply) {
 // An answer of the worker's own. Two records and the end of the connection suit every client.
 void Connection::refuse(std::uint16_t status, const std::string& sentence) {
     if (!has_request()) head_only_ = false;
-    log::info(
-        "l7r.request.refused",
-        {{"request", request_}, {"connection", id_}, {"client", address_}, {"status", status}},
-        sentence);
+    log::info("l7r.request.refused",
+              {{"trace", worker_.trace(request_)},
+               {"connection", id_},
+               {"client", address_},
+               {"status", status}},
+              sentence);
     net::Reply reply;
     reply.status = status;
     reply.body = sentence + "\r\n";
@@ -172,7 +174,8 @@ bool Connection::push() {
 
 void Connection::on_link(const net::Link& link) {
     if (phase_ != Phase::waiting || was_linked_) {
-        log::warn("l7r.frame.unexpected", {{"request", request_}}, "the broker sent Link too late");
+        log::warn("l7r.frame.unexpected", {{"trace", worker_.trace(request_)}},
+                  "the broker sent Link too late");
         return;
     }
     phase_ = Phase::connecting;
@@ -196,7 +199,7 @@ void Connection::on_linked(Result<UniqueFd> vm) {
 // A socket that somebody else has connected.
 void Connection::on_attach(const net::Attach& attach) {
     if (phase_ != Phase::waiting || was_linked_ || !attach.socket) {
-        log::warn("l7r.frame.unexpected", {{"request", request_}},
+        log::warn("l7r.frame.unexpected", {{"trace", worker_.trace(request_)}},
                   "the broker sent Attach too late");
         return;
     }
@@ -208,7 +211,7 @@ void Connection::on_attach(const net::Attach& attach) {
 
 void Connection::on_switch(const net::Switch& ordered) {
     if (phase_ != Phase::linked) {
-        log::warn("l7r.frame.unexpected", {{"request", request_}},
+        log::warn("l7r.frame.unexpected", {{"trace", worker_.trace(request_)}},
                   "the broker sent Switch for a request without a VM");
         return;
     }

@@ -68,6 +68,10 @@ public:
     [[nodiscard]] std::shared_ptr<BrokerLink> broker() const;
     [[nodiscard]] bool broker_expected() const { return broker_expected_; }
     std::uint64_t enrol(Connection& connection);  // its new request id
+    // How the logs of this process and of the broker name it.
+    [[nodiscard]] std::string trace(std::uint64_t request) const {
+        return settings_.instance + ":" + std::to_string(request);
+    }
     void strike(std::uint64_t request) { by_request_.erase(request); }
     void go_on_later(std::uint64_t connection);
     void closed(Connection& connection);

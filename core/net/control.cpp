@@ -29,6 +29,8 @@ constexpr std::array known{
     Known{ControlVerb::vnc, "vnc", "vnc", true, true},
     Known{ControlVerb::ssh, "ssh", "ssh", true, true},
     Known{ControlVerb::failure, "failure", "failure", true, false},
+    Known{ControlVerb::storage, "storage", "/v1/storage", false, false},
+    Known{ControlVerb::collect, "collect", "/v1/storage/collect", false, false},
 };
 
 constexpr std::string_view before_vm = "/v1/vm/";

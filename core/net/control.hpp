@@ -27,6 +27,8 @@ enum class ControlVerb : std::uint8_t {
     vnc,      // /v1/vm/ID/vnc: its screen
     ssh,      // /v1/vm/ID/ssh: its port 22
     failure,  // /v1/vm/ID/failure: what it said last before it failed
+    storage,  // /v1/storage: what lies on the node's storage
+    collect,  // /v1/storage/collect?dry_run=&age=&di=: removes what nobody needs of that
 };
 
 // Of an upgrade at /qvd/admin, and of a stream at the control socket.

@@ -48,6 +48,7 @@ ssize_t send_with_descriptor(int socket, std::string_view packet, int fd, int fl
     return sent;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes there
 ReceivedPacket receive_with_descriptor(int socket, char* buffer, std::size_t size, int flags) {
     iovec part{buffer, size};
     // Room for one descriptor (CMSG_SPACE has padding for a second one, which would be lost and

@@ -177,10 +177,23 @@ void Kvm::destroy_vm(const sdk::Vm& vm, sdk::Call& call) {
     remove_files(vm, settings_);
 }
 
+// Of a VM that is long deleted the core knows the number only.
 void Kvm::remove_vm(const sdk::Vm& vm, sdk::Call& call) {
-    destroy_vm(vm, call);
+    if (!vm.uuid().empty()) {
+        destroy_vm(vm, call);
+    } else {
+        const std::vector<Guest> guests =
+            connection_.ask(call, "", [prefix = settings_.name_prefix](const Order& order) {
+                return orders::list(order, prefix);
+            });
+        for (const Guest& guest : guests)
+            if (guest.identity.vm_id == vm.id())
+                throw sdk::Failure(QVD_CONFLICT, "VM " + std::to_string(vm.id()) + " still runs");
+        remove_files(vm, settings_);
+    }
     for (const sdk::Disk disk : vm.disks())
         remove_file(std::string(disk.role() == QVD_DISK_OS ? disk.overlay_path() : disk.path()));
+    remove_saved(vm.id(), settings_);
     remove_file(settings_.folder_of(vm) + "/console.log");
 }
 

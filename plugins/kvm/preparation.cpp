@@ -252,4 +252,22 @@ void remove_overlay(const sdk::Vm& vm) {
         remove_file(std::string(os->overlay_path()));
 }
 
+void remove_saved(std::uint64_t vm_id, const Settings& settings) {
+    const std::string id = std::to_string(vm_id);
+    const std::string ending = "-" + id + "-overlay.qcow2";
+    for (const std::string& name : names_in(settings.overlays)) {
+        const std::size_t dash = name.find('-');
+        if (dash != std::string::npos && name.substr(dash) == ending)
+            remove_file(settings.overlays + "/" + name);
+    }
+    remove_file(settings.memory_of(vm_id));
+    const std::string checkpoint = id + "-checkpoint-";
+    for (const std::string& name : names_in(settings.suspended))
+        if (name.compare(0, checkpoint.size(), checkpoint) == 0)
+            remove_folder(settings.suspended + "/" + name);
+    const std::string snapshots = settings.snapshots + "/" + id;
+    for (const std::string& name : names_in(snapshots)) remove_folder(snapshots + "/" + name);
+    remove_folder(snapshots);
+}
+
 }  // namespace qvd::kvm

@@ -35,6 +35,9 @@ void remove_files(const sdk::Vm& vm, const Settings& settings);
 // Removes an overlay that is not kept between starts.
 void remove_overlay(const sdk::Vm& vm);
 
+// Removes all overlays, saved memory, checkpoints and snapshots of a VM.
+void remove_saved(std::uint64_t vm_id, const Settings& settings);
+
 // The first disk of this role, or nothing.
 std::optional<sdk::Disk> disk_of(const sdk::Vm& vm, qvd_disk_role role);
 // "qcow2", "raw"; throws sdk::Failure(QVD_UNSUPPORTED) for what no virtual machine has.

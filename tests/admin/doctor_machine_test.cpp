@@ -1,111 +1,15 @@
 // Every sentence of the doctor about a machine that lacks something: each lack is made here, in a
 // folder that stands for /proc, /sys and /dev, in a namespace, or without the right to ask.
-#include "admin/doctor/checks.hpp"
-#include "config/keys.hpp"
-#include "hkd/keys.hpp"
-#include "store/keys.hpp"
-#include "tests/skip.hpp"
+#include "tests/admin/doctor_rig.hpp"
 
 #include <arpa/inet.h>
-#include <doctest/doctest.h>
-#include <linux/capability.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 namespace fs = std::filesystem;
 using namespace qvd;
 using namespace qvd::admin::doctor;
-
-namespace {
-
-class Folder {
-public:
-    Folder() {
-        char name[] = "/tmp/qvd-machine-XXXXXX";
-        path_ = ::mkdtemp(name);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { fs::remove_all(path_); }
-    [[nodiscard]] std::string at(const std::string& below) const { return path_ + "/" + below; }
-    std::string write(const std::string& below, const std::string& text,
-                      unsigned mode = 0644) const {
-        fs::create_directories(fs::path(at(below)).parent_path());
-        std::ofstream(at(below)) << text;
-        REQUIRE(::chmod(at(below).c_str(), mode) == 0);
-        return at(below);
-    }
-    [[nodiscard]] Machine machine() const {
-        return {at("proc"), at("sys"), at("dev"), at("usr"), at("run")};
-    }
-
-private:
-    std::string path_;
-};
-
-using TextKey = config::Key<std::string>;
-
-// The supervisor's keys, of a room above, are declared as far as they are read here.
-config::View view_of(const std::string& text) {
-    auto keys = std::make_shared<config::KeySet>();
-    config::declare(*keys);
-    hkd::declare(*keys);
-    store::declare(*keys);
-    keys->add(TextKey{"l7r.port", "8443", "", ""}, TextKey{"l7r.address", "*", "", ""},
-              TextKey{"internal.node.l7r.user", "nosuchworker", "", ""},
-              TextKey{"internal.node.broker.user", "root", "", ""});
-    return {keys, config::Properties::parse(text, "node.conf").value()};
-}
-
-Diagnosis named(const Diagnoses& diagnoses, const std::string& name) {
-    const auto found = std::ranges::find(diagnoses, name, &Diagnosis::name);
-    if (found != diagnoses.end()) return *found;
-    return problem(name, "there is no such diagnosis", "");
-}
-
-// In a child, for what cannot be undone. Nothing is found where `prepare` does not succeed.
-template <class Prepare, class Check>
-Diagnoses apart(Prepare prepare, Check check) {
-    return in_child("apart", [&]() -> Diagnoses {
-        if (!prepare()) return {};
-        return check();
-    });
-}
-
-bool own_mounts() {
-    return ::unshare(CLONE_NEWNS) == 0 &&
-           ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-}
-
-bool without_capabilities() {
-    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct none[2] = {};
-    return ::syscall(SYS_capset, &head, none) == 0;
-}
-
-#define NEEDS_ROOT()                             \
-    if (::geteuid() != 0) {                      \
-        qvd::test::skip("this check asks root"); \
-        return;                                  \
-    }
-
-void says(const Diagnosis& one, Level level, const std::string& sentence) {
-    CHECK_MESSAGE(one.level == level, one.name << ": " << one.sentence);
-    CHECK_MESSAGE(one.sentence.find(sentence) != std::string::npos, one.sentence);
-    CHECK(one.advice.empty() == (level == Level::good));
-}
-
-}  // namespace
+using namespace qvd::admin::doctor::test;
 
 TEST_CASE("a kernel without what containers need is told so, each thing by name") {
     const Folder folder;
@@ -119,6 +23,13 @@ TEST_CASE("a kernel without what containers need is told so, each thing by name"
     overlays.unions = {"overlayfs"};
     says(named(check_containers(view, overlays, folder.machine()), "kernel.overlayfs"),
          Level::problem, "no overlayfs");
+    // A module is loaded when it is first asked for.
+    folder.write("proc/sys/kernel/osrelease", "6.1.0-35-cloud-amd64\n");
+    folder.write("usr/lib/modules/6.1.0-35-cloud-amd64/modules.dep",
+                 "kernel/fs/overlayfs/overlay.ko:\n");
+    says(named(check_containers(view, overlays, folder.machine()), "kernel.overlayfs"), Level::good,
+         "");
+    fs::remove(folder.at("proc/sys/kernel/osrelease"));
     says(named(bare, "kernel.cgroup"), Level::problem, "no memory controller");
     says(named(bare, "kernel.br_netfilter"), Level::warning, "through iptables");
     says(named(check_containers(view, overlays, folder.machine()), "kernel.fuse"), Level::warning,

@@ -42,6 +42,17 @@ TEST_CASE("an image must be what its name says, and the refusal says what it is"
     CHECK(answer("desk.tar.gz", "\x1f\x8b...") == "ok");
     CHECK(answer("desk.qcow2", "QFI\xfb...").starts_with("image.hypervisor "));
     CHECK(answer("desk.qcow2", "QFI\xfb...", true) == "ok");
+    // A disk that would show other files of the node is refused before it is copied.
+    std::string qcow2 = "QFI\xfb" + std::string("\0\0\0\3", 4) + std::string(200, '\0');
+    const auto with = [&qcow2](std::size_t at, char byte) {
+        std::string changed = qcow2;
+        changed[at] = byte;
+        return changed;
+    };
+    CHECK(answer("desk.qcow2", with(15, 104)).starts_with("image.not_whole "));
+    CHECK(answer("desk.qcow2", with(15, 104)).find("differs from another") != std::string::npos);
+    CHECK(answer("desk.qcow2", with(79, 4)).find("data in another file") != std::string::npos);
+    CHECK(answer("desk.qcow2", with(35, 2)).find("is encrypted") != std::string::npos);
     // An OSF may have a hypervisor of its own.
     const admin::Parameters kvm{{"vm.hypervisor", "kvm"}};
     REQUIRE(farm.code(farm.admin.set_properties(store::Owner::osf, Farm::filter(), kvm)) == "ok");
@@ -203,7 +214,7 @@ TEST_CASE("an image that does not fit on the disk is refused before it is copied
           doctest::test_suite("needs long-files")) {
     Farm farm;
     const std::string source = farm.folder.path + "/huge.img";
-    std::ofstream{source};
+    CHECK(std::ofstream(source).good());
     std::error_code failure;
     // A hole of 4 PiB, or as much as this file system lets a file have.
     for (std::uintmax_t size = 1ULL << 52U; size >= 1ULL << 40U; size >>= 1U) {

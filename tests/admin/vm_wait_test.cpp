@@ -3,7 +3,6 @@
 
 using namespace qvd;
 using namespace qvd::admin::test;
-using admin::Administration;
 
 namespace {
 

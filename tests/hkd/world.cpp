@@ -211,7 +211,8 @@ Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     const Call call(*this, vm.uuid, "start");
     const Temper temper = world_.temper;
     const Counted counted(world_);
-    if (world_.saved.contains(vm.uuid)) world_.violations.push_back("a suspended VM was started");
+    if (world_.saved.contains(vm.uuid))
+        world_.violations.emplace_back("a suspended VM was started");
     world_.left_overs.insert(vm.uuid);
     world_.mount_home(vm);
     // Half of the time passes before there is a process, half after: hkd may die in both.
@@ -315,7 +316,7 @@ Async<std::string> FakeBackend::carry_out(VmPlan vm, VmCommand command, std::str
         const auto saved = world_.saved.find(vm.uuid);
         if (saved == world_.saved.end() || argument != "/saved/" + vm.uuid)
             co_return Error{ErrorKind::not_found, "fake.none", "there is no saved memory"};
-        if (vm.agent_token.empty()) world_.violations.push_back("restored without its token");
+        if (vm.agent_token.empty()) world_.violations.emplace_back("restored without its token");
         world_.processes[vm.uuid] = saved->second;
         world_.saved.erase(saved);
         world_.mount_home(vm);

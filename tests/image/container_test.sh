@@ -1,11 +1,12 @@
 #!/bin/bash
 # An image as a container, with plain LXC and no node: it boots, its agent answers, a desktop is
 # shown and used, and it ends at once however it is told to.
-#   container_test.sh QVDCLIENT GATEWAY [IMAGE]
-# IMAGE, or QVD_TEST_IMAGE, is an archive that qvd-image-build made of etc/images/debian-minimal.yaml.
+#   container_test.sh QVDCLIENT GATEWAY [IMAGE [DESKTOP]]
+# IMAGE, or QVD_TEST_IMAGE, is an archive that qvd-image-build made of etc/images/debian-DESKTOP.yaml;
+# DESKTOP is minimal unless it is told.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-client=$1 gateway=$2 image=${3:-${QVD_TEST_IMAGE:-}}
+client=$1 gateway=$2 image=${3:-${QVD_TEST_IMAGE:-}} desktop=${4:-minimal}
 . "$here/../system/display/rig.sh"
 
 skip() { echo "skipped: $*"; exit 77; }
@@ -68,6 +69,34 @@ x_state_is() { [ "$(call x_state | tr -d '"\r\n')" = "$1" ]; }
 vma_pid() { in_vm pgrep -x qvd-vma | head -n 1; }
 restarted() { local now; now=$(vma_pid) && [ -n "$now" ] && [ "$now" != "$1" ]; }
 
+runs_in_vm() { in_vm pgrep -f -u ann "$1" >/dev/null; }
+# As the session's processes are: with its display, its user, its language.
+in_session() {
+    local like
+    like=$(in_vm pgrep -o -u ann openbox) && in_vm sh -c "(set -a; eval \"\$(tr '\\0' '\\n' </proc/$like/environ |
+        grep -E '^(DISPLAY|XAUTHORITY|HOME|LANG|USER)=')\"; exec setpriv --reuid ann --regid ann --init-groups $1) \
+        >/dev/null 2>&1 &"
+}
+desktop_minimal() {
+    check "the window manager's background is shown" rig_wait_pixels '#2e6e8e' 100000 30
+    check "and the terminal" rig_wait_pixels '#1c2b3a' 50000 30
+    check "the terminal can be clicked" rig_click_pixel '#1c2b3a'
+    rig_type "id -un >/tmp/who; locale 2>&1 | head -n 1 >>/tmp/who; printf '\\033]11;#20c080\\007'"
+    check "what is typed into it shows" rig_wait_pixels '#20c080' 50000 20 "$work/desktop.png"
+}
+# A terminal of its own: the desktop begins without one.
+desktop_lxde() {
+    check "the panel runs" rig_until 30 runs_in_vm lxpanel
+    check "the file manager shows the desktop" rig_until 30 runs_in_vm 'pcmanfm --desktop'
+    check "in its colour" rig_wait_pixels '#2e6e8e' 100000 30
+    check "the window manager runs" rig_until 30 runs_in_vm openbox
+    check "a terminal can be opened" in_session "xterm -bg '#1c2b3a' -geometry 80x20+150+150"
+    check "and is shown" rig_wait_pixels '#1c2b3a' 50000 30
+    check "the terminal can be clicked" rig_click_pixel '#1c2b3a'
+    rig_type "id -un >/tmp/who; locale 2>&1 | head -n 1 >>/tmp/who; printf '\\033]11;#20c080\\007'"
+    check "what is typed into it shows" rig_wait_pixels '#20c080' 50000 20 "$work/desktop.png"
+}
+
 must "the container starts" start
 must "the agent answers" rig_until 20 answers
 check "init is the image's own" test "$(in_vm readlink /proc/1/exe)" = /usr/sbin/init
@@ -90,11 +119,7 @@ RIG_ENV=(QVDPASSWORD=secret)
 rig_client desk "$client" -n -h localhost -p "$(<"$work/port")" -u ann --json
 session_client=$RIG_CLIENT_PID
 must "the desktop's window appears" rig_wait_window 30
-check "the window manager's background is shown" rig_wait_pixels '#2e6e8e' 100000 30
-check "and the terminal" rig_wait_pixels '#1c2b3a' 50000 30
-check "the terminal can be clicked" rig_click_pixel '#1c2b3a'
-rig_type "id -un >/tmp/who; locale 2>&1 | head -n 1 >>/tmp/who; printf '\\033]11;#20c080\\007'"
-check "what is typed into it shows" rig_wait_pixels '#20c080' 50000 20 "$work/desktop.png"
+desktop_$desktop
 check "the session is the user's, in the image's language" \
     test "$(tr '\n' ' ' <"$work/root/tmp/who")" = "ann LANG=en_US.UTF-8 "
 check "the keyboard is the client's" grep -q 'keyboard=pc105/us' <(in_vm cat /run/qvd/nxagent.conf)

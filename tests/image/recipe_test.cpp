@@ -3,49 +3,24 @@
 #include "image/build.hpp"
 #include "image/command.hpp"
 #include "image/disk.hpp"
+#include "tests/image/folder.hpp"
 #include "tests/skip.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 using namespace qvd::image;
+using qvd::image::test::Folder;
+using qvd::image::test::Path;
 
 namespace {
-
-// A folder that goes with everything in it.
-class Folder {
-public:
-    Folder() {
-        std::string path = "/tmp/qvd-image-test-XXXXXX";
-        REQUIRE(::mkdtemp(path.data()) != nullptr);
-        path_ = path;
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-
-    std::string write(const std::string& name, const std::string& content) const {
-        std::ofstream(path_ / name) << content;
-        return (path_ / name).string();
-    }
-    std::string program(const std::string& name, const std::string& script) const {
-        std::string file = write(name, "#!/bin/sh\n" + script);
-        ::chmod(file.c_str(), 0755);
-        return file;
-    }
-    [[nodiscard]] std::string path(const std::string& name = "") const {
-        return (path_ / name).string();
-    }
-
-private:
-    std::filesystem::path path_;
-};
 
 std::string content_of(const std::string& file) {
     std::ostringstream text;
@@ -70,33 +45,69 @@ bool contains(const std::string& text, const std::string& part) {
 
 const std::string least = "format: 1\nname: small\nsuite: bookworm\n";
 
-// Puts `folder` in front of PATH while it lives.
-class Path {
-public:
-    explicit Path(const std::string& folder) : before_(now()) {
-        ::setenv("PATH", (folder + ":" + before_).c_str(), 1);
-    }
-    ~Path() { ::setenv("PATH", before_.c_str(), 1); }
-    Path(const Path&) = delete;
-    Path& operator=(const Path&) = delete;
-
-private:
-    static std::string now() {
-        const char* const path = std::getenv("PATH");
-        return path == nullptr ? "" : path;
-    }
-
-    std::string before_;
-};
-
 }  // namespace
 
-TEST_CASE("the recipe that is shipped is a good one") {
-    const auto recipe = read_recipe(QVD_SOURCE_DIR "/etc/images/debian-minimal.yaml");
+TEST_CASE("the recipes that are shipped are good ones, for containers and virtual machines") {
+    for (const std::string name : {"debian-base", "debian-minimal", "debian-lxde"}) {
+        CAPTURE(name);
+        const auto recipe = read_recipe(QVD_SOURCE_DIR "/etc/images/" + name + ".yaml");
+        REQUIRE_MESSAGE(recipe.ok(), recipe.error().sentence());
+        CHECK(recipe->name == name);
+        CHECK(completion_script(*recipe, {"/x/qvd-vma", "/x/init"}).ok());
+        CHECK(completion_script(*for_machines(*recipe), {"/x/qvd-vma", "/x/init"}).ok());
+        const bool desktop = std::ranges::any_of(
+            recipe->files, [](const auto& f) { return f.path == "/etc/qvd/session"; });
+        CHECK(desktop == (name != "debian-base"));
+    }
+}
+
+TEST_CASE("a recipe that extends another one says only what differs") {
+    const Folder folder;
+    folder.write("base.yaml",
+                 least +
+                     "packages: [a]\n"
+                     "locale: de_DE.UTF-8\n"
+                     "mirrors: [one]\n"
+                     "links: {/sbin/halt: init, /etc/mtab: /proc/mounts}\n"
+                     "files: {/etc/motd: {text: x}}\n"
+                     "run: [one]\n"
+                     "machine: {packages: [kernel], files: {/etc/fstab: {text: x}}}\n");
+    const auto recipe = read_recipe(folder.write("r.yaml",
+                                                 "format: 1\nextends: base.yaml\nname: mine\n"
+                                                 "packages: [b]\n"
+                                                 "mirrors: [two]\n"
+                                                 "links: {/etc/motd: /run/motd}\n"
+                                                 "files: {/etc/mtab: {text: y}}\n"
+                                                 "run: [two]\n"
+                                                 "machine: {packages: [systemd]}\n"));
     REQUIRE_MESSAGE(recipe.ok(), recipe.error().sentence());
-    CHECK(recipe->name == "debian-minimal");
-    CHECK(completion_script(*recipe, {"/x/qvd-vma", "/x/init"}).ok());
-    CHECK(completion_script(*for_machines(*recipe), {"/x/qvd-vma", "/x/init"}).ok());
+    CHECK(recipe->name == "mine");
+    CHECK(recipe->suite == "bookworm");
+    CHECK(recipe->locale == "de_DE.UTF-8");
+    CHECK(recipe->mirrors == std::vector<std::string>{"two"});
+    CHECK(recipe->packages == std::vector<std::string>{"a", "b"});
+    CHECK(recipe->commands == std::vector<std::string>{"one", "two"});
+    REQUIRE(recipe->links.size() == 2);
+    CHECK(recipe->links[1].path == "/etc/motd");
+    REQUIRE(recipe->files.size() == 1);
+    CHECK(recipe->files[0].path == "/etc/mtab");
+    REQUIRE(recipe->machine.has_value());
+    CHECK(recipe->machine->packages == std::vector<std::string>{"kernel", "systemd"});
+    CHECK(recipe->machine->files.size() == 1);
+
+    const auto sentence = [&](const std::string& content) {
+        const auto wrong = read_recipe(folder.write("w.yaml", content));
+        return wrong.ok() ? "" : wrong.error().code() + " " + wrong.error().sentence();
+    };
+    const std::string begin = "format: 1\nname: mine\n";
+    CHECK(contains(sentence(begin + "extends: gone.yaml\n"), "w.yaml:3: there is no readable"));
+    CHECK(contains(sentence(begin + "extends: w.yaml\n"), "w.yaml:3: "));
+    CHECK(contains(sentence(begin + "extends: w.yaml\n"), "would extend itself"));
+    folder.write("bad.yaml", least + "pakages: [a]\n");
+    CHECK(contains(sentence(begin + "extends: bad.yaml\n"), "bad.yaml:4: there is no key"));
+    folder.write("bad.yaml", "a: [\n");
+    CHECK(contains(sentence(begin + "extends: bad.yaml\n"), "recipe.syntax "));
+    CHECK(contains(sentence(begin + "extends: bad.yaml\n"), "bad.yaml:2: "));
 }
 
 TEST_CASE("a recipe says what goes into the image") {
@@ -247,29 +258,34 @@ TEST_CASE("an image whose recipe wants an agent is not built without one") {
     CHECK(contains(script.error().sentence(), "--agent"));
 }
 
-TEST_CASE("the archive appears only when it is whole, and the progress is told") {
+TEST_CASE("the archive appears only when it is whole, and the steps are told") {
     const Folder folder;
     const Path path{folder.path()};
     // The archive is the argument after the release.
-    folder.program("mmdebstrap",
-                   "echo 'I: one'; echo noise; for a; do case $a in *.tar.gz) echo tar >$a; "
-                   "echo \"I: $SOURCE_DATE_EPOCH\";; esac; done");
+    folder.program(
+        "mmdebstrap",
+        "echo 'I: running apt-get update...'; echo 'I: installing remaining packages';"
+        "echo '0 upgraded, 2 newly installed, 0 to remove'; echo 'Unpacking a'; echo noise;"
+        "echo 'Setting up a'; for a; do case $a in *.tar.gz) echo $SOURCE_DATE_EPOCH >$a;"
+        "esac; done; echo 'I: running apt-get update again'; echo 'I: creating tarball...'");
     Recipe recipe;
     recipe.suite = "bookworm";
     std::vector<std::string> told;
-    const auto built = build(recipe, {folder.path("x.tar.gz"), {}},
-                             [&](const auto& line) { told.push_back(line); });
+    const auto built = build(recipe, {folder.path("x.tar.gz"), {}}, [&](const BuildStep& step) {
+        told.push_back(std::to_string(step.number) + "/" + std::to_string(step.of) + " " +
+                       step.text + (step.percent ? " " + std::to_string(*step.percent) : ""));
+    });
     REQUIRE_MESSAGE(built.ok(), built.error().sentence());
-    CHECK(built->bytes == 4);
-    CHECK(content_of(folder.path("x.tar.gz")) == "tar\n");
-    REQUIRE(told.size() == 2);
-    CHECK(told[0] == "one");
-    CHECK(std::stoll(told[1]) % 86400 == 0);
+    CHECK(std::stoll(content_of(folder.path("x.tar.gz"))) % 86400 == 0);
+    CHECK(told ==
+          std::vector<std::string>{"1/7 reading the lists of packages",
+                                   "5/7 installing the packages", "5/7 installing the packages 25",
+                                   "5/7 installing the packages 50", "7/7 packing the image"});
 
-    folder.program("mmdebstrap", "echo partial >\"$6\"; exit 1");
+    folder.program("mmdebstrap",
+                   "for a; do case $a in *.tar.gz) echo part >$a;; esac; done; exit 1");
     CHECK_FALSE(build(recipe, {folder.path("y.tar.gz"), {}}, {}).ok());
-    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
-        CHECK_MESSAGE(!contains(entry.path().string(), "y.tar"), entry.path().string());
+    CHECK(folder.names() == std::vector<std::string>{"mmdebstrap", "x.tar.gz"});
 }
 
 TEST_CASE("each way in which a build fails has a sentence of its own") {
@@ -285,6 +301,8 @@ TEST_CASE("each way in which a build fails has a sentence of its own") {
           "image.network");
     CHECK(code_when("echo 'E: Unable to locate package jwn' >&2; exit 25") == "image.package");
     CHECK(code_when("echo 'E: something else' >&2; exit 25") == "image.build");
+    CHECK(code_when("echo 'tar: x: Wrote only 1: No space left on device' >&2; exit 25") ==
+          "image.no_space");
     CHECK(build(recipe, {folder.path("x.zip"), {}}, {}).error().code() == "image.output");
     CHECK(build(recipe, {"/nonexistent/x.tar", {}}, {}).error().code() == "image.output");
     ::setenv("PATH", folder.path("empty").c_str(), 1);

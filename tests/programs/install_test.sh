@@ -47,6 +47,9 @@ for page in qvdclient.1 qvd-plugin-check.1 client.conf.5 node.conf.5 vma.conf.5 
     has 644 "/usr/share/man/man${page##*.}/$page"
 done
 
+# systemd makes no user whose description has a colon, which ends a field of /etc/passwd.
+grep -v '^#' "$root/dest/usr/lib/sysusers.d/qvd.conf" | grep ':' && wrong "a user cannot be made"
+
 # The SDK: headers in C and C++, what finds them, the guide and the examples.
 has 644 /usr/include/qvd/plugin.h /usr/include/qvd/load_balancer.h /usr/include/qvd/load_balancer.hpp
 find "$root/dest" -name qvd-sdk-config.cmake | grep -q . || wrong "there is no CMake package"

@@ -56,7 +56,7 @@ TEST_CASE("a connection of one's own is let in, and somebody else's is closed" *
     if (other == 0) {
         if (::setresuid(65534, 65534, 65534) != 0) ::_exit(9);
         const UniqueFd theirs = connect_to(door.port());
-        (void)!::write(connected[1], "c", 1);
+        if (::write(connected[1], "c", 1) != 1) ::_exit(8);
         char byte = 0;
         ::_exit(::read(theirs.get(), &byte, 1) == 0 ? 0 : 1);
     }

@@ -110,6 +110,23 @@ the_supervisor_dies() {
     check "bob can log in to the adopted VM's neighbour" within 20 vm_is 2 running
 }
 
+the_node_is_stopped_and_started() {
+    with_session || return
+    local init before=$session_client
+    init=$(vm_init 1)
+    check "a plain stop of the node succeeds" qvd_node stop
+    check "the node has ended" within 20 rig_is_gone "$NODE_PID"
+    check "her client, too" rig_client_ends "$before" 60
+    check "her VM runs on" kill -0 "$init"
+    node_start
+    check "the node is started" within 40 node_is running
+    check "it has taken her VM back" within 20 vm_is 1 running
+    check "the same one" test "$(vm_init 1)" = "$init"
+    check "she finds the same application again" shows "restart$SECONDS" || return
+    rig_click_pixel "$colour"
+    check "and works on" lives '#a06040'
+}
+
 no_other_died() {
     local line pid good=0
     while read -r line; do

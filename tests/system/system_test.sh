@@ -303,7 +303,15 @@ a_vm_stops() {
     check "it is not blocked" test "$(vm_field 1 blocked)" = false
 }
 
+# One name of a request leads through the logs of both processes.
+requests_have_names() {
+    local name
+    name=$(sed -n 's|.* qvd-node/l7r .* trace=\([^ ]*\) .*|\1|p' "$NODE_LOG" | tail -n 1)
+    [ -n "$name" ] && log_has " qvd-node/broker .* trace=$name "
+}
+
 everything_ends() {
+    check "a request has one name in the logs of l7r and broker" requests_have_names
     check "no secret has come into the log" secrets_are_kept
     check "qvd-node stop --vms succeeds" qvd_node stop --vms
     check "the node has ended" within 20 rig_is_gone "$NODE_PID"
@@ -318,7 +326,7 @@ stories=(
     operators_come_from_afar orders_reach_a_container a_worker_dies
     the_worker_with_her_session_dies the_broker_dies the_vms_node_dies the_agent_dies
     the_node_takes_news the_database_dies
-    the_supervisor_dies a_vm_stops everything_ends
+    the_supervisor_dies the_node_is_stopped_and_started a_vm_stops everything_ends
 )
 [ $# -eq 0 ] || stories=("$@")
 node_make || exit 1

@@ -59,6 +59,11 @@ Diagnoses check_guests(const config::View& view, const InUse& use, const Machine
 // The folders of path.storage.*: there, writable, with room, fit for overlays if they are in use.
 Diagnoses check_storage(const config::View& view, const InUse& use);
 
+// Which of the node's folders must be on its own disks, and whether those that nodes may share let
+// root give files to others.
+Diagnoses check_local_storage(const config::View& view, const InUse& use,
+                              const Machine& machine = {});
+
 // What the supervisor answered to "status json".
 Diagnosis check_status(const std::string& answer);
 // Where it says that it listens, "0.0.0.0:8443"; empty: nowhere.

@@ -1,6 +1,7 @@
 // What VMs of this node are run by, and what their files are made of.
 #include "admin/doctor/checks.hpp"
 #include "base/file.hpp"
+#include "base/text.hpp"
 #include "config/keys.hpp"
 #include "plugin/keys.hpp"
 
@@ -15,9 +16,16 @@ namespace qvd::admin::doctor {
 
 namespace {
 
+// A module counts: it is loaded when somebody first asks for it.
 bool kernel_has(const std::string& file_system, const Machine& machine) {
     const auto known = file::read(machine.proc + "/filesystems");
-    return known.ok() && known->find("\t" + file_system + "\n") != std::string::npos;
+    if (known.ok() && known->find("\t" + file_system + "\n") != std::string::npos) return true;
+    const auto release = file::read(machine.proc + "/sys/kernel/osrelease");
+    if (!release.ok()) return false;
+    const auto modules = file::read(
+        machine.usr + "/lib/modules/" + std::string(text::trim(*release)) + "/modules.dep",
+        8U << 20U);
+    return modules.ok() && modules->find("/" + file_system + ".ko") != std::string::npos;
 }
 
 Diagnosis check_overlayfs(const Machine& machine) {

@@ -40,6 +40,7 @@ public:
         add(check_containers(view, use));
         add(check_guests(view, use));
         add(check_storage(view, use));
+        add(check_local_storage(view, use));
         std::optional<std::string> address;
         const auto& farm = database.farm;
         const store::NodeRecord* const own = farm ? own_node(*farm, view) : nullptr;

@@ -17,7 +17,7 @@ struct Option {
     bool takes_value;
 };
 
-constexpr std::array<Option, 13> options{{
+constexpr std::array<Option, 14> options{{
     {"--filter", "-f", true},
     {"--config", "-c", true},
     {"--force", "", false},
@@ -29,6 +29,7 @@ constexpr std::array<Option, 13> options{{
     {"--wait", "", false},
     {"--purge", "", false},
     {"--usage", "", false},
+    {"--dry-run", "", false},
     {"--node", "", true},
     {"--operator", "", true},
 }};
@@ -83,15 +84,15 @@ private:
                 return usage("the option " + word + " needs a value");
             }
         }
-        apply(*found, std::move(value));
+        apply(*found, value);
         return {};
     }
 
-    void apply(const Option& option, std::string value) {
-        if (option.name == "--filter") return line_.filters.push_back(std::move(value));
-        if (option.name == "--config") line_.config_file = std::move(value);
-        if (option.name == "--node") line_.node = std::move(value);
-        if (option.name == "--operator") line_.operator_name = std::move(value);
+    void apply(const Option& option, const std::string& value) {
+        if (option.name == "--filter") return line_.filters.push_back(value);
+        if (option.name == "--config") line_.config_file = value;
+        if (option.name == "--node") line_.node = value;
+        if (option.name == "--operator") line_.operator_name = value;
         if (option.name == "--force") line_.force = true;
         if (option.name == "--quiet") line_.quiet = true;
         if (option.name == "--help") line_.help = true;
@@ -101,6 +102,7 @@ private:
         if (option.name == "--wait") line_.wait = true;
         if (option.name == "--purge") line_.purge = true;
         if (option.name == "--usage") line_.usage = true;
+        if (option.name == "--dry-run") line_.dry_run = true;
     }
 
     Result<void> plain(const std::string& word) {

@@ -27,10 +27,11 @@ struct CommandLine {
     bool json = false;
     bool help = false;
     bool version = false;
-    bool all = false;    // --all
-    bool wait = false;   // --wait
-    bool purge = false;  // --purge
-    bool usage = false;  // --usage
+    bool all = false;      // --all
+    bool wait = false;     // --wait
+    bool purge = false;    // --purge
+    bool usage = false;    // --usage
+    bool dry_run = false;  // --dry-run
     bool has_password = false;
 };
 

@@ -11,10 +11,10 @@ const std::vector<Command>& all_commands() {
         std::vector<Command> all;
         for (auto part :
              {config_commands(), host_commands(), property_commands("host"), osf_commands(),
-              property_commands("osf"), di_commands(), property_commands("di"), user_commands(),
-              property_commands("user"), operator_commands(), vm_commands(),
-              property_commands("vm"), vm_order_commands(), vm_log_commands(), stream_commands(),
-              audit_commands()})
+              property_commands("osf"), di_commands(), di_making_commands(),
+              property_commands("di"), user_commands(), property_commands("user"),
+              operator_commands(), vm_commands(), property_commands("vm"), vm_order_commands(),
+              vm_log_commands(), stream_commands(), audit_commands(), storage_commands()})
             std::ranges::move(part, std::back_inserter(all));
         return all;
     }();
@@ -42,6 +42,13 @@ std::string terms_of(const std::vector<Parameter>& parameters) {
     return text;
 }
 
+// What they are of this command.
+std::string words_of(const Command& command) {
+    if (command.object == "di" && command.name == "build") return "RECIPE";
+    if (command.object == "di" && command.name == "edit") return "[-- COMMAND...]";
+    return "[KEY...]";
+}
+
 std::string padded(std::string text, std::size_t width) {
     if (text.size() < width) text.append(width - text.size(), ' ');
     return text;
@@ -54,13 +61,14 @@ std::string help_of(const Command& command) {
                        std::string(command.object) + " " + std::string(command.name) +
                        terms_of(command.parameters);
     if ((command.takes & any_parameters) != 0U) text += " KEY=VALUE...";
-    if ((command.takes & words) != 0U) text += " [KEY...]";
+    if ((command.takes & words) != 0U) text += " " + words_of(command);
     if ((command.takes & a_password) != 0U) text += " [password=...]";
     if ((command.takes & filters) != 0U) text += " [-f FILTER]";
     if ((command.takes & internals) != 0U) text += " [--all]";
     if ((command.takes & waiting) != 0U) text += " [--wait]";
     if ((command.takes & purging) != 0U) text += " [--purge]";
     if ((command.takes & usages) != 0U) text += " [--usage]";
+    if ((command.takes & trying) != 0U) text += " [--dry-run]";
     if ((command.takes & (confirmation | forcing)) != 0U) text += " [--force]";
     if ((command.takes & a_node) != 0U) text += " [--node HOST[:PORT]] [--operator NAME]";
     text += " [--json] [-q]\n";
@@ -109,17 +117,22 @@ Result<void> check_parameters(const std::vector<Parameter>& parameters, const Co
     return {};
 }
 
-}  // namespace
-
-Result<void> check_arguments(const Command& command, const CommandLine& line) {
-    QVD_CHECK(check_parameters(command.parameters, line));
+Result<void> check_known(const Command& command, const CommandLine& line) {
+    if ((command.takes & any_parameters) != 0U) return {};
     for (const auto& [key, value] : line.parameters) {
         const bool known = std::ranges::any_of(
             command.parameters,
             [&name = key](const Parameter& parameter) { return parameter.name == name; });
-        if (!known && (command.takes & any_parameters) == 0U)
-            return wrong("there is no parameter " + text::quoted(key, 64) + " here");
+        if (!known) return wrong("there is no parameter " + text::quoted(key, 64) + " here");
     }
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_arguments(const Command& command, const CommandLine& line) {
+    QVD_CHECK(check_parameters(command.parameters, line));
+    QVD_CHECK(check_known(command, line));
     if (!line.words.empty() && (command.takes & words) == 0U)
         return wrong("too many arguments: " + text::quoted(line.words.front(), 64) +
                      " is no key=value");
@@ -136,10 +149,13 @@ Result<void> check_arguments(const Command& command, const CommandLine& line) {
     if (foreign(line.wait, waiting)) return wrong("this command takes no --wait");
     if (foreign(line.purge, purging)) return wrong("this command takes no --purge");
     if (foreign(line.usage, usages)) return wrong("this command takes no --usage");
+    if (foreign(line.dry_run, trying)) return wrong("this command takes no --dry-run");
     return {};
 }
 
 std::string question_of(const Command& command) {
+    if (command.object == "storage")
+        return "Are you sure that you want to remove what nobody needs, on all hosts?";
     std::string things = std::string(command.object) + "s";
     if (command.object == "vm") things = "VMs";
     if (command.object == "osf") things = "OSFs";

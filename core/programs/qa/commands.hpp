@@ -36,6 +36,7 @@ enum Takes : unsigned {
     purging = 256U,       // --purge
     usages = 512U,        // --usage
     a_node = 1024U,       // --node and --operator
+    trying = 2048U,       // --dry-run
 };
 
 struct Command {
@@ -68,6 +69,7 @@ std::vector<Command> config_commands();
 std::vector<Command> host_commands();
 std::vector<Command> osf_commands();
 std::vector<Command> di_commands();
+std::vector<Command> di_making_commands();
 std::vector<Command> user_commands();
 std::vector<Command> vm_commands();
 // propset, propget and propdel of each of them.
@@ -77,6 +79,7 @@ std::vector<Command> audit_commands();
 std::vector<Command> stream_commands();
 std::vector<Command> vm_log_commands();
 std::vector<Command> vm_order_commands();
+std::vector<Command> storage_commands();
 
 // "Are you sure ...?" of a command that would touch everything.
 std::string question_of(const Command& command);
@@ -93,6 +96,8 @@ void tell_expired(Output& output, const admin::Expired& expired);
 admin::ExpiryTexts expiry_of(const CommandLine& line);
 // The parameters of commands that limit runs.
 std::vector<Parameter> expiry_parameters();
+// How far an image is copied: a line that is written over itself, only where a person watches.
+admin::CopyProgress progress_line(const CommandLine& line);
 // What was asked for as `text` for people, and as rows for programs.
 Output answered(std::string text, std::vector<admin::Row> rows);
 Output listed(std::vector<admin::Row> rows, std::vector<Column> columns);

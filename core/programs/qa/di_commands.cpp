@@ -1,3 +1,4 @@
+#include "admin/node_channel.hpp"
 #include "commands.hpp"
 
 #include <unistd.h>
@@ -6,9 +7,6 @@
 
 namespace qvd::qa {
 
-namespace {
-
-// A line that is written over itself, only where a person watches.
 admin::CopyProgress progress_line(const CommandLine& line) {
     if (line.quiet || line.json || ::isatty(STDERR_FILENO) == 0) return {};
     return [](std::string_view what, std::uint64_t done, std::uint64_t total) {
@@ -18,6 +16,8 @@ admin::CopyProgress progress_line(const CommandLine& line) {
                   << percent << " %)" << (done >= total ? "\n" : "") << std::flush;
     };
 }
+
+namespace {
 
 admin::Async<Output> add(Farm& farm, CommandLine line) {
     admin::Administration::NewDi di;
@@ -35,9 +35,24 @@ admin::Async<Output> add(Farm& farm, CommandLine line) {
     co_return output;
 }
 
+// This node's unpacked copies of a deleted image; other nodes' are removed by their collectors.
+std::string purge_copies(Farm& farm, DiId di) {
+    const std::string socket = admin::control_socket_path(farm.administration().view());
+    if (::access(socket.c_str(), F_OK) != 0) return {};
+    admin::NodeChannel node(socket, -1);
+    const auto purged =
+        node.document(net::control_target(net::ControlVerb::collect) + "?di=" + di.text());
+    if (purged.ok()) return {};
+    return "\nunpacked copies of image " + di.text() +
+           " stay until they are collected (qa storage gc): " + purged.error().sentence();
+}
+
 admin::Async<Output> del(Farm& farm, CommandLine line) {
     QVD_CO_TRY(const auto done, co_await farm.administration().delete_dis(line.filter, line.purge));
-    co_return counted(done, "image", line.purge ? "deleted" : "deleted; image files stay");
+    Output output = counted(done, "image", line.purge ? "deleted" : "deleted; image files stay");
+    if (line.purge)
+        for (const DiId di : done.dis) output.line += purge_copies(farm, di);
+    co_return output;
 }
 
 admin::Async<Output> list(Farm& farm, CommandLine line) {

@@ -6,18 +6,25 @@
 #include "programs/qvd-node/configuration.hpp"
 #include "store/embedded.hpp"
 #include "store/postgres.hpp"
+#include "supervisor/command_socket.hpp"
+#include "supervisor/supervisor.hpp"
 
 #include <qvd/load_balancer.h>
 
 #include <pwd.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 namespace qvd::qa {
 
 namespace {
+
+constexpr std::chrono::seconds tables_patience{60};
+constexpr std::chrono::milliseconds tables_pause{200};
 
 // Who to name in the audit: the person behind sudo, if there is one.
 std::string who_is_it() {
@@ -38,6 +45,12 @@ Result<config::View> read_configuration(const std::string& config_file,
     return view;
 }
 
+bool node_runs(const config::View& view) {
+    return supervisor::ask_supervisor(supervisor::command_socket_path(view), "status json",
+                                      Milliseconds{5'000})
+        .ok();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Farm>> Farm::open(const std::string& config_file) {
@@ -53,12 +66,22 @@ Result<std::unique_ptr<Farm>> Farm::open(const std::string& config_file) {
     farm->administration_ =
         std::make_unique<admin::Administration>(*farm->store_, view, who_is_it());
     farm->administration_->know_plugins(std::move(plugins));
-    QVD_CHECK(farm->run(farm->administration_->load()));
+    QVD_CHECK(farm->load());
     return farm;
 }
 
-std::string Farm::control_socket() const {
-    return view_.get(config::path_run) + "/control.sock";
+// At its first start a node makes the tables of its own database, which takes a while on a slow
+// machine: nobody is told meanwhile to make them himself.
+Result<void> Farm::load() {
+    const auto limit = std::chrono::steady_clock::now() + tables_patience;
+    for (;;) {
+        Result<void> loaded = run(administration_->load());
+        const bool waits = !loaded.ok() && loaded.error().code() == "store.no_schema" &&
+                           std::chrono::steady_clock::now() < limit &&
+                           store::embedded_place(view_) && node_runs(view_);
+        if (!waits) return loaded;
+        std::this_thread::sleep_for(tables_pause);
+    }
 }
 
 admin::Async<std::shared_ptr<plugin::Balancer>> Farm::balancer() {

@@ -24,9 +24,6 @@ public:
     [[nodiscard]] admin::Administration& administration() { return *administration_; }
     [[nodiscard]] store::Store& store() { return *store_; }
 
-    // Of the node that this is, if it is one.
-    [[nodiscard]] std::string control_socket() const;
-
     // The balancer of l7r.loadbalancer.plugin, made at its first use.
     admin::Async<std::shared_ptr<plugin::Balancer>> balancer();
 
@@ -36,6 +33,7 @@ public:
 
 private:
     explicit Farm(config::View view) : view_(std::move(view)) {}
+    Result<void> load();
 
     EventLoop loop_;
     config::View view_;

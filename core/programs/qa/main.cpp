@@ -71,6 +71,7 @@ void print_help() {
            "      --wait                    with vm start, vm stop: until it is done\n"
            "      --purge                   with di del: the files, too\n"
            "      --usage                   with vm list: CPU and memory\n"
+           "      --dry-run                 with storage gc: only show what would go\n"
            "      --node HOST[:PORT]        the node to ask, as an operator\n"
            "      --operator NAME           who you are there; the password is in QVDPASSWORD\n"
            "                                or asked for\n"
@@ -90,7 +91,7 @@ Result<bool> wants_it(const qa::Command& command, const qa::CommandLine& line) {
     // Words name what is meant where no filter can (config del KEY).
     const bool named =
         (command.takes & qa::filters) != 0U ? !line.filters.empty() : !line.words.empty();
-    if (!asks || line.force || named) return true;
+    if (!asks || line.force || line.dry_run || named) return true;
     std::cerr << qa::question_of(command) << " [y/N] " << std::flush;
     std::string answer;
     if (!std::getline(std::cin, answer)) {
@@ -149,13 +150,12 @@ int run(const qa::Command& command, qa::CommandLine& line) {
     auto filter = admin::Filter::parse(line.filters);
     if (!filter.ok()) return report(filter.error(), line);
     line.filter = std::move(*filter);
-    if (command.at_terminal) {
-        const auto status = command.at_terminal(line);
-        return status.ok() ? *status : report(status.error(), line);
-    }
     const auto wanted = wants_it(command, line);
     if (!wanted.ok()) return report(wanted.error(), line);
-    return *wanted ? carry_out(command, line) : done;
+    if (!*wanted) return done;
+    if (!command.at_terminal) return carry_out(command, line);
+    const auto status = command.at_terminal(line);
+    return status.ok() ? *status : report(status.error(), line);
 }
 
 int run(int count, char** arguments) {

@@ -68,6 +68,17 @@ Error several_fit(std::size_t count) {
             "the filter means " + std::to_string(count) + " VMs; it must mean one (-f id=N)"};
 }
 
+admin::Row row_of(const boost::json::object& vm) {
+    admin::Row row;
+    for (const char* const key : {"id", "name", "state", "reason"}) {
+        const auto* const field = vm.if_contains(key);
+        if (field != nullptr && field->is_int64()) row.number(key, field->get_int64());
+        if (field != nullptr && field->is_string())
+            row.text(key, {field->get_string().data(), field->get_string().size()});
+    }
+    return row;
+}
+
 // What a node says of its VMs, as far as one can filter by it.
 std::vector<admin::Row> rows_of(const std::string& document) {
     std::vector<admin::Row> rows;
@@ -76,17 +87,8 @@ std::vector<admin::Row> rows_of(const std::string& document) {
     if (broken || !value.is_object()) return rows;
     const auto* const all = value.get_object().if_contains("vms");
     if (all == nullptr || !all->is_array()) return rows;
-    for (const auto& one : all->get_array()) {
-        if (!one.is_object()) continue;
-        admin::Row row;
-        for (const char* const key : {"id", "name", "state", "reason"}) {
-            const auto* const field = one.get_object().if_contains(key);
-            if (field != nullptr && field->is_int64()) row.number(key, field->get_int64());
-            if (field != nullptr && field->is_string())
-                row.text(key, {field->get_string().data(), field->get_string().size()});
-        }
-        rows.push_back(std::move(row));
-    }
+    for (const auto& one : all->get_array())
+        if (one.is_object()) rows.push_back(row_of(one.get_object()));
     return rows;
 }
 
@@ -138,7 +140,7 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, W
         QVD_TRY(farm, Farm::open(line.config_file));
     }
     // A connection that breaks is an error of the connection, not this program's end.
-    std::signal(SIGPIPE, SIG_IGN);
+    (void)std::signal(SIGPIPE, SIG_IGN);
     QVD_TRY(auto stop, client::StopSignal::install());
     std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
     if (farm) {
@@ -149,9 +151,42 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, W
     return access;
 }
 
+Result<std::unique_ptr<NodeAccess>> NodeAccess::to_hosts(const CommandLine& line) {
+    std::unique_ptr<Farm> farm;
+    if (line.node.empty()) {
+        QVD_TRY(farm, Farm::open(line.config_file));
+    }
+    std::signal(SIGPIPE, SIG_IGN);
+    QVD_TRY(auto stop, client::StopSignal::install());
+    std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
+    if (farm) {
+        QVD_CHECK(access->find_hosts(*farm, line));
+        return access;
+    }
+    QVD_TRY(const NodeAddress address, parse_node(line.node));
+    QVD_CHECK(access->come_as_operator(line, address.host, address.port));
+    access->hosts_.push_back({address.host, std::move(access->channel_)});
+    return access;
+}
+
+Result<void> NodeAccess::find_hosts(Farm& farm, const CommandLine& line) {
+    QVD_TRY(const auto rows, farm.run(farm.administration().hosts(line.filter)));
+    for (const admin::Row& row : rows) {
+        const admin::Cell* const name = row.find("name");
+        if (name == nullptr) continue;
+        QVD_CHECK(come_to(farm, line, name->value));
+        hosts_.push_back({name->value, std::move(channel_)});
+    }
+    if (!hosts_.empty()) return {};
+    return Error{ErrorKind::not_found, "node.not_found", "no host fits the filter"};
+}
+
 Result<void> NodeAccess::come_as_operator(const CommandLine& line, std::string host, int port) {
-    QVD_TRY(context_, client::make_tls_context({own_folder() + "/certs", {}, {}}));
-    admin::FarNode node{std::move(host), port, line.operator_name, password_of_environment()};
+    if (!context_) {
+        QVD_TRY(context_, client::make_tls_context({own_folder() + "/certs", {}, {}}));
+    }
+    if (password_.empty()) password_ = password_of_environment();
+    admin::FarNode node{std::move(host), port, line.operator_name, password_};
     if (node.name.empty()) node.name = own_name();
     if (node.password.empty() && person_.present()) {
         QVD_TRY(node.password, person_.ask_hidden("Password of the operator " + node.name + " on " +
@@ -161,6 +196,7 @@ Result<void> NodeAccess::come_as_operator(const CommandLine& line, std::string h
         return Error{ErrorKind::invalid, "usage",
                      "no password of the operator " + node.name +
                          ": give it in QVDPASSWORD, or call qa on a terminal"};
+    password_ = node.password;
     channel_ =
         std::make_unique<admin::NodeChannel>(std::move(node), context_.get(), judge_, stop_.fd());
     return {};
@@ -204,10 +240,14 @@ Result<void> NodeAccess::find_in_farm(Farm& farm, const CommandLine& line, Where
     if (name.empty())
         return Error{ErrorKind::unavailable, "vm.nowhere",
                      "VM " + vm_.text() + " runs on no host; `qa vm start` it first"};
+    return come_to(farm, line, name);
+}
+
+Result<void> NodeAccess::come_to(Farm& farm, const CommandLine& line, const std::string& name) {
     const config::View& view = farm.administration().view();
     if (name == this_node(view)) {
-        channel_ = std::make_unique<admin::NodeChannel>(
-            view.get(config::path_run) + "/control.sock", stop_.fd());
+        channel_ =
+            std::make_unique<admin::NodeChannel>(admin::control_socket_path(view), stop_.fd());
         return {};
     }
     QVD_TRY(const auto node, farm.run(farm.store().node(name)));

@@ -8,12 +8,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace qvd::qa {
 
 class Farm;
 
-// One VM on its node. Belongs to the terminal: may ask for a password and about a certificate.
+// One VM on its node, or several nodes. Belongs to the terminal: may ask for a password and about a
+// certificate.
 class NodeAccess {
 public:
     // Where a VM is looked for: where it lives, or also where it did last.
@@ -25,6 +28,14 @@ public:
     static Result<std::unique_ptr<NodeAccess>> to_vm(const CommandLine& line,
                                                      Where where = Where::now);
 
+    struct Host {
+        std::string name;
+        std::unique_ptr<admin::NodeChannel> channel;
+    };
+    // Each host that the filter means, or the one of --node. not_found "node.not_found".
+    static Result<std::unique_ptr<NodeAccess>> to_hosts(const CommandLine& line);
+
+    [[nodiscard]] const std::vector<Host>& hosts() const { return hosts_; }
     [[nodiscard]] VmId vm() const { return vm_; }
     [[nodiscard]] int stop_fd() const { return stop_.fd(); }
     // A new one with each call.
@@ -36,6 +47,9 @@ private:
 
     Result<void> find_in_farm(Farm& farm, const CommandLine& line, Where where);
     Result<void> find_on_node(const CommandLine& line);
+    Result<void> find_hosts(Farm& farm, const CommandLine& line);
+    // To the node of this name, which is in the farm: through its socket if it is this one.
+    Result<void> come_to(Farm& farm, const CommandLine& line, const std::string& name);
     Result<void> come_as_operator(const CommandLine& line, std::string host, int port);
 
     client::StopSignal stop_;
@@ -43,6 +57,8 @@ private:
     client::SslContext context_;
     client::CertificateJudge judge_;
     std::unique_ptr<admin::NodeChannel> channel_;
+    std::vector<Host> hosts_;
+    Secret password_;  // of the operator, once it is known
     VmId vm_;
 };
 

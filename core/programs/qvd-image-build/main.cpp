@@ -1,13 +1,12 @@
 // qvd-image-build: an image from a recipe.
-#include "base/text.hpp"
+#include "client/wait.hpp"
 #include "image/build.hpp"
+#include "image/places.hpp"
 
 #include <boost/json.hpp>
 #include <boost/program_options.hpp>
-#include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 #include <iostream>
 
 namespace {
@@ -32,19 +31,6 @@ struct Wishes {
     std::vector<std::string> mirrors;
     bool json = false;
 };
-
-// The first that exists: beside this program, as in a build tree, or where it is installed.
-std::string find_part(const std::string& name, const std::vector<std::string>& folders) {
-    std::error_code ignored;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-    std::vector<std::string> places{self.string()};
-    places.insert(places.end(), folders.begin(), folders.end());
-    for (const std::string& place : places) {
-        std::string file = std::string(place).append("/").append(name);
-        if (::access(file.c_str(), X_OK) == 0) return file;
-    }
-    return {};
-}
 
 int exit_code_of(const Error& error) {
     if (error.code().starts_with("recipe.") || error.code().starts_with("file.") ||
@@ -73,7 +59,8 @@ int complain(const Error& error, bool as_json) {
 }
 
 Result<image::BuiltImage> build(const Wishes& wishes, const image::BuildProgress& progress) {
-    QVD_TRY(image::Recipe recipe, image::read_recipe(wishes.recipe));
+    QVD_TRY(const std::string file, image::find_recipe(wishes.recipe));
+    QVD_TRY(image::Recipe recipe, image::read_recipe(file));
     if (!wishes.mirrors.empty()) recipe.mirrors = wishes.mirrors;
     return image::build(recipe, wishes.build, progress);
 }
@@ -83,11 +70,17 @@ int build_and_tell(const Wishes& wishes) {
     const auto seconds = [start] {
         return std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - start).count();
     };
-    const auto built = build(wishes, [&](const std::string& line) {
+    const auto built = build(wishes, [&](const image::BuildStep& step) {
         if (wishes.json) {
-            print({{"event", "progress"}, {"seconds", seconds()}, {"text", line}});
-        } else {
-            std::cerr << "[" << seconds() << " s] " << line << std::endl;
+            print({{"event", "progress"},
+                   {"seconds", seconds()},
+                   {"step", step.number},
+                   {"of", step.of},
+                   {"percent", step.percent ? json::value(*step.percent) : json::value(nullptr)},
+                   {"text", step.text}});
+        } else if (!step.percent) {
+            std::cerr << "[" << seconds() << " s] " << step.number << "/" << step.of << " "
+                      << step.text << std::endl;
         }
     });
     if (!built.ok()) return complain(built.error(), wishes.json);
@@ -142,10 +135,10 @@ int run(int argc, char** argv) {
         return complain(
             {ErrorKind::invalid, "usage", "RECIPE and OUTPUT, please; --help says more"},
             wishes.json);
-    if (wishes.build.parts.agent.empty())
-        wishes.build.parts.agent = find_part("qvd-vma", {"/usr/sbin", "/usr/bin"});
-    if (wishes.build.parts.init.empty())
-        wishes.build.parts.init = find_part("qvd-image-init", {"/usr/lib/qvd/bin"});
+    image::find_parts(wishes.build.parts);
+    const auto stop = client::StopSignal::install();
+    if (!stop.ok()) return complain(stop.error(), wishes.json);
+    wishes.build.stop_fd = stop->fd();
     return build_and_tell(wishes);
 }
 

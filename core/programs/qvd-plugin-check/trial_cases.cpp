@@ -172,6 +172,7 @@ public:
     explicit FullDisk(std::string path) : path_(std::move(path)) {
         std::error_code ignored;
         std::filesystem::create_directories(path_, ignored);
+        // NOLINTNEXTLINE(cppcoreguidelines-prefer-member-initializer): the folder has to be there
         mounted_ = ::mount("qvd-trial", path_.c_str(), "tmpfs", 0, "size=16k,mode=0755") == 0;
         if (mounted_) std::ofstream(path_ + "/full") << std::string(64UL * 1024, 'x');
     }

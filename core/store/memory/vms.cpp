@@ -98,6 +98,28 @@ Async<std::vector<VmRecord>> MemoryStore::vms_on(NodeId node) {
     co_return all;
 }
 
+namespace {
+
+// As the constraints of PostgreSQL's tables.
+Result<void> check_references(const memory::Tables& tables, const Store::VmEdit& edit, VmId vm) {
+    if (edit.user && !tables.users.contains(*edit.user)) return answers::violated("vms_user_fkey");
+    if (edit.osf && !tables.osfs.contains(*edit.osf)) return answers::violated("vms_osf_fkey");
+    if (edit.name && name_taken(tables, *edit.name, vm)) return answers::violated("vms_name_key");
+    if (edit.address && address_taken(tables, *edit.address, vm))
+        return answers::violated("vms_address_key");
+    return {};
+}
+
+// Whether the VM runs from another image than its tag means now; only then it expires.
+bool limit(VmRuntime& runtime, bool outdated, const Expiry& expiry) {
+    if (!outdated) runtime.expires_soft = runtime.expires_hard = std::nullopt;
+    if (outdated && expiry.soft) runtime.expires_soft = *expiry.soft;
+    if (outdated && expiry.hard) runtime.expires_hard = *expiry.hard;
+    return outdated;
+}
+
+}  // namespace
+
 Async<std::optional<VmRecord>> MemoryStore::vm(VmId vm) {
     QVD_CO_CHECK(co_await ready());
     const auto found = tables_->vms.find(vm);
@@ -112,13 +134,7 @@ Async<void> MemoryStore::edit_vm(VmId vm, VmEdit edit) {
     if (edit.address) QVD_CO_CHECK(checks::address(*edit.address));
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     if ((edit.user || edit.osf) && !is_idle(*row)) co_return not_stopped(vm);
-    if (edit.user && !tables_->users.contains(*edit.user))
-        co_return answers::violated("vms_user_fkey");
-    if (edit.osf && !tables_->osfs.contains(*edit.osf)) co_return answers::violated("vms_osf_fkey");
-    if (edit.name && name_taken(*tables_, *edit.name, vm))
-        co_return answers::violated("vms_name_key");
-    if (edit.address && address_taken(*tables_, *edit.address, vm))
-        co_return answers::violated("vms_address_key");
+    QVD_CO_CHECK(check_references(*tables_, edit, vm));
     if (edit.name) row->vm.name = *edit.name;
     if (edit.di_tag) row->vm.di_tag = *edit.di_tag;
     if (edit.address) row->vm.address = *edit.address;
@@ -149,11 +165,7 @@ Async<std::set<VmId>> MemoryStore::set_expiry(std::set<VmId> vms, Expiry expiry)
         const Vm& vm = found->second.vm;
         const memory::DiRow* const next = tables_->tagged(vm.osf, vm.di_tag);
         if (next == nullptr || !runtime.current_di) continue;
-        const bool outdated = next->di.id != *runtime.current_di;
-        if (outdated) limited.insert(id);
-        if (!outdated) runtime.expires_soft = runtime.expires_hard = std::nullopt;
-        if (outdated && expiry.soft) runtime.expires_soft = *expiry.soft;
-        if (outdated && expiry.hard) runtime.expires_hard = *expiry.hard;
+        if (limit(runtime, next->di.id != *runtime.current_di, expiry)) limited.insert(id);
     }
     co_return limited;
 }

@@ -150,6 +150,7 @@ Async<void> PostgresStore::set_vm_blocked(VmId vm, bool blocked) {
 
 Async<std::set<VmId>> PostgresStore::set_expiry(std::set<VmId> vms, Expiry expiry) {
     std::vector<std::string> ids;
+    ids.reserve(vms.size());
     for (const VmId vm : vms) ids.push_back(vm.text());
     const std::string array = array_of(ids);
     QVD_CO_TRY(const Rows rows,

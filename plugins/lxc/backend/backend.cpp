@@ -1,5 +1,7 @@
 #include "backend/backend.hpp"
 
+#include <unistd.h>
+
 #include <set>
 #include <string>
 
@@ -72,6 +74,7 @@ void LxcBackend::remove_vm(const sdk::Vm& vm, sdk::Call& call) {
         const std::string path(home->path());
         if (!sweeper_.discard(path))
             throw sdk::Failure(QVD_UNAVAILABLE, "cannot remove the home folder " + path);
+        ::unlink(lock_of_home(path).c_str());
     }
 }
 

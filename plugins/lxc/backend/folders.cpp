@@ -7,8 +7,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -117,6 +119,7 @@ Sweeper::~Sweeper() {
 void Sweeper::sweep(const std::string& path) {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
+        if (std::find(paths_.begin(), paths_.end(), path) != paths_.end()) return;
         paths_.push_back(path);
     }
     changed_.notify_all();
@@ -125,6 +128,10 @@ void Sweeper::sweep(const std::string& path) {
 bool Sweeper::discard(const std::string& path) {
     static std::atomic<unsigned> count{0};
     const std::size_t slash = path.rfind('/') + 1;
+    if (path.compare(slash, discarded.size(), discarded) == 0) {
+        sweep(path);
+        return true;
+    }
     const std::string fresh = path.substr(0, slash) + std::string(discarded) + path.substr(slash) +
                               "-" + std::to_string(now_ms()) + "-" + std::to_string(++count);
     if (::rename(path.c_str(), fresh.c_str()) != 0) return errno == ENOENT;
@@ -138,6 +145,8 @@ void Sweeper::sweep_discarded(const std::string& folder) {
 }
 
 void Sweeper::run() {
+    constexpr int last = 19;
+    ::setpriority(PRIO_PROCESS, 0, last);  // of this thread: starts go first
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
         changed_.wait(lock, [this] { return stopping_ || !paths_.empty(); });

@@ -36,7 +36,8 @@ public:
     Sweeper& operator=(const Sweeper&) = delete;
 
     void sweep(const std::string& path);
-    // Renames `path` within its folder to "deleteme-..." and sweeps that. False with errno.
+    // Renames `path` within its folder to "deleteme-..." and sweeps that; one of that name is swept
+    // where it is. False with errno.
     bool discard(const std::string& path);
     // Sweeps whatever an earlier process discarded in this folder.
     void sweep_discarded(const std::string& folder);

@@ -87,6 +87,12 @@ UnpackedImage Images::find(const std::string& target) {
     return image;
 }
 
+// The mark says when the image was used last: which copy is missed least, if room is needed.
+UnpackedImage Images::find_for_use(const std::string& target) {
+    ::utimensat(AT_FDCWD, Names(target).marker().c_str(), nullptr, 0);
+    return find(target);
+}
+
 std::string Images::target_of(const sdk::Image& image) const {
     if (!image.unpacked_path().empty()) return std::string(image.unpacked_path());
     const std::string path(image.path());
@@ -99,9 +105,9 @@ UnpackedImage Images::prepare(const std::string& archive, const std::string& tar
     if (names.name.empty() || names.name.front() == '.' || names.folder.empty())
         throw sdk::Failure(QVD_INVALID, "\"" + target + "\" cannot name an unpacked image");
     make_folders(names.folder, 0755);
-    if (is_folder(target) && read_file(names.marker())) return find(target);
+    if (is_folder(target) && read_file(names.marker())) return find_for_use(target);
     const UniqueFd lock = lock_image(names, call);
-    if (is_folder(target) && read_file(names.marker())) return find(target);
+    if (is_folder(target) && read_file(names.marker())) return find_for_use(target);
     if (is_folder(target)) {
         if (in_use(target))
             throw sdk::Failure(QVD_UNAVAILABLE,
@@ -154,7 +160,10 @@ void Images::remove(const std::string& target) {
     if (in_use(target))
         throw sdk::Failure(QVD_CONFLICT, "a VM on this node uses the image " + names.name);
     ::unlink(names.marker().c_str());
-    sweeper_.discard(target);  // the lock file stays: somebody may be waiting for it
+    // The lock file stays: somebody may be waiting for it.
+    if (!sweeper_.discard(target))
+        throw sdk::Failure(QVD_UNAVAILABLE,
+                           "cannot remove " + target + ": " + std::strerror(errno));
 }
 
 void Images::collect() {

@@ -42,6 +42,7 @@ public:
     UnpackedImage prepare(const std::string& archive, const std::string& target, sdk::Call& call);
     // Throws sdk::Failure(QVD_NOT_FOUND) if it is not there, or not whole.
     [[nodiscard]] static UnpackedImage find(const std::string& target);
+    // Also of any other tree of this plugin's that nobody uses. Throws sdk::Failure.
     void remove(const std::string& target);
     // Removes what unpacking left behind and nobody is at any more.
     void collect();
@@ -51,6 +52,7 @@ protected:
     [[nodiscard]] virtual bool in_use(const std::string& /*target*/) const { return false; }
 
 private:
+    [[nodiscard]] static UnpackedImage find_for_use(const std::string& target);
     UnpackedImage unpack(const std::string& archive, const std::string& target, sdk::Call& call);
     [[nodiscard]] std::string finish(const Fields& result, const std::string& part,
                                      const std::string& target) const;

@@ -2,6 +2,7 @@
 
 #include "backend/folders.hpp"
 #include "common/files.hpp"
+#include "common/unique_fd.hpp"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -79,11 +80,22 @@ bool mount_bind(const std::string& source, const std::string& at, bool read_only
     return false;
 }
 
-bool kernel_has(const std::string& file_system) {
+namespace {
+
+bool is_listed(const std::string& file_system) {
     std::istringstream words(read_file("/proc/filesystems").value_or(std::string()));
     for (std::string word; words >> word;)
         if (word == file_system) return true;
     return false;
+}
+
+}  // namespace
+
+bool kernel_has(const std::string& file_system) {
+    if (is_listed(file_system)) return true;
+    // A module of the kernel is loaded, and listed, when somebody first asks for it.
+    const UniqueFd asked(::fsopen(file_system.c_str(), FSOPEN_CLOEXEC));
+    return asked || is_listed(file_system);
 }
 
 std::string file_system_of(const std::string& path) {

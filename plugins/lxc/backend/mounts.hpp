@@ -33,7 +33,8 @@ bool mount_bind(const std::string& source, const std::string& at, bool read_only
 // Takes off everything on and below `path`; true once nothing is left there.
 bool unmount_all(const std::string& path);
 
-// By its name in /proc/filesystems: "overlay", "fuse", "btrfs".
+// By its name in /proc/filesystems: "overlay", "fuse", "btrfs". Loads its module, if it is one; for
+// root.
 bool kernel_has(const std::string& file_system);
 // The file system that the path is on: "ext4"; empty if it cannot be told.
 std::string file_system_of(const std::string& path);

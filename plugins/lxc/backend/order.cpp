@@ -155,6 +155,7 @@ void add_files(Fields& order, const sdk::Vm& vm, const Settings& settings, const
         order.add("token", given_file(vm, settings, root, ".token",
                                       std::string(vm.agent_secret().reveal()), 0400));
     if (const auto home = disk_of(vm, QVD_DISK_HOME)) {
+        order.add("home_lock", lock_of_home(std::string(home->path())));
         order.add("home", given_home(vm, settings, root, std::string(home->path())));
         order.add("home_target", inside(home->target()));
     }
@@ -263,6 +264,12 @@ void furnish(const sdk::Vm& vm, const Root& place) {
     if (!servers.empty()) root.write("etc", "resolv.conf", servers, 0644);
     if (!vm.agent_secret().empty()) root.write("etc/qvd", "agent.token", "", 0400);
     if (const auto home = disk_of(vm, QVD_DISK_HOME)) root.make(inside(home->target()));
+}
+
+// Beside it: of a name that is no home's.
+std::string lock_of_home(const std::string& home) {
+    const std::size_t slash = home.rfind('/') + 1;
+    return home.substr(0, slash) + ".lock-" + home.substr(slash);
 }
 
 Fields make_order(const sdk::Vm& vm, const Settings& settings, const Root& root) {

@@ -28,6 +28,9 @@ void furnish_image(const std::string& rootfs);
 // writes the token and the list of refused system calls beside the keeper's socket.
 Fields make_order(const sdk::Vm& vm, const Settings& settings, const Root& root);
 
+// Held (flock) by the keeper of the VM that uses this home.
+std::string lock_of_home(const std::string& home);
+
 // The first disk of this role, or nothing.
 std::optional<sdk::Disk> disk_of(const sdk::Vm& vm, qvd_disk_role role);
 

@@ -33,10 +33,11 @@ void report(std::string_view key, std::string_view value) {
 std::string first_error(const std::string& log_path) {
     std::istringstream lines(qvd::lxc::read_file(log_path).value_or(std::string()));
     for (std::string line; std::getline(lines, line);) {
-        // "lxc NAME TIME ERROR    module - file.c:function:line - text"
+        // "lxc NAME TIME ERROR    module - file.c:function:line - [reason - ]text"
         const std::size_t at = line.find(" ERROR ");
         if (at == std::string::npos) continue;
-        const std::size_t text = line.rfind(" - ");
+        const std::size_t place = line.find(" - ", at);
+        const std::size_t text = line.find(" - ", place == std::string::npos ? at : place + 3);
         return "liblxc: " +
                (text == std::string::npos ? line.substr(at + 7) : line.substr(text + 3));
     }
@@ -59,7 +60,17 @@ int run(const Fields& order, const std::string& log_path) {
     // For lxc-info, lxc-attach, lxc-console and their like: `-P RUN -n NAME`.
     const std::string folder = order.get("run") + "/" + name;
     ::mkdir(folder.c_str(), 0700);
-    if (!container->save_config(container, nullptr)) ::rmdir(folder.c_str());
+    // Read back, because only a container that was read from a file knows its name everywhere:
+    // without one, liblxc takes the folder of all for its AppArmor profile.
+    if (!container->save_config(container, nullptr)) {
+        ::rmdir(folder.c_str());
+    } else {
+        container->clear_config(container);
+        if (!container->load_config(container, nullptr)) {
+            report("sentence", "liblxc does not take what it wrote itself in " + folder);
+            return 1;
+        }
+    }
     container->want_daemonize(container, false);
     const bool began = container->start(container, 0, nullptr);
     if (began) {

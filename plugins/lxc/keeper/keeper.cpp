@@ -4,6 +4,8 @@
 #include "common/files.hpp"
 #include "keeper/launch.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -103,19 +105,45 @@ bool Keeper::open_files() {
     return false;
 }
 
+// It did not come to a container. False.
+bool Keeper::fail(std::string sentence) {
+    reason_ = "failed";
+    sentence_ = std::move(sentence);
+    set_state("ended");
+    return false;
+}
+
+// A home is one VM's at a time: two that write to it would ruin each other's files. The lock is
+// held for the other nodes, too, where they share the home.
+bool Keeper::hold_home() {
+    const std::string path = order_.get("home_lock");
+    if (path.empty()) return true;
+    home_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const bool held = home_ && ::flock(home_.get(), LOCK_EX | LOCK_NB) == 0;
+    if (!held && home_ && errno == EWOULDBLOCK)
+        return fail("its home is used by VM " + read_file(path).value_or("?") +
+                    ", which runs: a home is one VM's at a time");
+    if (!held) return fail("cannot lock " + path + ": " + std::strerror(errno));
+    const std::string mine = order_.get("vm");
+    if (::ftruncate(home_.get(), 0) == 0 &&
+        ::pwrite(home_.get(), mine.data(), mine.size(), 0) == static_cast<ssize_t>(mine.size()))
+        return true;
+    return fail("cannot write " + path + ": " + std::strerror(errno));
+}
+
 bool Keeper::launch() {
+    if (!hold_home()) return false;
     Fields order = order_;
     order.add("terminal", console_.terminal());
-    order.add("started_hook", "'" + program_ + "' started '" + file(".sock") + "'");
-    order.add("ended_hook", "'" + program_ + "' ended '" + file(".sock") + "'");
+    // For a shell. Not with a quote at both ends: liblxc takes those off.
+    const std::string hook = "'" + program_ + "' '" + file(".sock") + "' ";
+    order.add("started_hook", hook + "started");
+    order.add("ended_hook", hook + "ended");
     Launched launched = launch_container(order);
     container_pid_ = launched.pid;
     report_ = std::move(launched.report);
     if (container_pid_ > 0) return true;
-    reason_ = "failed";
-    sentence_ = launched.sentence;
-    set_state("ended");
-    return false;
+    return fail(launched.sentence);
 }
 
 void Keeper::wait_once() {
@@ -305,6 +333,7 @@ void Keeper::clean_up() {
     const std::string locks = "/run/lxc/lock/" + order_.get("run");
     ::unlink((locks + "/." + container_).c_str());
     leave_cgroup(keepers_cgroup);
+    home_ = UniqueFd();
 }
 
 void Keeper::set_state(std::string_view state) {

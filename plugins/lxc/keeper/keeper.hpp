@@ -48,6 +48,8 @@ private:
     bool open_files();
     bool block_signals();
     bool launch();
+    bool hold_home();
+    bool fail(std::string sentence);
     void wait_once();
     void serve(const pollfd& ready);
     void accept_client();
@@ -73,6 +75,7 @@ private:
     Console console_;
     UniqueFd listener_;
     UniqueFd signals_;
+    UniqueFd home_;    // its lock, while the container is there
     UniqueFd report_;  // what the container process says at its end
     UniqueFd init_;    // pidfd
     std::vector<Client> clients_;

@@ -1,6 +1,6 @@
 // qvd-lxc-keeper: keeps one container; its order comes on standard input (common/fields.hpp).
-// `qvd-lxc-keeper started SOCKET` is what liblxc calls when the container's init is about to begin,
-// `qvd-lxc-keeper ended SOCKET` when it is gone and before the container's cgroup goes.
+// `qvd-lxc-keeper SOCKET started` is what liblxc calls when the container's init is about to begin,
+// `qvd-lxc-keeper SOCKET ended` when it is gone and before the container's cgroup goes.
 #include "common/files.hpp"
 #include "keeper/keeper.hpp"
 #include "keeper/launch.hpp"
@@ -49,8 +49,8 @@ void settle_down() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc == 3 && std::string_view(argv[1]) == "started") return say_started(argv[2]);
-    if (argc == 3 && std::string_view(argv[1]) == "ended") return say("ended", argv[2]);
+    if (argc == 3 && std::string_view(argv[2]) == "started") return say_started(argv[1]);
+    if (argc == 3 && std::string_view(argv[2]) == "ended") return say("ended", argv[1]);
     const qvd::lxc::Fields order =
         qvd::lxc::Fields::parse(qvd::lxc::read_all(0, order_limit).value_or(std::string()));
     for (const char* key : {"vm", "uuid", "incarnation", "container", "run", "runner", "rootfs"}) {

@@ -254,7 +254,7 @@ typedef struct qvd_hypervisor {
    * progress(). Optional: nothing to prepare. [worker] */
   qvd_status (*prepare_image)(void *self, const qvd_image *image, qvd_call *call);
 
-  /* Removes that copy; no VM here uses it. Optional. [worker] */
+  /* Removes that copy, or any tree that the backend made; no VM uses it. Optional. [worker] */
   qvd_status (*remove_image)(void *self, const qvd_image *image, qvd_call *call);
 
   /* Starts the VM and returns once it is on its way (the core itself waits for the
@@ -274,8 +274,8 @@ typedef struct qvd_hypervisor {
   /* Hands back its qvd_vm_status; QVD_VM_STOPPED if there is nothing. [worker] */
   qvd_status (*state)(void *self, const qvd_vm *vm, qvd_call *call);
 
-  /* Removes what the VM owns on disk: overlay, and, with its role among vm->disks,
-   * home and data. The VM is stopped and was deleted by the operator. [worker] */
+  /* Removes what the VM owns on disk: overlays, saved states, and, with its role among
+   * vm->disks, home and data. It was deleted, maybe long ago: uuid may be empty. [worker] */
   qvd_status (*remove_vm)(void *self, const qvd_vm *vm, qvd_call *call);
 
   /* Hands back one qvd_endpoint for each way to its screen or terminal that works

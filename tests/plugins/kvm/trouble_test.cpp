@@ -191,3 +191,38 @@ TEST_CASE("a QEMU that is not root reads what it is told, and makes its screen" 
     CHECK(vm.asks("read_home") == "mine            ");
     stage.must(&qvd_hypervisor::remove_vm, vm);
 }
+
+TEST_CASE("of a VM that is long deleted its number is enough, and one that runs is left alone") {
+    Stage stage;
+    VmOrder vm(stage.world, 8);
+    stage.must_start(vm);
+    qvd_vm known{};
+    known.size = sizeof known;
+    known.id = 8;
+    known.disks = known.nics = known.devices = known.properties = QVD_NO_ARRAY;
+    const auto remove = [&](CallStandIn& call) {
+        return stage.backend->table().remove_vm(stage.backend->self(), &known, call.raw());
+    };
+    CallStandIn running;
+    CHECK(remove(running) == QVD_CONFLICT);
+    CHECK(running.sentence == "VM 8 still runs");
+    CHECK(fetch(vm.address(), "index.html") == "hello\n");
+    stage.must(&qvd_hypervisor::destroy_vm, vm);
+    const std::vector<std::string> its{"overlays/7-8-overlay.qcow2", "suspended/8.memory",
+                                       "suspended/8-checkpoint-5/memory",
+                                       "snapshots/8/monday/os.qcow2"};
+    const std::vector<std::string> others{"overlays/8-18-overlay.qcow2", "suspended/18.memory",
+                                          "suspended/18-checkpoint-8/memory",
+                                          "snapshots/18/8/os.qcow2", "homes/8-data.qcow2"};
+    for (const auto* const all : {&its, &others})
+        for (const std::string& name : *all) {
+            const std::filesystem::path path = stage.world.path(name);
+            std::filesystem::create_directories(path.parent_path());
+            write_file(path, "x");
+        }
+    CallStandIn gone;
+    REQUIRE_MESSAGE(remove(gone) == QVD_OK, gone.sentence);
+    for (const std::string& name : its) CHECK_FALSE(exists(stage.world.path(name)));
+    for (const std::string& name : others) CHECK(exists(stage.world.path(name)));
+    CHECK_FALSE(exists(stage.world.path("snapshots/8")));
+}

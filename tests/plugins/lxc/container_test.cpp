@@ -278,6 +278,25 @@ TEST_CASE("the console is a socket to talk to, and a bounded log") {
     stage.destroy(vm);
 }
 
+TEST_CASE("a home is one VM's at a time") {
+    Stage stage;
+    VmOrder one(stage.world, 16);
+    VmOrder two(stage.world, 17);
+    one.home = two.home = stage.world.path("homefs/alice");
+    stage.must_start(one);
+    CallStandIn call;
+    CHECK(stage.start(two, call) == QVD_UNAVAILABLE);
+    CHECK_MESSAGE(call.sentence.find("its home is used by VM 16, which runs") != std::string::npos,
+                  call.sentence);
+    CHECK(fetch(one.address(), "index.html") == "hello\n");
+    stage.destroy(one);
+    VmOrder again(stage.world, 17, 2);
+    again.home = two.home;
+    stage.must_start(again);
+    stage.destroy(again);
+    CHECK(stage.world.left_overs() == "");
+}
+
 TEST_CASE("a deleted VM leaves neither changes nor home") {
     Stage stage;
     VmOrder vm(stage.world, 15);
