@@ -31,7 +31,7 @@ enter_world "$0" "$@"
 # ---- the node's storage ----------------------------------------------------------------------
 
 btrfs_storage() {
-    mkdir -p "$NODE_DIR/storage" && truncate -s 600M "$NODE_DIR/disk" &&
+    mkdir -p "$NODE_DIR/storage" && truncate -s 3G "$NODE_DIR/disk" &&
         mkfs.btrfs -q "$NODE_DIR/disk" && mount -o loop "$NODE_DIR/disk" "$NODE_DIR/storage" &&
         sed -i 's/^vm.hypervisor = .*/vm.hypervisor = lxc-btrfs/' "$NODE_DIR/node.conf"
 }
