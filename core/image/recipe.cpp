@@ -77,6 +77,7 @@ public:
     explicit Reader(std::filesystem::path file, std::vector<std::filesystem::path> inner = {})
         : file_(std::move(file)), chain_(std::move(inner)) {}
 
+    // NOLINTNEXTLINE(misc-no-recursion): as deep as recipes extend each other, none twice
     Recipe read(const std::string& content) {
         try {
             return read_root(YAML::Load(content));
@@ -93,6 +94,7 @@ public:
     };
 
 private:
+    // NOLINTNEXTLINE(misc-no-recursion): as deep as recipes extend each other, none twice
     [[nodiscard]] Recipe read_root(const YAML::Node& root) const {
         if (!root.IsMap()) fail(root, "recipe.syntax", "a recipe is a list of `key: value`");
         expect_keys(root, {"format", "extends", "name", "summary", "suite", "architecture",
@@ -117,6 +119,7 @@ private:
     }
 
     // The recipe that `extends` names.
+    // NOLINTNEXTLINE(misc-no-recursion): as deep as recipes extend each other, none twice
     [[nodiscard]] Recipe extended_by(const YAML::Node& root) const {
         const std::filesystem::path base =
             (file_.parent_path() / word(root, "extends")).lexically_normal();
