@@ -65,6 +65,9 @@ EventLoop::~EventLoop() {
     running_->stopping = true;
     virEventUpdateTimeout(running_->timer, 0);
     running_->thread.join();
+    // What closed connections leave to the loop, their sockets among it, is let go at its next
+    // turns; the timer keeps them from waiting.
+    for (int turn = 0; turn < 3; ++turn) virEventRunDefaultImpl();
     virEventRemoveTimeout(running_->timer);
 }
 

@@ -4,10 +4,18 @@
 
 #include <libvirt/libvirt.h>
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
 namespace qvd::kvm {
+
+namespace {
+
+// libvirt needs milliseconds to say that a guest is gone.
+constexpr std::chrono::seconds patience_for_word{3};
+
+}  // namespace
 
 Guests::Guests(const sdk::Core& core, const Settings& settings)
     : core_(core), settings_(settings), events_(core) {
@@ -28,11 +36,26 @@ std::optional<sdk::VmStatus> Guests::settle(const std::string& uuid) {
 void Guests::adopt(const std::string& uuid, const Identity& identity) {
     const std::lock_guard<std::mutex> lock(mutex_);
     known_[uuid] = {identity, true, std::nullopt};
+    leaving_.erase(uuid);
 }
 
 void Guests::forget(const std::string& uuid) {
     const std::lock_guard<std::mutex> lock(mutex_);
     known_.erase(uuid);
+}
+
+void Guests::dismiss(const std::string& uuid) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = known_.find(uuid);
+    if (found == known_.end()) return;
+    if (found->second.begun && !found->second.end) leaving_.insert(uuid);
+    known_.erase(found);
+}
+
+void Guests::wait_for_word(const std::string& uuid) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    left_.wait_for(lock, patience_for_word, [&] { return leaving_.count(uuid) == 0; });
+    leaving_.erase(uuid);
 }
 
 std::optional<sdk::VmStatus> Guests::end_of(const std::string& uuid) {
@@ -61,6 +84,14 @@ void Guests::end(const std::string& uuid, qvd_vm_state state, const std::string&
     if (begun) events_.report(status);
 }
 
+// By an order of the node.
+bool Guests::has_left(const std::string& uuid) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (leaving_.erase(uuid) == 0) return false;
+    left_.notify_all();
+    return true;
+}
+
 void Guests::on_event(const std::string& uuid, int event, int detail) {
     if (event == VIR_DOMAIN_EVENT_SUSPENDED && detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR) {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -70,7 +101,7 @@ void Guests::on_event(const std::string& uuid, int event, int detail) {
                         " is paused: one of its disks cannot be written (is a disk full?); once "
                         "that is mended, unpause it");
     }
-    if (event != VIR_DOMAIN_EVENT_STOPPED) return;
+    if (event != VIR_DOMAIN_EVENT_STOPPED || has_left(uuid)) return;
     switch (detail) {
         case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
             return end(uuid, QVD_VM_CRASHED, "its kernel panicked");

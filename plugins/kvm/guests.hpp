@@ -7,9 +7,11 @@
 
 #include <qvd/hypervisor_backend.hpp>
 
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace qvd::kvm {
@@ -26,6 +28,11 @@ public:
     void adopt(const std::string& uuid, const Identity& identity);
     // Its end is not reported any more.
     void forget(const std::string& uuid);
+    // The same of one that the node itself is about to end. libvirt's word of that may come after
+    // the order is done: before another life of it begins, wait_for_word().
+    void dismiss(const std::string& uuid);
+    // At most a moment: the word may be lost with the connection.
+    void wait_for_word(const std::string& uuid);
     // How it came to an end, if it did by itself and was not forgotten since.
     std::optional<sdk::VmStatus> end_of(const std::string& uuid);
 
@@ -39,6 +46,7 @@ private:
         bool begun = false;
         std::optional<sdk::VmStatus> end;
     };
+    bool has_left(const std::string& uuid);
     void end(const std::string& uuid, qvd_vm_state state, const std::string& sentence);
 
     sdk::Core core_;
@@ -46,6 +54,8 @@ private:
     sdk::VmEvents events_;
     std::mutex mutex_;  // guards what follows
     std::map<std::string, Known> known_;
+    std::set<std::string> leaving_;  // dismissed, and no word of their end yet
+    std::condition_variable left_;   // one less of them
     bool lost_ = false;
 };
 

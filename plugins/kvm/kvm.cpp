@@ -159,10 +159,11 @@ void Kvm::stop(const sdk::Vm& vm, sdk::Call& call) {
 
 void Kvm::end(const sdk::Vm& vm, sdk::Call& call) {
     const std::string uuid = uuid_of(vm);
-    guests_.forget(uuid);
+    guests_.dismiss(uuid);
     try {
         connection_.ask(call, uuid,
                         [uuid](const Order& order) { return orders::destroy(order, uuid); });
+        guests_.wait_for_word(uuid);
     } catch (...) {
         // Perhaps it runs on: then its end is worth a word.
         guests_.adopt(uuid, Identity{vm.id(), vm.incarnation(), 0});

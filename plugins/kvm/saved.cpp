@@ -89,7 +89,7 @@ sdk::Saved Kvm::save(const sdk::Vm& vm, sdk::Call& call) {
     if (!running && exists(path)) return {path, disk_bytes(path)};
     if (!running) throw sdk::Failure(QVD_NOT_FOUND, "the VM does not run here");
     make_folders(settings_.suspended, 0700);
-    guests_.forget(uuid);
+    guests_.dismiss(uuid);
     try {
         connection_.ask(call, uuid, [uuid, path](const Order& order) {
             const std::string fresh = path + ".new";
@@ -97,6 +97,7 @@ sdk::Saved Kvm::save(const sdk::Vm& vm, sdk::Call& call) {
             orders::save(order, uuid, fresh);
             rename_file(fresh, path);
         });
+        guests_.wait_for_word(uuid);
     } catch (...) {
         guests_.adopt(uuid, running->identity);
         throw;
@@ -145,9 +146,10 @@ sdk::Saved Kvm::checkpoint(const sdk::Vm& vm, sdk::Call& call) {
                              std::to_string(now_ms()),
                          settings_.memory_of(vm.id()), written(machine)};
     make_folders(one.folder, 0700);
-    guests_.forget(one.uuid);
+    guests_.dismiss(one.uuid);
     try {
         connection_.ask(call, one.uuid, [one](const Order& order) { one.take(order); });
+        guests_.wait_for_word(one.uuid);
     } catch (...) {
         if (!exists(one.parked)) guests_.adopt(one.uuid, one.identity);
         throw;

@@ -349,6 +349,11 @@ echo "$event $word" >> )" + notes.at("heard") + R"(
         vm.attach();
         CHECK(vm.agent.call("x_suspend").ok());
         REQUIRE(vm.agent.reaches("suspended"));
+        // Hooks of a state run behind it.
+        REQUIRE(wait_until([&] {
+            const std::string all = notes.read("noticed");
+            return all.find("state suspended") != all.rfind("state suspended");
+        }));
         CHECK(vm.agent.call("expire").ok());
         CHECK(vm.agent.call("x_stop").ok());
         REQUIRE(vm.agent.reaches("stopped"));
