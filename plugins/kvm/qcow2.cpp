@@ -47,7 +47,7 @@ private:
 std::uint64_t number_at(const std::array<unsigned char, header_bytes>& header, std::size_t at,
                         unsigned bytes) {
     std::uint64_t value = 0;
-    for (unsigned i = 0; i < bytes; ++i) value = value << 8U | header[at + i];
+    for (unsigned i = 0; i < bytes; ++i) value = value << 8U | header.at(at + i);
     return value;
 }
 

@@ -14,6 +14,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <utility>
 
 using namespace qvd;
 using namespace qvd::hkd;
@@ -31,7 +32,8 @@ Limits with(FailurePolicy policy) {
 
 // A node with one VM, which has been ordered to start.
 struct Failing {
-    explicit Failing(Limits limits, Temper temper) : rig(1, limits), vm(rig.vms().front()) {
+    explicit Failing(Limits limits, Temper temper)
+        : rig(1, std::move(limits)), vm(rig.vms().front()) {
         rig.world.temper = temper;
         rig.boot();
         rig.order_start(vm);

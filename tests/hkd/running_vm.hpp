@@ -5,11 +5,13 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+
 namespace qvd::hkd::test {
 
 // A node whose first VM runs.
 struct RunningVm {
-    explicit RunningVm(Limits limits = {}) : rig(1, limits), vm(rig.vms().front()) {
+    explicit RunningVm(Limits limits = {}) : rig(1, std::move(limits)), vm(rig.vms().front()) {
         rig.boot();
         rig.order_start(vm);
         REQUIRE(rig.pass_until([this] { return rig.stage(vm) == "running"; }));

@@ -10,9 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace qvd::admin::doctor {
 
@@ -39,20 +40,18 @@ struct Mount {
     }
 };
 
-// "\040" of /proc/mounts is a blank.
-std::string unescaped(const std::string& text) {
-    std::string plain;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool escape = text[i] == '\\' && i + 3 < text.size();
-        const int code = escape ? std::atoi(("0" + text.substr(i + 1, 3)).c_str()) : 0;
-        if (code == 40 || code == 11 || code == 12 || code == 134) {
-            plain += code == 40 ? ' ' : code == 11 ? '\t' : code == 12 ? '\n' : '\\';
-            i += 3;
-        } else {
-            plain += text[i];
-        }
+// /proc/mounts writes a blank, a tab, a new line and a backslash as a backslash and three octal
+// digits.
+std::string unescaped(std::string text) {
+    constexpr std::array<std::pair<std::string_view, char>, 4> escapes{
+        {{"040", ' '}, {"011", '\t'}, {"012", '\n'}, {"134", '\\'}}};
+    for (std::size_t at = text.find('\\'); at != std::string::npos; at = text.find('\\', at + 1)) {
+        const std::string code = text.substr(at + 1, 3);
+        const auto* const known =
+            std::ranges::find(escapes, code, &std::pair<std::string_view, char>::first);
+        if (known != escapes.end()) text.replace(at, 4, 1, known->second);
     }
-    return plain;
+    return text;
 }
 
 std::vector<Mount> mounts_of(const Machine& machine) {

@@ -156,7 +156,7 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_hosts(const CommandLine& line
     if (line.node.empty()) {
         QVD_TRY(farm, Farm::open(line.config_file));
     }
-    std::signal(SIGPIPE, SIG_IGN);
+    (void)std::signal(SIGPIPE, SIG_IGN);
     QVD_TRY(auto stop, client::StopSignal::install());
     std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
     if (farm) {
