@@ -54,7 +54,7 @@ void Guests::dismiss(const std::string& uuid) {
 
 void Guests::wait_for_word(const std::string& uuid) {
     std::unique_lock<std::mutex> lock(mutex_);
-    left_.wait_for(lock, patience_for_word, [&] { return leaving_.count(uuid) == 0; });
+    left_.wait_for(lock, patience_for_word, [&] { return !leaving_.contains(uuid); });
     leaving_.erase(uuid);
 }
 

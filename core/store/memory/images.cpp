@@ -143,6 +143,21 @@ Async<Di> MemoryStore::add_di(NewDi di) {
     co_return added;
 }
 
+namespace {
+
+// The newest image of the OSF that is left takes the tags that mean one of several.
+Result<void> inherit_tags(memory::Tables& tables, const Di& gone) {
+    for (auto it = tables.dis.rbegin(); it != tables.dis.rend(); ++it) {
+        if (it->second.di.osf != gone.osf) continue;
+        for (const std::string tag : {"head", "default"})
+            if (has_tag(gone, tag)) QVD_CHECK(give_tag(tables, it->second.di, tag, false));
+        break;
+    }
+    return {};
+}
+
+}  // namespace
+
 Async<void> MemoryStore::delete_di(DiId di) {
     QVD_CO_CHECK(co_await ready());
     const auto found = tables_->dis.find(di);
@@ -154,13 +169,7 @@ Async<void> MemoryStore::delete_di(DiId di) {
     for (auto& [id, row] : tables_->vms)
         if (row.checkpoint && row.checkpoint->di && row.checkpoint->di->id == di)
             row.checkpoint->di.reset();
-    for (auto it = tables_->dis.rbegin(); it != tables_->dis.rend(); ++it) {
-        if (it->second.di.osf != gone.osf) continue;
-        for (const std::string tag : {"head", "default"})
-            if (has_tag(gone, tag)) QVD_CO_CHECK(give_tag(*tables_, it->second.di, tag, false));
-        break;
-    }
-    co_return Result<void>{};
+    co_return inherit_tags(*tables_, gone);
 }
 
 Async<std::vector<DiRecord>> MemoryStore::dis() {

@@ -30,14 +30,23 @@ Async<NodeId> MemoryStore::add_node(std::string name, std::string address) {
     co_return id;
 }
 
+namespace {
+
+Result<void> check_unused(const memory::Tables& tables, NodeId node) {
+    for (const auto& [id, row] : tables.vms)
+        if (row.runtime.node == node) return answers::violated("vm_runtimes_node_fkey", true);
+    for (const auto& [id, session] : tables.sessions)
+        if (session.node == node && session.state != SessionState::disconnected)
+            return answers::violated("sessions_node_fkey", true);
+    return {};
+}
+
+}  // namespace
+
 Async<void> MemoryStore::delete_node(NodeId node) {
     QVD_CO_CHECK(co_await ready());
     QVD_CO_TRY(const NodeRow* const own, tables_->node(node));
-    for (const auto& [id, row] : tables_->vms)
-        if (row.runtime.node == node) co_return answers::violated("vm_runtimes_node_fkey", true);
-    for (const auto& [id, session] : tables_->sessions)
-        if (session.node == node && session.state != SessionState::disconnected)
-            co_return answers::violated("sessions_node_fkey", true);
+    QVD_CO_CHECK(check_unused(*tables_, node));
     if (const NodeRuntime& runtime = own->runtime;
         runtime.seen && runtime.state != NodeState::stopped) {
         const auto age =
