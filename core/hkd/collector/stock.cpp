@@ -95,6 +95,7 @@ public:
     void home_folders(const std::string& folder);
     void home_disks(const std::string& folder);
     void suspended(const std::string& folder);
+    void add_memory(const Entry& entry);
     void snapshots(const std::string& folder);
     [[nodiscard]] std::vector<Item> take() { return std::move(items_); }
 
@@ -217,17 +218,20 @@ void Stock::home_disks(const std::string& folder) {
 // VM.memory, VM.memory.new while it is written, VM-checkpoint-TIME.
 void Stock::suspended(const std::string& folder) {
     for (const Entry& entry : entries_of(folder)) {
-        std::string_view name = entry.name;
-        const bool half = drop_ending(name, ".new");
-        if (entry.is_file() && drop_ending(name, ".memory")) {
-            const auto vm = text::to_integer(name);
-            if (!vm || *vm <= 0) continue;
-            add(half ? ItemKind::part : ItemKind::memory, entry, half ? "" : guests).vm = VmId{*vm};
-        } else if (const auto vm = numbered(name);
-                   entry.is_folder() && vm && vm->rest.starts_with("checkpoint-")) {
+        if (entry.is_file()) add_memory(entry);
+        const auto vm = numbered(entry.name);
+        if (entry.is_folder() && vm && vm->rest.starts_with("checkpoint-"))
             add(ItemKind::checkpoint, entry, guests).vm = VmId{vm->number};
-        }
     }
+}
+
+void Stock::add_memory(const Entry& entry) {
+    std::string_view name = entry.name;
+    const bool half = drop_ending(name, ".new");
+    if (!drop_ending(name, ".memory")) return;
+    const auto vm = text::to_integer(name);
+    if (!vm || *vm <= 0) return;
+    add(half ? ItemKind::part : ItemKind::memory, entry, half ? "" : guests).vm = VmId{*vm};
 }
 
 // VM/NAME
@@ -308,7 +312,7 @@ std::optional<std::uint64_t> measure(const std::string& path, std::chrono::milli
     const auto end = std::chrono::steady_clock::now() + limit;
     struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) return 0;
-    std::uint64_t blocks = static_cast<std::uint64_t>(status.st_blocks);
+    auto blocks = static_cast<std::uint64_t>(status.st_blocks);
     if (!S_ISDIR(status.st_mode)) return blocks * block;
     std::error_code failed;
     fs::recursive_directory_iterator all(path, fs::directory_options::skip_permission_denied,
