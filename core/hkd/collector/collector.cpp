@@ -262,8 +262,17 @@ Async<bool> Collector::is_spare(Pass& pass, Item item) {
     co_return judge(item, pass.needs).spare && !parts_.is_used_here(item);
 }
 
-boost::asio::awaitable<void> Collector::make_room(Pass& pass, std::string folder) {
+namespace {
+
+// Rounded up, so that what was removed counts.
+std::int64_t mib_freed_by(const Removal& gone) {
     constexpr std::uint64_t mib = 1U << 20U;
+    return gone.problem ? 0 : static_cast<std::int64_t>(gone.bytes.value_or(0) / mib) + 1;
+}
+
+}  // namespace
+
+boost::asio::awaitable<void> Collector::make_room(Pass& pass, std::string folder) {
     const std::int64_t wanted = pass.view.get(collect_space);
     if (wanted == 0) co_return;
     std::function<std::optional<std::int64_t>()> look = [folder] { return room_at(folder); };
@@ -271,8 +280,7 @@ boost::asio::awaitable<void> Collector::make_room(Pass& pass, std::string folder
     if (!room) co_return;
     // What has just gone may still be there: its space comes back later.
     std::int64_t missing = wanted - *room;
-    for (const Removal& gone : pass.done.all)
-        if (!gone.problem) missing -= static_cast<std::int64_t>(gone.bytes.value_or(0) / mib);
+    for (const Removal& gone : pass.done.all) missing -= mib_freed_by(gone);
     for (Item& item : spares_in(folder, pass.items, pass.needs)) {
         if (missing <= 0) co_return;
         Removal removal{item, "room is needed, and no VM runs from it", std::nullopt, std::nullopt};
@@ -281,8 +289,7 @@ boost::asio::awaitable<void> Collector::make_room(Pass& pass, std::string folder
         if (!spare.ok()) co_return;
         if (!*spare) continue;
         co_await remove(pass, std::move(removal));
-        const Removal& gone = pass.done.all.back();
-        if (!gone.problem) missing -= static_cast<std::int64_t>(gone.bytes.value_or(0) / mib) + 1;
+        missing -= mib_freed_by(pass.done.all.back());
     }
 }
 

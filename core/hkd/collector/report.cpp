@@ -53,12 +53,12 @@ json::object of_removal(const Removal& removal) {
 }
 
 template <class T>
-std::string document(std::string node, const std::vector<T>& all, json::object (*of)(const T&),
-                     json::object more) {
+std::string document(const std::string& node, const std::vector<T>& all,
+                     json::object (*of)(const T&), json::object more) {
     json::array items;
     for (const T& one : all)
         if (items.size() < most_items) items.push_back(of(one));
-    more["node"] = std::move(node);
+    more["node"] = node;
     more["left_off"] = all.size() - items.size();
     more["items"] = std::move(items);
     return json::serialize(more) + "\n";
@@ -93,7 +93,7 @@ Result<CollectOrder> order_of(const net::Headers& parameters) {
 Async<std::string> storage_document(Collector& collector, std::string node) {
     QVD_CO_TRY(const auto entries, co_await collector.list(list_patience));
     json::object nothing_more;
-    co_return document(std::move(node), entries, &of_entry, std::move(nothing_more));
+    co_return document(node, entries, &of_entry, std::move(nothing_more));
 }
 
 Async<std::string> collect_document(Collector& collector, std::string node,
@@ -106,7 +106,7 @@ Async<std::string> collect_document(Collector& collector, std::string node,
     json::object sums;
     sums["bytes"] = bytes;
     sums["left"] = done.left;
-    co_return document(std::move(node), done.all, &of_removal, std::move(sums));
+    co_return document(node, done.all, &of_removal, std::move(sums));
 }
 
 }  // namespace qvd::hkd
