@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <utility>
@@ -50,7 +51,7 @@ std::unique_ptr<Executions> Executions::begin(int others) {
 
 Executions::~Executions() {
     const std::uint64_t one = 1;
-    (void)!::write(stop_, &one, sizeof one);
+    if (::write(stop_, &one, sizeof one) < 0) std::abort();
     thread_.join();
     ::close(events_);
     ::close(stop_);
@@ -74,14 +75,14 @@ void Executions::answer() {
             // A program's loader (ld.so) is opened for it as well: that is no other program.
             std::array<char, 256> path{};
             const std::string link = "/proc/self/fd/" + std::to_string(event->fd);
-            (void)!::readlink(link.c_str(), path.data(), path.size() - 1);
+            if (::readlink(link.c_str(), path.data(), path.size() - 1) < 0) path.front() = 0;
             const bool loader = std::string(path.data()).find("/ld-") != std::string::npos;
             if (!loader && descends_from_us(event->pid, others_)) {
                 const std::lock_guard lock(mutex_);
                 programs_.emplace_back(path.data());
             }
             const fanotify_response yes{event->fd, FAN_ALLOW};
-            (void)!::write(events_, &yes, sizeof yes);
+            if (::write(events_, &yes, sizeof yes) < 0) std::abort();
             ::close(event->fd);
         }
     }
