@@ -79,7 +79,7 @@ struct Rig::Life {
     bool adopted = false;
 };
 
-Rig::Rig(int vms, Limits limits) : limits_(limits) {
+Rig::Rig(int vms, Limits limits) : limits_(std::move(limits)) {
     store_ = std::make_unique<store::MemoryStore>(loop_.get_executor(), [this] {
         return Timestamp(
             std::chrono::duration_cast<Timestamp::duration>(world.clock.now().time_since_epoch()));
