@@ -335,7 +335,7 @@ echo "$event $word" >> )" + notes.at("heard") + R"(
         keys += "vma." + std::string(key) + " = " + hook + "\n";
     std::string user;
     const auto noticed = [&notes](const std::string& line) {
-        return wait_until([&] { return notes.read("noticed").find(line) != std::string::npos; });
+        return wait_until([&] { return notes.says("noticed", line, "action pre"); });
     };
     {
         Machine vm(keys);
@@ -349,11 +349,7 @@ echo "$event $word" >> )" + notes.at("heard") + R"(
         vm.attach();
         CHECK(vm.agent.call("x_suspend").ok());
         REQUIRE(vm.agent.reaches("suspended"));
-        // Hooks of a state run behind it.
-        REQUIRE(wait_until([&] {
-            const std::string all = notes.read("noticed");
-            return all.find("state suspended") != all.rfind("state suspended");
-        }));
+        REQUIRE(noticed("state suspended"));  // hooks of a state run behind it
         CHECK(vm.agent.call("expire").ok());
         CHECK(vm.agent.call("x_stop").ok());
         REQUIRE(vm.agent.reaches("stopped"));

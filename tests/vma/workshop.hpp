@@ -37,6 +37,12 @@ public:
     [[nodiscard]] std::string read(std::string_view name) const {
         return file::read(at(name)).value_or("");
     }
+    // Whether the file has `words` behind the last `since`.
+    [[nodiscard]] bool says(std::string_view name, std::string_view words,
+                            std::string_view since) const {
+        const std::string all = read(name);
+        return all.find(words, all.rfind(since)) != std::string::npos;
+    }
 
 private:
     std::string path_;

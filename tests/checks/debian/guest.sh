@@ -41,6 +41,7 @@ keeper() { pgrep -f qvd-lxc-keeper | head -n 1; }
 
 # ---- the machine is what this is about --------------------------------------------------------
 
+echo # behind the prompt of the serial line
 check "cgroups are version 2" [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]
 check "AppArmor is on" grep -q Y /sys/module/apparmor/parameters/enabled
 check "systemd runs the machine" [ "$(cat /proc/1/comm)" = systemd ]
@@ -78,12 +79,12 @@ check "the doctor is content" qa doctor -q || cat /tmp/doctor
 limit() { cat /sys/fs/cgroup/lxc.payload*/memory.max; }
 check "its memory is limited" [ "$(limit)" = $((256 * 1024 * 1024)) ]
 check "the roles are in the service's cgroup" [ "$(cgroup_of "$(main_pid)")" != "$(cgroup_of "$(vm_init)")" ]
+check "the VM has a keeper" test -n "$(keeper)"
 for pid in $(vm_init) $(keeper); do
     check "process $pid of the VM is not in it: $(cgroup_of "$pid")" \
         eval '! grep -q qvd-node.service "/proc/'"$pid"'/cgroup"'
 done
-check "AppArmor confines it" eval 'grep -q . "/proc/'"$(vm_init)"'/attr/current"'
-echo "note: AppArmor says of the VM: $(tr -d '\0' <"/proc/$(vm_init)/attr/current")"
+check "AppArmor confines it" grep -q 'lxc-qvd-1_.*(enforce)' "/proc/$(vm_init)/attr/current"
 
 # ---- a session, and what systemd does to the service ------------------------------------------
 
