@@ -133,8 +133,8 @@ NodeAccess::NodeAccess(client::StopSignal stop)
     : stop_(std::move(stop)), person_(true, stop_.fd()), judge_(policy(), person_) {
 }
 
-Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, Where where) {
-    std::unique_ptr<Farm> farm;
+Result<std::unique_ptr<NodeAccess>> NodeAccess::begin(const CommandLine& line,
+                                                      std::unique_ptr<Farm>& farm) {
     // First: an embedded database that it starts must not inherit blocked signals.
     if (line.node.empty()) {
         QVD_TRY(farm, Farm::open(line.config_file));
@@ -142,7 +142,12 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, W
     // A connection that breaks is an error of the connection, not this program's end.
     (void)std::signal(SIGPIPE, SIG_IGN);
     QVD_TRY(auto stop, client::StopSignal::install());
-    std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
+    return std::unique_ptr<NodeAccess>(new NodeAccess(std::move(stop)));
+}
+
+Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, Where where) {
+    std::unique_ptr<Farm> farm;
+    QVD_TRY(auto access, begin(line, farm));
     if (farm) {
         QVD_CHECK(access->find_in_farm(*farm, line, where));
     } else {
@@ -153,12 +158,7 @@ Result<std::unique_ptr<NodeAccess>> NodeAccess::to_vm(const CommandLine& line, W
 
 Result<std::unique_ptr<NodeAccess>> NodeAccess::to_hosts(const CommandLine& line) {
     std::unique_ptr<Farm> farm;
-    if (line.node.empty()) {
-        QVD_TRY(farm, Farm::open(line.config_file));
-    }
-    (void)std::signal(SIGPIPE, SIG_IGN);
-    QVD_TRY(auto stop, client::StopSignal::install());
-    std::unique_ptr<NodeAccess> access(new NodeAccess(std::move(stop)));
+    QVD_TRY(auto access, begin(line, farm));
     if (farm) {
         QVD_CHECK(access->find_hosts(*farm, line));
         return access;

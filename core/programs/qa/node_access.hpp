@@ -44,6 +44,9 @@ public:
 
 private:
     explicit NodeAccess(client::StopSignal stop);
+    // What each begins with; `farm` is opened unless --node names a host.
+    static Result<std::unique_ptr<NodeAccess>> begin(const CommandLine& line,
+                                                     std::unique_ptr<Farm>& farm);
 
     Result<void> find_in_farm(Farm& farm, const CommandLine& line, Where where);
     Result<void> find_on_node(const CommandLine& line);
