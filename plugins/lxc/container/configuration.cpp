@@ -46,6 +46,8 @@ std::string in_fstab(const std::string& path) {
 void add_basics(Items& items, const Fields& order) {
     items.emplace_back("lxc.uts.name", order.get("name", "vm"));
     items.emplace_back("lxc.rootfs.path", "dir:" + order.get("rootfs"));
+    // On itself: liblxc's own folder for it comes with another package, liblxc-common.
+    items.emplace_back("lxc.rootfs.mount", order.get("rootfs"));
     items.emplace_back("lxc.init.cmd", order.get("init", "/sbin/init"));
     add_if(items, "lxc.signal.halt", order.get("halt_signal"));
     items.emplace_back("lxc.autodev", "1");
