@@ -4,7 +4,7 @@
 set -u
 DISPLAY=:7
 PASSWORD=wonder-1
-trap 'echo "the end"; sync; systemctl poweroff --force --force' EXIT
+trap 'echo "the end"; sync; sleep 1; systemctl poweroff --force --force' EXIT
 
 check() {
     local what=$1 before=$SECONDS
