@@ -3,11 +3,11 @@
 # Source it after world.sh.
 #
 #   bare_folder                  what all of it is in; sets BARE
-#   bare_make KIND ID            prepares for containers from QVD_TEST_IMAGE (lxc), or for machines as
-#                                the running VM ID is one (kvm)
+#   bare_make lxc                prepares for containers from QVD_TEST_IMAGE
+#   bare_make kvm DOMAIN         prepares for machines like libvirt's DOMAIN, which runs
 #   bare_start KIND, bare_stop KIND
 #   bare_address KIND            prints where its agent answers
-#   bare_remove                  undoes all
+#   bare_remove                  undoes all but the bridge, which goes with the network it is in
 
 BARE_NET=10.233.7
 
@@ -52,10 +52,10 @@ bare_stop_lxc() {
 
 # ---- a domain like the node's: another name, overlay, bridge and address -----------------------
 
-# bare_make_kvm ID: the first disk's image is said in BARE/image, its format beside it.
+# The first disk's image is said in BARE/image, its format beside it.
 bare_make_kvm() {
     mkdir -p "$BARE/kvm"
-    virsh -q dumpxml "$BARE_PREFIX$1" >"$BARE/kvm/node.xml" &&
+    virsh -q dumpxml "$1" >"$BARE/kvm/node.xml" &&
         python3 - "$BARE/kvm" "$(bare_address kvm)" <<'PYTHON'
 import re, shutil, sys
 import xml.etree.ElementTree as tree

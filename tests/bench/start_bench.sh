@@ -10,8 +10,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../system/world.sh"
 . "$here/bare.sh"
-# shellcheck source=../../examples/quickstart/libvirt.sh
-. "$here/../../examples/quickstart/libvirt.sh"
+. "$here/../system/libvirt.sh"
 enter_world "$0" "$@"
 rounds=${1:-15}
 shift
@@ -22,7 +21,6 @@ finish() {
     node_remove
     bare_remove
 }
-trap finish EXIT
 ms() { echo $(((${EPOCHREALTIME/./} - $1) / 1000)); }
 now() { echo "${EPOCHREALTIME/./}"; }
 median() { sort -n | awk '{v[NR]=$1} END {if (NR) print (NR % 2) ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2; else print "-"}'; }
@@ -36,17 +34,16 @@ make_btrfs() {
         mount -o loop "$BARE/disk" "$BARE/btrfs" &&
         echo "path.storage.btrfs.root = $BARE/btrfs" >>"$NODE_DIR/node.conf"
 }
-BARE_PREFIX=bench-
 start_libvirt() {
     libvirt_folders || skip "this machine cannot mount a tmpfs"
-    libvirt_run >/var/log/libvirt/out 2>&1 </dev/null &
-    rig_until 20 test -S /run/libvirt/libvirt-sock || skip "libvirtd does not start here"
-    printf '%s\n' "internal.vm.kvm.name.prefix = $BARE_PREFIX" "path.kvm.state = $NODE_DIR/kvm" \
+    libvirt_start || skip "libvirtd does not start here"
+    printf '%s\n' 'internal.vm.kvm.name.prefix = bench-' "path.kvm.state = $NODE_DIR/kvm" \
         'vm.kvm.cpus = 1' >>"$NODE_DIR/node.conf"
 }
 image_for() { case $1 in kvm) echo "$QVD_TEST_DISK" ;; *) echo "$QVD_TEST_IMAGE" ;; esac; }
 
 bare_folder && node_make || exit 1
+trap finish EXIT
 ! includes lxc-btrfs || make_btrfs || exit 1
 ! includes kvm || start_libvirt
 node_start
@@ -68,7 +65,7 @@ for kind in $kinds; do
     begin=$(now)
     qa vm start -f name="$kind" --wait timeout=300 >/dev/null || give_up
     echo "$kind: first start of an image, unpacked for it: $(ms "$begin") ms"
-    [ "$kind" != kvm ] || bare_make kvm "$number" || exit 1
+    [ "$kind" != kvm ] || bare_make kvm "bench-$number" || exit 1
     qa vm stop -f name="$kind" --wait timeout=120 >/dev/null
 done
 case $kinds in *lxc*) bare_make lxc ;; esac
