@@ -88,30 +88,6 @@ TEST_CASE("of a deleted VM goes what it changed and what was saved, and its home
     CHECK(done.all.front().bytes.value_or(0) >= 100'000);
 }
 
-TEST_CASE("a checkpoint that nobody remembers goes, and the one that the VM goes back to stays") {
-    Storehouse house;
-    furnish(house);
-    // By another name of the same folder.
-    house.remember_checkpoint("/mnt/old/suspended/{vm}-checkpoint-77/");
-    for (const char* const name : {"76", "78", "79"})
-        house.checkpoint("suspended/{vm}-checkpoint-" + std::string(name), 2);
-    house.checkpoint("suspended/{vm}-checkpoint-77", 100);
-    // It is being made just now: its folder is old, and its memory still grows.
-    house.file("suspended/{vm}-checkpoint-79/memory");
-    house.age("suspended/{vm}-checkpoint-79", 2);
-    CHECK(house.entry("suspended/{vm}-checkpoint-78").verdict.by ==
-          house.words("not the checkpoint of VM {vm}"));
-    CHECK(names_of(house.collect()).empty());  // not for long enough
-    CHECK(names_of(house.collect(at_once())) ==
-          std::vector<std::string>{house.words("{vm}-checkpoint-76"),
-                                   house.words("{vm}-checkpoint-78")});
-    for (const char* const kept :
-         {"suspended/{vm}-checkpoint-77", "suspended/{vm}-checkpoint-79", "suspended/{vm}.memory",
-          "snapshots/{vm}/monday", "overlays/{di}-{vm}-overlay.qcow2"})
-        CHECK_MESSAGE(house.has(kept), kept);
-    CHECK(house.backend.calls.empty());  // the VM is there: nothing else of it goes
-}
-
 TEST_CASE("homes of deleted VMs go only where the key says so, and after its time") {
     Storehouse house;
     furnish(house);
