@@ -85,6 +85,7 @@ asio::awaitable<void> Broker::run() {
     if (stopping_) co_return;
     spawn_contained(loop_.get_executor(), keep_inventory());
     spawn_contained(loop_.get_executor(), rows_.keep_comparing());
+    spawn_contained(loop_.get_executor(), stranded_.keep_looking());
     // From here on only changes of the configuration matter.
     while (!stopping_) {
         if (outdated_) {
@@ -387,6 +388,7 @@ void Broker::stop() {
     crowd_changed_.notify();
     ends_.close();
     rows_.stop();
+    stranded_.stop();
     for (const Linked& known : workers_)
         if (const auto worker = known.worker.lock()) worker->close();
 }

@@ -9,6 +9,7 @@
 #include "broker/session_ends.hpp"
 #include "broker/session_rows.hpp"
 #include "broker/sessions.hpp"
+#include "broker/stranded.hpp"
 #include "broker/vm_watch.hpp"
 #include "broker/worker_link.hpp"
 #include "net/role_link.hpp"
@@ -85,6 +86,7 @@ private:
     plugin::Registry registry_;
     Context context_;
     SessionRows rows_;
+    StrandedStarts stranded_{context_};
     std::optional<net::Configure> configuration_;
     std::list<Linked> workers_;
     std::map<std::string, std::string> loaded_;    // what the database said when it was used last

@@ -50,15 +50,17 @@ asio::awaitable<Result<void>> Conversation::await_link(Milliseconds limit) {
     co_return *linked_;
 }
 
-asio::awaitable<net::Ended> Conversation::relay(Secret slave_key, std::string protocol) {
-    relaying_ = true;
-    channel_->send(net::Switch{request_.request, std::move(slave_key), std::move(protocol)});
-    if (interruption_) channel_->send(net::Abort{request_.request});
+asio::awaitable<net::Ended> Conversation::relay(Secret slave_key, std::string protocol,
+                                                std::string owner) {
+    channel_->send(
+        net::Switch{request_.request, std::move(slave_key), std::move(protocol), std::move(owner)});
     co_return co_await relayed();
 }
 
 asio::awaitable<net::Ended> Conversation::relayed() {
     relaying_ = true;
+    // What was found out before.
+    if (interruption_ && !ended_) channel_->send(net::Abort{request_.request});
     while (!ended_) co_await changed_.wait(long_wait);
     co_return *ended_;
 }

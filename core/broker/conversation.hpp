@@ -30,7 +30,9 @@ public:
     boost::asio::awaitable<Result<void>> attach(std::shared_ptr<UniqueFd> socket,
                                                 Milliseconds limit);
     // Sends the 101 and waits until the relay is over. `protocol`: of the 101's Upgrade, or empty.
-    boost::asio::awaitable<net::Ended> relay(Secret slave_key, std::string protocol = {});
+    // `owner`: what the next broker is told of it.
+    boost::asio::awaitable<net::Ended> relay(Secret slave_key, std::string protocol = {},
+                                             std::string owner = {});
     // Waits for the end of a relay that an earlier broker has begun.
     boost::asio::awaitable<net::Ended> relayed();
 

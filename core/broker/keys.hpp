@@ -143,12 +143,20 @@ inline constexpr Key<Seconds> short_session{
     config::internal,
     Range{0, 86400}};
 
+inline constexpr Key<std::chrono::milliseconds> stranded_delay{
+    "internal.l7r.stranded.delay",
+    "10s",
+    "milliseconds",
+    "how often starts are looked for whose node died before it took them",
+    config::internal,
+    Range{10, 600'000}};
+
 inline void declare(config::KeySet& keys) {
     keys.add(use_ssl, client_certificate_required, ciphers, head_limit, first_byte_timeout,
              head_timeout, idle_timeout, connection_limit, connection_limit_per_address,
              failed_login_limit, question_timeout, half_close_timeout);
     keys.add(takeover_timeout, vm_start_timeout, vm_stop_timeout, x_start_timeout, x_start_retries,
-             screen_timeout, agent_timeout, short_session);
+             screen_timeout, agent_timeout, short_session, stranded_delay);
 }
 
 }  // namespace qvd::broker

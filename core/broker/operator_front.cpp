@@ -125,7 +125,9 @@ asio::awaitable<void> Errand::relay(std::shared_ptr<UniqueFd> socket) {
                            {"vm", wanted_.vm},
                            {"trace", client_->holder()}};
     log::info("operator.stream", what, "");
-    const net::Ended ended = co_await client_->relay(Secret{}, std::string(net::control_protocol));
+    std::string owner = to_text({who_.name, role_for(wanted_.verb)});
+    const net::Ended ended =
+        co_await client_->relay(Secret{}, std::string(net::control_protocol), std::move(owner));
     log::info("operator.stream_ended", what, ended.reason);
 }
 

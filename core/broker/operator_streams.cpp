@@ -9,6 +9,28 @@ namespace qvd::broker {
 
 namespace asio = boost::asio;
 
+namespace {
+
+constexpr std::string_view operators = "operator:";
+
+}  // namespace
+
+// A name has no colon.
+std::string to_text(const StreamOwner& owner) {
+    return std::string(operators) + std::string(to_string(owner.needed)) + ":" + owner.who;
+}
+
+std::optional<StreamOwner> parse_stream_owner(std::string_view text) {
+    if (!text.starts_with(operators)) return std::nullopt;
+    text.remove_prefix(operators.size());
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    const auto needed = parse_operator_role(text.substr(0, colon));
+    const std::string_view who = text.substr(colon + 1);
+    if (!needed.ok() || !check_operator_name(who).ok()) return std::nullopt;
+    return StreamOwner{std::string(who), *needed};
+}
+
 OperatorStreams::Open::Open(OperatorStreams& all, std::string who, OperatorRole needed,
                             std::shared_ptr<Conversation> client)
     : all_(all),

@@ -10,13 +10,24 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace qvd::store {
 class Store;
 }
 
 namespace qvd::broker {
+
+// Whose stream it is, and which role it takes: in words for the next broker, by way of the worker
+// that holds the stream (net::Switch).
+struct StreamOwner {
+    std::string who;
+    OperatorRole needed = OperatorRole::observer;
+};
+[[nodiscard]] std::string to_text(const StreamOwner& owner);
+[[nodiscard]] std::optional<StreamOwner> parse_stream_owner(std::string_view text);
 
 // Belongs to the broker's event loop.
 class OperatorStreams {

@@ -56,6 +56,11 @@ Async<plugin::PlacementQuestion> question_of(store::Store& store, store::VmRecor
     co_return question;
 }
 
+// The node has changed since the balancer looked at it.
+bool was_a_race(const Error& why) {
+    return why.code() == "node.full" || why.code() == "node.unavailable";
+}
+
 // Owns what it asks: it may outlive the story.
 Async<std::size_t> ask_balancer(std::shared_ptr<plugin::Balancer> balancer,
                                 plugin::PlacementQuestion question) {
@@ -142,9 +147,25 @@ Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> b
         const Error& why = ordered.error();
         // Somebody else ordered its start meanwhile: then it is being started, which was wanted.
         if (why.code() == "vm.not_stopped") co_return Result<void>{};
-        if (attempt == max_attempts ||
-            (why.code() != "node.full" && why.code() != "node.unavailable"))
-            co_return why;
+        if (attempt == max_attempts || !was_a_race(why)) co_return why;
+    }
+}
+
+Async<void> order_elsewhere(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
+                            store::VmRecord record) {
+    for (int attempt = 1;; ++attempt) {
+        QVD_CO_TRY(plugin::PlacementQuestion question, co_await question_of(store, record));
+        const auto nodes = question.candidates;
+        auto choice = ask_balancer(balancer, std::move(question));
+        QVD_CO_TRY(const std::size_t chosen, co_await std::move(choice));
+        const Node& node = nodes->at(chosen).node;
+        const auto moved =
+            co_await store.move_start(record.vm.id, record.runtime.node.value(), node.id);
+        if (moved.ok())
+            log::info("vm.placed_elsewhere",
+                      {{"vm", record.vm.id}, {"node", node.name}, {"from", record.node_name}},
+                      record.node_name + " died before it took this start");
+        if (moved.ok() || attempt == max_attempts || !was_a_race(moved.error())) co_return moved;
     }
 }
 

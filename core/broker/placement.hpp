@@ -25,4 +25,9 @@ Async<void> order_start(store::Store& store, std::shared_ptr<plugin::Balancer> b
                         store::VmRecord record, std::shared_ptr<Conversation> client = nullptr,
                         Consent consent = nullptr);
 
+// The same of a start that waits for a node which died before it took it (stranded.hpp): conflict
+// "vm.not_stranded".
+Async<void> order_elsewhere(store::Store& store, std::shared_ptr<plugin::Balancer> balancer,
+                            store::VmRecord record);
+
 }  // namespace qvd::broker

@@ -1,10 +1,17 @@
 #include "broker/vms.hpp"
 
+#include "broker/stranded.hpp"
 #include "broker/vm_watch.hpp"
+
+#include <algorithm>
+#include <utility>
 
 namespace qvd::broker {
 
 namespace {
+
+// How often a start that its node has not taken yet is looked at.
+constexpr Milliseconds order_look{1000};
 
 Async<store::VmRecord> record_of(Context& context, VmId vm) {
     QVD_CO_TRY(auto record, co_await context.store.vm(vm));
@@ -28,6 +35,13 @@ bool is_down(const VmRuntime& runtime) {
            !runtime.command;
 }
 
+// What cannot be placed elsewhere waits on: whoever sees to all of these gives it up in the end.
+boost::asio::awaitable<void> place_elsewhere(Context& context, std::shared_ptr<Conversation> client,
+                                             VmId vm) {
+    const Result<void> placed = co_await order_elsewhere(context, vm);
+    if (placed.ok()) client->progress("Its host died, assigning VM " + vm.text() + " to another");
+}
+
 }  // namespace
 
 Async<store::VmRecord> find_vm(Context& context, VmId vm, std::shared_ptr<plugin::Login> login,
@@ -46,6 +60,7 @@ Async<store::VmRecord> await_running(Context& context, std::shared_ptr<Conversat
                                      VmId vm, Deadline deadline) {
     const VmWatch::Interest interest(context.vms, vm, client);
     bool told = false;
+    bool asked = false;
     for (;;) {
         QVD_CO_TRY(const auto record, co_await record_of(context, vm));
         if (record.runtime.state == VmState::running || record.runtime.state == VmState::debug)
@@ -64,7 +79,13 @@ Async<store::VmRecord> await_running(Context& context, std::shared_ptr<Conversat
                                 "), retry later"};
         if (!told) client->progress("Waiting for VM to reach state 'running'");
         told = true;
-        QVD_CO_CHECK(co_await client->pause(deadline.remaining()));
+        Milliseconds limit = deadline.remaining();
+        if (awaits_its_node(record.runtime)) {
+            limit = std::min(limit, order_look);
+            // Usually its node has taken it long before.
+            if (std::exchange(asked, true)) co_await place_elsewhere(context, client, vm);
+        }
+        QVD_CO_CHECK(co_await client->pause(limit));
     }
 }
 

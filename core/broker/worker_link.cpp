@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
+#include "base/text.hpp"
 #include "broker/front.hpp"
 #include "broker/session_ends.hpp"
 #include "broker/spawn.hpp"
@@ -104,6 +105,7 @@ void WorkerLink::greet(net::Hello hello) {
     // A hello that comes again tells more of them; what was taken up already stays taken up.
     for (const std::uint64_t relay : hello.relays)
         if (!conversations_.contains(relay)) inherited_.insert(relay);
+    for (const auto& [request, owner] : hello.owners) take_up(request, owner);
     if (told_all_) elsewhere_.clear();
     elsewhere_.insert(hello.elsewhere.begin(), hello.elsewhere.end());
     told_all_ = !hello.more;
@@ -153,13 +155,46 @@ std::size_t WorkerLink::stories() const {
         conversations_, [](const auto& entry) { return !entry.second->relaying(); }));
 }
 
-void WorkerLink::resume(const Session& session, std::uint64_t request) {
-    if (inherited_.erase(request) == 0) return;
+std::shared_ptr<Conversation> WorkerLink::inherit(std::uint64_t request,
+                                                  std::string client_address) {
+    if (inherited_.erase(request) == 0) return nullptr;
     net::Request head;
     head.request = request;
-    head.client_address = session.client_address;
+    head.client_address = std::move(client_address);
     auto client = std::make_shared<Conversation>(std::move(head), worker_, channel_);
     conversations_[request] = client;
+    return client;
+}
+
+// An operator's stream that an earlier broker has begun.
+void WorkerLink::take_up(std::string_view request, std::string_view owner) {
+    const auto number = text::to_integer(request);
+    auto stream = parse_stream_owner(owner);
+    if (!number || *number <= 0 || !stream) return;
+    auto client = inherit(static_cast<std::uint64_t>(*number), "");
+    if (!client) return;
+    log::info("operator.stream_resumed", {{"operator", stream->who}, {"trace", client->holder()}},
+              "it ran on while the broker was away");
+    spawn_contained(channel_->executor(),
+                    watch_stream(shared_from_this(), std::move(client), std::move(*stream)));
+}
+
+asio::awaitable<void> WorkerLink::watch_stream(std::shared_ptr<WorkerLink> self,
+                                               std::shared_ptr<Conversation> client,
+                                               StreamOwner owner) {
+    Context& context = self->context_;
+    const OperatorStreams::Open open(context.operator_streams, owner.who, owner.needed, client);
+    // What changed while no broker looked, nobody has heard.
+    co_await context.operator_streams.check(context.store);
+    const net::Ended ended = co_await client->relayed();
+    log::info("operator.stream_ended", {{"operator", owner.who}, {"trace", client->holder()}},
+              ended.reason);
+    self->conversations_.erase(client->request().request);
+}
+
+void WorkerLink::resume(const Session& session, std::uint64_t request) {
+    auto client = inherit(request, session.client_address);
+    if (!client) return;
     log::info("session.resumed", {{"session", session.id}, {"vm", session.vm}},
               "its relay ran on while the broker was away");
     spawn_contained(channel_->executor(),

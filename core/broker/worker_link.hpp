@@ -42,12 +42,18 @@ private:
     void handle(net::Frame frame);
     void greet(net::Hello hello);
     void begin(net::Request request);
+    void take_up(std::string_view request, std::string_view owner);
     static boost::asio::awaitable<void> serve(std::shared_ptr<WorkerLink> self,
                                               std::shared_ptr<Conversation> client,
                                               std::uint64_t request);
     static boost::asio::awaitable<void> watch_over(std::shared_ptr<WorkerLink> self,
                                                    std::shared_ptr<Conversation> client,
                                                    Session session);
+    static boost::asio::awaitable<void> watch_stream(std::shared_ptr<WorkerLink> self,
+                                                     std::shared_ptr<Conversation> client,
+                                                     StreamOwner owner);
+    // Of a relay of its hellos.
+    std::shared_ptr<Conversation> inherit(std::uint64_t request, std::string client_address);
     std::shared_ptr<Conversation> conversation(std::uint64_t request) const;
 
     Context& context_;

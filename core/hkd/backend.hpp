@@ -66,6 +66,8 @@ public:
     virtual Result<void> know(const std::string& hypervisor) = 0;
     // Removes what a crash left behind and none of these VMs needs.
     virtual Async<void> collect(std::vector<std::string> keep_uuids) = 0;
+    // The same of one that answers only now: nothing of the others is touched.
+    virtual Async<void> collect_of(std::string hypervisor, std::vector<std::string> keep_uuids);
     virtual Async<Survey> survey() = 0;
 
     virtual Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) = 0;
@@ -95,6 +97,10 @@ public:
 
 // Of a pretended backend that has nothing on any disk.
 inline Async<void> Backend::remove_image(ImagePlan /*image*/, Deadline /*deadline*/) {
+    co_return Result<void>{};
+}
+inline Async<void> Backend::collect_of(std::string /*hypervisor*/,
+                                       std::vector<std::string> /*keep_uuids*/) {
     co_return Result<void>{};
 }
 inline Async<void> Backend::remove_vm(VmPlan /*vm*/, Deadline /*deadline*/) {

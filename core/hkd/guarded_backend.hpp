@@ -19,6 +19,9 @@ public:
     Async<void> collect(std::vector<std::string> keep_uuids) override {
         return inner_.collect(std::move(keep_uuids));
     }
+    Async<void> collect_of(std::string hypervisor, std::vector<std::string> keep_uuids) override {
+        return inner_.collect_of(std::move(hypervisor), std::move(keep_uuids));
+    }
     Async<Survey> survey() override { return inner_.survey(); }
     Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override {
         return inner_.prepare_image(std::move(image), deadline, std::move(progress));

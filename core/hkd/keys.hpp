@@ -157,7 +157,9 @@ inline constexpr Key<Seconds> collect_age{
     "86400",
     "seconds",
     "how long nobody must have needed it: unpacked images, overlays, memory, checkpoints and "
-    "snapshots of what was deleted, and whatever was left half made or half removed",
+    "snapshots of what was deleted, checkpoints that no VM goes back to, and whatever was left "
+    "half "
+    "made or half removed",
     0,
     Range{0, 31536000}};
 inline constexpr Key<Seconds> collect_images_age{

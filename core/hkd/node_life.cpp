@@ -37,8 +37,9 @@ asio::awaitable<void> NodeLife::run() {
         co_await wait(view_.get(config_delay));
     }
     if (!ending()) {
-        co_await say(NodeState::running, "");
+        co_await say(NodeState::running, vms_->silence());
         parts_.ready();
+        spawn(parts_.executor, keep_adopting(), 0);
         spawn(parts_.executor, keep_reporting(), 0);
         spawn(parts_.executor, keep_reporting_usage(), 0);
         spawn(parts_.executor, keep_looking_after(), 0);
@@ -217,6 +218,17 @@ void NodeLife::lose(std::string_view event, std::string why) {
     log::error(event, {{"node", name_}}, why + "; this hkd ends and touches nothing");
     lost_ = std::move(why);
     alarm_->ring();
+}
+
+// Hypervisors that were silent when the node came up are asked until they answer.
+asio::awaitable<void> NodeLife::keep_adopting() {
+    while (!ending() && !vms_->silence().empty()) {
+        co_await parts_.schedule.sleep(view_.get(config_delay));
+        if (ending()) co_return;
+        // Without the database it is tried again, too.
+        (void)co_await vms_->adopt_silent(rebooted_);
+        if (!ending()) co_await say(NodeState::running, vms_->silence());
+    }
 }
 
 asio::awaitable<void> NodeLife::keep_reporting() {

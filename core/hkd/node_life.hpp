@@ -76,6 +76,7 @@ private:
     Async<void> report_load();
     Awaitable<void> ask_hypervisor(NodeLoad& load);
     void lose(std::string_view event, std::string why);
+    Awaitable<void> keep_adopting();
     Awaitable<void> keep_reporting();
     Awaitable<void> keep_reporting_usage();
     Awaitable<void> keep_looking_after();

@@ -137,13 +137,22 @@ Backend::Token PluginBackend::listen(std::function<void(const FoundVm&)> hear) {
 
 Async<void> PluginBackend::collect(std::vector<std::string> keep_uuids) {
     for (const std::string& name : names()) {
+        std::string copy = name;
         std::vector<std::string> keep = keep_uuids;
-        const Result<void> collected =
-            co_await hypervisors_.at(name)->collect(std::move(keep), survey_limit);
-        // What cannot be cleaned up now is in the way of one VM at most, not of the node.
-        if (!collected.ok())
-            log::warn("hypervisor.not_collected", {{"plugin", name}}, collected.error().sentence());
+        QVD_CO_CHECK(co_await collect_of(std::move(copy), std::move(keep)));
     }
+    co_return Result<void>{};
+}
+
+Async<void> PluginBackend::collect_of(std::string hypervisor, std::vector<std::string> keep_uuids) {
+    const auto known = hypervisors_.find(hypervisor);
+    if (known == hypervisors_.end()) co_return Result<void>{};
+    plugin::Hypervisor& one = *known->second;
+    const Result<void> collected = co_await one.collect(std::move(keep_uuids), survey_limit);
+    // What cannot be cleaned up now is in the way of one VM at most, not of the node.
+    if (!collected.ok())
+        log::warn("hypervisor.not_collected", {{"plugin", hypervisor}},
+                  collected.error().sentence());
     co_return Result<void>{};
 }
 

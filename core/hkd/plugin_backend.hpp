@@ -23,6 +23,7 @@ public:
     Token listen(std::function<void(const FoundVm&)> hear) override;
     Result<void> know(const std::string& hypervisor) override;
     Async<void> collect(std::vector<std::string> keep_uuids) override;
+    Async<void> collect_of(std::string hypervisor, std::vector<std::string> keep_uuids) override;
     Async<Survey> survey() override;
     Async<void> prepare_image(ImagePlan image, Deadline deadline, Progress progress) override;
     Async<void> start(VmPlan vm, Deadline deadline) override;

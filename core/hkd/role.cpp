@@ -189,7 +189,8 @@ bool Role::is_used_here(const Item& item) {
     const std::vector<VmFacts> all = vms->facts();
     return std::ranges::any_of(all, [&](const VmFacts& facts) {
         const auto vm = vms->find(facts.vm);
-        return facts.vm == item.vm || (vm && std::ranges::any_of(vm->plan().disks, has));
+        return (facts.vm == item.vm && !item.orphaned) ||
+               (vm && std::ranges::any_of(vm->plan().disks, has));
     });
 }
 

@@ -54,6 +54,11 @@ void VmHandler::fail_at_once(const Error& why, Over over) {
     begin(std::move(over));
 }
 
+void VmHandler::refuse(const Error& why, Over over) {
+    culpable_ = false;
+    fail_at_once(why, std::move(over));
+}
+
 void VmHandler::adopt(const FoundVm& found, Over over) {
     pid_ = found.pid;
     log::info("vm.adopted", {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"pid", found.pid}},

@@ -83,6 +83,8 @@ public:
     void start(Over over);
     // As start(), and first removes what an earlier attempt may have left.
     void start_again(Over over);
+    // No fault of the VM's: it is neither blocked nor counted as a failure.
+    void refuse(const Error& why, Over over);
     void fail_at_once(const Error& why, Over over);  // what was ordered cannot even be planned
     void adopt(const FoundVm& found, Over over);
     void give_up(Why why, Over over);  // it is not there any more

@@ -58,7 +58,7 @@ Async<void> Vms::adopt(bool rebooted) {
         if (is_over({row.runtime.state, row.runtime.phase})) continue;
         expected.insert(row.vm.uuid);
         if (needs_handler(row, properties[row.vm.id], survey))
-            co_await adopt_row(row, std::move(properties[row.vm.id]), found, rebooted);
+            co_await adopt_row(row, properties[row.vm.id], found, rebooted);
     }
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
@@ -67,10 +67,11 @@ Async<void> Vms::adopt(bool rebooted) {
     QVD_CO_CHECK(co_await workshop_->store.return_orders(node_, std::nullopt));
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
-    for (const auto& [name, why] : survey.silent)
-        co_return Error{why.kind(), why.code(),
-                        "the hypervisor " + name + " does not say what it runs: " + why.sentence()};
-    co_return Result<void>{};
+    remember_silent(survey, rows, properties);
+    const auto default_one = silent_.find(hypervisor_of({}, view_));
+    if (default_one == silent_.end()) co_return Result<void>{};
+    const auto& [name, why] = *default_one;
+    co_return Error{why.kind(), why.code(), says_nothing(name, why)};
 }
 
 // Of the VMs that something is left of. Their hypervisors are those that have to be asked.
@@ -166,9 +167,9 @@ asio::awaitable<void> Vms::destroy_stray(FoundVm found) {
 
 void Vms::heard(const FoundVm& found) {
     if (is_alive(found.state)) return;
-    if (adopting_) early_.push_back(found);
     for (const auto& [id, handler] : handlers_)
         if (handler->plan().uuid == found.uuid) return handler->ended(found);
+    if (adopting_) early_.push_back(found);
 }
 
 // ---- what has ended ------------------------------------------------------------------------
@@ -239,6 +240,8 @@ asio::awaitable<void> Vms::evacuate(Milliseconds patience, Milliseconds kill_aga
     const auto all = handlers_;
     for (const auto& [id, handler] : all)
         handler->order_stop(Why("node.evacuated", "the node is evacuated"));
+    for (const auto& [vm, hypervisor] : unseen_)
+        log::warn("vm.not_evacuated", {{"vm", vm}, {"plugin", hypervisor}}, silence());
     co_await wait_until_empty(workshop_->schedule.in(patience));
     while (!handlers_.empty()) {
         log::warn("node.evacuation_kills", {{"vms", handlers_.size()}},

@@ -11,6 +11,9 @@
 
 namespace qvd::hkd {
 
+// For the operator: of a hypervisor that does not answer a survey.
+[[nodiscard]] std::string says_nothing(const std::string& hypervisor, const Error& why);
+
 // Belongs to the event loop and outlives what it has spawned there.
 class Vms {
 public:
@@ -18,8 +21,14 @@ public:
 
     // Before anything else: what runs and belongs here goes on, what runs and does not is
     // destroyed, what should run and does not is written down. May be repeated after an error.
-    // `rebooted`: nothing can have survived.
+    // `rebooted`: nothing can have survived. A hypervisor that does not say what it runs is an
+    // error only if it is the node's default one.
     Async<void> adopt(bool rebooted);
+    // The same of hypervisors that were silent then, and answer now.
+    Async<void> adopt_silent(bool rebooted);
+    // Which of them still are, for the operator; empty: all have answered. Their VMs stay as they
+    // are by the database: none is given up, stopped or started.
+    [[nodiscard]] std::string silence() const;
 
     // Takes orders until close(): at once when told by look_for_orders(), and otherwise `every`.
     boost::asio::awaitable<void> follow_orders(Milliseconds every);
@@ -44,11 +53,16 @@ public:
 private:
     template <class T>
     using Awaitable = boost::asio::awaitable<T>;
+    using PropertiesByVm = std::map<VmId, Properties>;
 
     Awaitable<void> take(VmId vm, VmCommand command);
     Awaitable<void> take_start(VmId vm);
     Awaitable<void> take_stop(VmId vm);
     Awaitable<void> take_order(VmId vm);
+    void remember_silent(const Survey& survey, const std::vector<store::VmRecord>& rows,
+                         PropertiesByVm& properties);
+    Async<void> adopt_of(std::string hypervisor, std::vector<store::VmRecord> rows,
+                         PropertiesByVm properties, Survey survey, bool rebooted);
     void not_taken(VmId vm, const Error& why);
     Awaitable<void> clear_up(VmId vm);
     Async<void> look_for_lost(VmId vm);
@@ -65,7 +79,6 @@ private:
     Awaitable<bool> launch_again(store::VmRecord row);
     void begin(const store::StartOrder& order, bool again);
     Awaitable<void> destroy_stray(FoundVm found);
-    using PropertiesByVm = std::map<VmId, Properties>;
     Async<PropertiesByVm> properties_of(std::vector<store::VmRecord> rows);
     Awaitable<void> adopt_row(store::VmRecord row, Properties properties,
                               std::vector<FoundVm> found, bool rebooted);
@@ -84,9 +97,11 @@ private:
     bool look_ = true;
     bool closed_ = false;
     bool adopting_ = false;
-    bool retrying_ = false;       // what an earlier hkd had planned
-    bool deaf_ = false;           // the database's last answer was an error
-    std::vector<FoundVm> early_;  // ends reported while adopting
+    bool retrying_ = false;                // what an earlier hkd had planned
+    bool deaf_ = false;                    // the database's last answer was an error
+    std::map<std::string, Error> silent_;  // hypervisors that have not said what they run
+    std::map<VmId, std::string> unseen_;   // what may run by them
+    std::vector<FoundVm> early_;           // ends reported while adopting
     Backend::Token listening_;
 };
 

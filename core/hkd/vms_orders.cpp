@@ -76,7 +76,7 @@ Async<void> Vms::look_for_lost(VmId vm) {
     QVD_CO_TRY(const auto row, co_await workshop_->store.vm(vm));
     if (!row || row->runtime.node != node_ || closed_) co_return Result<void>{};
     const VmStage stage{row->runtime.state, row->runtime.phase};
-    if (stage != vm_stage::starting_1 || handlers_.contains(vm)) {
+    if (stage != vm_stage::starting_1 || handlers_.contains(vm) || unseen_.contains(vm)) {
         QVD_CO_CHECK(co_await workshop_->store.return_orders(node_, vm));
         co_return Result<void>{};
     }
@@ -95,6 +95,11 @@ Async<void> Vms::look_for_lost(VmId vm) {
 asio::awaitable<void> Vms::take_order(VmId vm) {
     auto order = co_await workshop_->store.take_order(vm, node_);
     if (!order.ok()) co_return not_taken(vm, order.error());
+    if (unseen_.contains(vm)) {
+        store::OrderAnswer refusal{"hypervisor.silent", silence()};
+        (void)co_await workshop_->store.answer_order(vm, order->number, std::move(refusal));
+        co_return;
+    }
     const auto handler = co_await handler_of(vm);
     if (handler) co_return handler->obey(std::move(*order));
     store::OrderAnswer answer{"vm.not_here", "it is not on this node"};
@@ -104,6 +109,7 @@ asio::awaitable<void> Vms::take_order(VmId vm) {
 // A suspended VM gets one when something is to be done with it.
 asio::awaitable<std::shared_ptr<VmHandler>> Vms::handler_of(VmId vm) {
     if (auto known = find(vm)) co_return known;
+    if (unseen_.contains(vm)) co_return nullptr;
     const auto row = co_await workshop_->store.vm(vm);
     const bool rests = row.ok() && *row && (*row)->runtime.state == VmState::suspended &&
                        (*row)->runtime.node == node_;
@@ -139,8 +145,14 @@ void Vms::begin(const store::StartOrder& order, bool again) {
         sound ? std::move(plan).value() : plan_known(order.record, order.properties, view_),
         plan_image(order, view_), order.record.runtime.attempt);
     handlers_[order.record.vm.id] = handler;
+    const auto silent = silent_.find(handler->plan().hypervisor);
     if (!sound)
         handler->fail_at_once(why, when_over());
+    else if (silent != silent_.end())
+        handler->refuse({ErrorKind::unavailable, "hypervisor.silent",
+                         says_nothing(silent->first, silent->second) +
+                             "; until it does, none of its virtual machines starts on this node"},
+                        when_over());
     else if (again)
         handler->start_again(when_over());
     else
@@ -148,6 +160,8 @@ void Vms::begin(const store::StartOrder& order, bool again) {
 }
 
 asio::awaitable<void> Vms::take_stop(VmId vm) {
+    // It waits: nobody can tell yet what there is to stop.
+    if (unseen_.contains(vm)) co_return;
     const auto taken = co_await workshop_->store.take_stop(vm, node_);
     if (!taken.ok()) co_return not_taken(vm, taken.error());
     const auto handler = co_await handler_of(vm);

@@ -23,6 +23,7 @@ namespace qvd::hkd {
 //   vm.remains         something of it cannot be cleaned up
 //   vm.expired         its hard expiry has passed
 //   node.restarted, node.evacuated
+//   node.lost          its node died before it took the start (written by a broker)
 // and those of what is asked on the way: network.*, hypervisor.*, di.*.
 class Why {
 public:

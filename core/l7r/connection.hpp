@@ -53,6 +53,8 @@ public:
     [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
     [[nodiscard]] std::uint64_t request() const noexcept { return request_; }
     [[nodiscard]] const std::string& address() const noexcept { return address_; }
+    // Of its relay, as the broker named him.
+    [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
     [[nodiscard]] bool relaying() const noexcept { return relay_ != nullptr; }
     [[nodiscard]] BrokerLink* link() const noexcept { return link_.get(); }
     // A relay whose broker died belongs to the next one.
@@ -127,6 +129,7 @@ private:
     std::vector<std::string> progress_;
     Clock::time_point next_progress_;
 
+    std::string owner_;
     UniqueFd vm_;  // between Linked and Switch
     std::unique_ptr<net::Relay> relay_;
     Clock::time_point relay_began_;

@@ -223,6 +223,7 @@ void Connection::on_switch(const net::Switch& ordered) {
     }
     out_.push_back(take_progress() + net::switch_head(ordered.slave_key, ordered.protocol));
     phase_ = Phase::relaying;
+    owner_ = ordered.owner.substr(0, net::max_owner_bytes);
     timer_.stop();
     relay_began_ = worker_.loop().now();
     relay_ = std::make_unique<net::Relay>(stream_, std::move(vm_), std::exchange(inbox_, {}));

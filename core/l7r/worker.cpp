@@ -22,6 +22,7 @@ constexpr Milliseconds report_pause{1000};
 constexpr Milliseconds report_pause_unconfigured{60'000};
 // Well below the longest frame; more relays take more hellos.
 constexpr std::size_t requests_per_hello = 8192;
+constexpr std::size_t owners_per_hello = 1024;
 // Log, listener, epoll, links.
 constexpr std::uint32_t own_descriptors = 32;
 
@@ -190,14 +191,19 @@ void Worker::hand_over_relays() {
     net::Hello hello{settings_.instance, {}, {}, true};
     const auto tell = [&](std::vector<std::uint64_t>& list, std::uint64_t request) {
         list.push_back(request);
-        if (hello.relays.size() + hello.elsewhere.size() < requests_per_hello) return;
+        if (hello.relays.size() + hello.elsewhere.size() < requests_per_hello &&
+            hello.owners.size() < owners_per_hello)
+            return;
         broker->send(hello);
         hello.relays.clear();
         hello.elsewhere.clear();
+        hello.owners.clear();
     };
     for (const auto& [id, connection] : connections_) {
         if (!connection->relaying() || connection->link() != nullptr) continue;
         connection->adopt(broker);
+        if (!connection->owner().empty())
+            hello.owners.emplace_back(std::to_string(connection->request()), connection->owner());
         tell(hello.relays, connection->request());
     }
     for (const auto& [request, connection] : by_request_)

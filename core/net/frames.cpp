@@ -46,11 +46,11 @@ void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Link> {
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Switch> {
-    v(f.request, f.slave_key, f.protocol);
+    v(f.request, f.slave_key, f.protocol, f.owner);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Hello> {
-    v(f.worker, f.relays, f.elsewhere, f.more);
+    v(f.worker, f.relays, f.elsewhere, f.more, f.owners);
 }
 template <class V, class T>
 void walk(V& v, T& f) requires std::is_same_v<std::remove_const_t<T>, Request> {

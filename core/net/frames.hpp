@@ -22,6 +22,7 @@
 namespace qvd::net {
 
 constexpr std::size_t max_frame_bytes = std::size_t{256} * 1024;
+constexpr std::size_t max_owner_bytes = 128;
 // Of an answer's body, however many frames it takes.
 constexpr std::size_t max_body_bytes = std::size_t{4} * 1024 * 1024;
 
@@ -96,6 +97,9 @@ struct Switch {
     std::uint64_t request = 0;
     Secret slave_key;
     std::string protocol = {};  // names itself in the 101's Upgrade; empty: QVD's own
+    // Whose relay it is, in words of brokers: kept for the next one (Hello::owners). At most
+    // max_owner_bytes; empty: a session, whose row says it.
+    std::string owner = {};
 };
 
 // End this request now: close its relay (take-over), or drop it unanswered.
@@ -112,7 +116,8 @@ struct Hello {
     std::vector<std::uint64_t> relays;  // requests whose relay runs
     // Requests that an earlier broker, which is still there, looks after: relays or not.
     std::vector<std::uint64_t> elsewhere = {};
-    bool more = false;  // another one follows at once, with the rest
+    bool more = false;    // another one follows at once, with the rest
+    Headers owners = {};  // of its `relays`: request, and Switch::owner where there was one
 };
 
 struct Request {

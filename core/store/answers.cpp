@@ -97,6 +97,21 @@ Error order_pending(VmId vm) {
                     "vm " + vm.text() + " has another order that its node has not taken yet");
 }
 
+Error not_stranded(VmId vm) {
+    return conflict("vm.not_stranded",
+                    "the start of vm " + vm.text() + " waits for no dead host, or not any more");
+}
+
+Error node_unavailable(std::string_view host, std::string_view what) {
+    return {ErrorKind::unavailable, "node.unavailable",
+            "host " + std::string(host) + " is " + std::string(what)};
+}
+
+Error node_full(std::string_view host) {
+    return {ErrorKind::unavailable, "node.full",
+            "host " + std::string(host) + " has no memory left for this virtual machine"};
+}
+
 Error no_retry(VmId vm) {
     return conflict("vm.no_retry", "nobody wants vm " + vm.text() + " to be started again by now");
 }

@@ -22,6 +22,11 @@ Error no_command(VmId vm);
 // conflict "vm.state", "vm.order_pending".
 Error not_orderable(VmId vm, VmCommand command, VmState state, int phase);
 Error order_pending(VmId vm);
+// conflict "vm.not_stranded".
+Error not_stranded(VmId vm);
+// unavailable "node.unavailable", of a host that is `what`, and "node.full".
+Error node_unavailable(std::string_view host, std::string_view what);
+Error node_full(std::string_view host);
 // conflict "vm.no_retry".
 Error no_checkpoint(VmId vm);
 Error no_checkpoint_image(VmId vm);

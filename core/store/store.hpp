@@ -145,6 +145,16 @@ public:
     // Failed, or being stopped, and to be started again by its node: that is called off.
     virtual Async<void> order_stop(VmId vm) = 0;
 
+    // Starts that no node has taken, ordered to one that has been silent for node_silence by now.
+    virtual Async<std::vector<VmId>> stranded_starts() = 0;
+    // Such a start goes from that node to another, by order_start()'s rules and with its refusals.
+    // ErrorKind::conflict "vm.not_stranded": its node has taken it or reports again, it has been
+    // withdrawn or moved, or it goes back to its checkpoint, which only `from` has.
+    virtual Async<void> move_start(VmId vm, NodeId from, NodeId to) = 0;
+    // Such a start is given up, also one that goes back to its checkpoint: the VM is `failed` with
+    // this reason ("node.lost"). ErrorKind::conflict "vm.not_stranded".
+    virtual Async<void> give_up_start(VmId vm, NodeId from, std::string reason) = 0;
+
     // Any other command, by its state (may_be_ordered), to its node; resume as order_start().
     // Returns the order's number. ErrorKind::conflict "vm.state", "vm.order_pending" if one waits
     // already.

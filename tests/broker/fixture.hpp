@@ -28,7 +28,7 @@ class Worker {
 public:
     // `elsewhere`: requests that an earlier broker still looks after.
     Worker(Broker& broker, std::string name, std::vector<std::uint64_t> relays = {},
-           std::vector<std::uint64_t> elsewhere = {});
+           std::vector<std::uint64_t> elsewhere = {}, net::Headers owners = {});
 
     void say(const net::Frame& frame);
     // The next frame, if there is one.

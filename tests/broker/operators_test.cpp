@@ -237,7 +237,7 @@ struct OpenConsole {
         REQUIRE(net::send_frame(office.hkd.get(), net::Attach{call.call, std::move(socket)}).ok());
         request = office.farm.next<net::Attach>(office.worker).request;
         office.worker.say(net::Linked{request});
-        (void)office.farm.next<net::Switch>(office.worker);
+        owner = office.farm.next<net::Switch>(office.worker).owner;
     }
     void edit(const std::string& name, const store::Store::OperatorEdit& edit) {
         const auto all = office.farm.run(office.farm.store->operators()).value();
@@ -255,6 +255,7 @@ struct OpenConsole {
     Office office;
     UniqueFd end;
     std::uint64_t request = 0;
+    std::string owner;  // as the worker keeps it
 };
 
 }  // namespace
@@ -286,6 +287,38 @@ TEST_CASE("So does one who is deleted, and one whose role does not allow them an
     role.role = OperatorRole::observer;
     open.edit("ben", role);
     open.is_ended();
+}
+
+TEST_CASE("A stream that an earlier broker began ends with its operator's account") {
+    const std::string owner = OpenConsole().owner;
+    Office office;
+    Worker worker(*office.farm.broker, "l7r-2-b", {77, 78}, {},
+                  {{"77", owner}, {"78", "nonsense:" + owner}, {"79", owner}});
+    REQUIRE(office.farm.until([&] {
+        return office.quiet.contains("event=operator.stream_resumed operator=ben trace=l7r-2-b:77");
+    }));
+    const auto all = office.farm.run(office.farm.store->operators()).value();
+    for (const Operator& one : all)
+        if (one.name == "ben")
+            REQUIRE(office.farm.run(office.farm.store->delete_operator(one.id)).ok());
+    CHECK(office.farm.next<net::Abort>(worker).request == 77);
+    worker.say(net::Ended{77, 1, 2, 3, "ended by the broker"});
+    CHECK(office.farm.until([&] { return office.quiet.contains("event=operator.stream_ended"); }));
+    CHECK_FALSE(office.quiet.contains("trace=l7r-2-b:78"));
+    CHECK_FALSE(office.quiet.contains("trace=l7r-2-b:79"));
+}
+
+TEST_CASE("So does one whose operator was demoted while no broker was there, at once") {
+    const std::string owner = OpenConsole().owner;
+    Office office;
+    const auto all = office.farm.run(office.farm.store->operators()).value();
+    store::Store::OperatorEdit role;
+    role.role = OperatorRole::observer;
+    for (const Operator& one : all)
+        if (one.name == "ben")
+            REQUIRE(office.farm.run(office.farm.store->edit_operator(one.id, role)).ok());
+    Worker worker(*office.farm.broker, "l7r-2-b", {77}, {}, {{"77", owner}});
+    CHECK(office.farm.next<net::Abort>(worker).request == 77);
 }
 
 TEST_CASE("Without hkd, or without the database, an operator is told to try again") {

@@ -193,6 +193,40 @@ TEST_CASE("what the hypervisor says of the node counts, if it is believable and 
     CHECK(one.row().seen > before);
 }
 
+TEST_CASE("a node runs while one of its hypervisors is silent, says so, and until when") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    const VmId vm = one.add_vm();
+    one.ask(one.store.set_properties(store::Owner::vm, vm.value(), {{"vm.hypervisor", "kvm"}}));
+    one.world.silent = {"kvm"};
+    one.begin();
+    one.pass(Milliseconds{100});
+    CHECK(one.ready);
+    CHECK(one.row().state == NodeState::running);
+    CHECK(one.row().reason ==
+          "the hypervisor kvm does not say what it runs: it is away; until it does, its virtual "
+          "machines are neither started nor given up here");
+    CHECK(one.status == one.row().reason);
+    one.world.silent.clear();
+    one.pass(Milliseconds{60'000});
+    CHECK(one.row().state == NodeState::running);
+    CHECK(one.row().reason.empty());
+    CHECK(one.status.empty());
+}
+
+TEST_CASE("a node does not run while its default hypervisor is silent") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.world.silent = {"lxc-unionfs"};
+    one.begin();
+    one.pass(Milliseconds{60'000});
+    CHECK(one.row().state == NodeState::starting);
+    CHECK(one.row().reason.find("lxc-unionfs does not say what it runs") != std::string::npos);
+    one.world.silent.clear();
+    one.pass(Milliseconds{60'000});
+    CHECK(one.row().state == NodeState::running);
+}
+
 TEST_CASE("a farm's node that is not registered says how, and runs once it is") {
     const log::Capture quiet;
     OneNode one(std::string(embedded_file) + "database.host = db1\n");

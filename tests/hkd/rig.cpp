@@ -117,6 +117,13 @@ T Rig::must(asio::awaitable<Result<T>> operation) {
     return ask(std::move(operation)).value();
 }
 
+asio::awaitable<void> Rig::ask_the_silent(Life* life) {
+    while (!life->vms.silence().empty()) {
+        co_await life->schedule.sleep(Milliseconds{1000});
+        (void)co_await life->vms.adopt_silent(false);
+    }
+}
+
 void Rig::boot() {
     life_ = std::make_unique<Life>(world, *store_, node_, limits_);
     Life* const life = life_.get();
@@ -130,6 +137,7 @@ void Rig::boot() {
             co_await me->schedule.sleep(Milliseconds{1000});
         }
         me->adopted = true;
+        spawn(me->loop.get_executor(), ask_the_silent(me), 0);
         co_await me->vms.follow_orders(Milliseconds{1000});
     };
     spawn(life->loop.get_executor(), live(life), 0);

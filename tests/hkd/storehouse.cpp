@@ -44,6 +44,12 @@ void Storehouse::folder(const std::string& below) {
     std::ofstream(path(below) + "/content") << std::string(100'000, 'x');
 }
 
+void Storehouse::checkpoint(const std::string& below, int hours) {
+    folder(below);
+    age(below + "/content", hours);
+    age(below, hours);
+}
+
 void Storehouse::file(const std::string& below, std::chrono::hours ago) {
     fs::create_directories(fs::path(path(below)).parent_path());
     std::ofstream(path(below)) << std::string(50'000, 'x');
@@ -93,15 +99,32 @@ const StockEntry& Storehouse::entry(const std::string& below) {
     return *found;
 }
 
-void Storehouse::order_start() {
-    const NodeId node = ask(store.add_node("alpha", "10.3.15.1")).value();
+NodeId Storehouse::add_node(const std::string& name, const std::string& address) {
+    const NodeId node = ask(store.add_node(name, address)).value();
     const auto epoch = ask(store.claim_node(node, "boot"));
     NodeLoad load;
     load.memory_total_mib = 8000;
     load.memory_free_mib = 8000;
     REQUIRE(ask(store.heartbeat(node, epoch.value(), load)).ok());
     REQUIRE(ask(store.set_node_state(node, epoch.value(), NodeState::running, "")).ok());
+    return node;
+}
+
+void Storehouse::order_start() {
+    REQUIRE(ask(store.order_start(vm, add_node("alpha", "10.3.15.1"))).ok());
+}
+
+void Storehouse::remember_checkpoint(const std::string& at) {
+    const NodeId node = add_node("beta", "10.3.15.2");
     REQUIRE(ask(store.order_start(vm, node)).ok());
+    REQUIRE(ask(store.take_start(vm, node)).ok());
+    REQUIRE(ask(store.remember_checkpoint(vm, 1, words(at))).ok());
+    store::VmTransition stopped;
+    stopped.vm = vm;
+    stopped.incarnation = 1;
+    stopped.from = {VmState::starting};
+    stopped.to = VmState::stopped;
+    REQUIRE(ask(store.clear_vm(stopped)).ok());
 }
 
 }  // namespace qvd::hkd::test

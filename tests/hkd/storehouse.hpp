@@ -90,6 +90,12 @@ public:
     // A folder with a file in it, or a file; last changed so long ago.
     void folder(const std::string& below);
     void file(const std::string& below, std::chrono::hours ago = std::chrono::hours{0});
+    // A folder of a checkpoint that was written so many hours ago.
+    void checkpoint(const std::string& below, int hours);
+    void age(const std::string& below, int hours) {
+        fs::last_write_time(path(below),
+                            fs::file_time_type::clock::now() - std::chrono::hours{hours});
+    }
     [[nodiscard]] bool has(const std::string& below) const { return fs::exists(path(below)); }
 
     void set(const std::string& key, const std::string& value) { configuration_[key] = value; }
@@ -118,6 +124,8 @@ public:
     void delete_vm(VmId which) { REQUIRE(ask(store.delete_vm(which)).ok()); }
     void delete_di(DiId which) { REQUIRE(ask(store.delete_di(which)).ok()); }
     void order_start();
+    // The VM has once run, and made it.
+    void remember_checkpoint(const std::string& at);
     [[nodiscard]] config::View view() const;
     // As after a restart of hkd.
     void restart() { collector_ = std::make_unique<Collector>(parts()); }
@@ -125,6 +133,7 @@ public:
 
 private:
     Collector::Parts parts();
+    NodeId add_node(const std::string& name, const std::string& address);
 
     std::string root_;
     config::View::Values configuration_;

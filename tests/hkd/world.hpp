@@ -185,6 +185,7 @@ public:
 
 private:
     struct Life;
+    static boost::asio::awaitable<void> ask_the_silent(Life* life);
     bool step(Clock::time_point limit);
     template <class T>
     T must(boost::asio::awaitable<Result<T>> operation);

@@ -47,6 +47,18 @@ TEST_CASE("a broker's death costs requests in flight a sentence, and no session"
     CHECK(next.expect<net::Ended>().request == session.request);
 }
 
+TEST_CASE("a new broker is told whose relay it is, as the one before has named him") {
+    RunningWorker worker;
+    ScriptedBroker broker = worker.add_broker(configuration(node_identity()));
+    Session session = start_session(worker, broker);
+    Session owned = start_session(worker, broker, {}, "operator:observer:ann");
+    broker.die();
+    ScriptedBroker next = worker.add_broker();
+    while (worker.hello().relays.size() < 2) worker.set_hello(next.expect<net::Hello>());
+    CHECK(worker.hello().owners ==
+          net::Headers{{std::to_string(owned.request), "operator:observer:ann"}});
+}
+
 TEST_CASE("a new broker can end a session that it was told of") {
     RunningWorker worker;
     ScriptedBroker broker = worker.add_broker(configuration(node_identity()));

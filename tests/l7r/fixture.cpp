@@ -326,8 +326,8 @@ UniqueFd FakeVm::accept() {
     return socket;
 }
 
-Session start_session(RunningWorker& worker, ScriptedBroker& broker,
-                      const Client::Options& options) {
+Session start_session(RunningWorker& worker, ScriptedBroker& broker, const Client::Options& options,
+                      const std::string& owner) {
     Client client(worker.port(), options);
     REQUIRE(client.connected());
     client.send("GET /qvd/connect_to_vm?id=1 HTTP/1.1\nUpgrade: QVD/1.0\n\n");
@@ -336,7 +336,7 @@ Session start_session(RunningWorker& worker, ScriptedBroker& broker,
     broker.send(net::Link{request.request, "127.0.0.1", vm.port()});
     UniqueFd screen = vm.accept();
     CHECK(broker.expect<net::Linked>().request == request.request);
-    broker.send(net::Switch{request.request, Secret("key")});
+    broker.send(net::Switch{request.request, Secret("key"), "", owner});
     CHECK(client.read_reply().status == 101);
     return {std::move(client), std::move(screen), request.request};
 }

@@ -172,6 +172,6 @@ struct Session {
     std::uint64_t request = 0;
 };
 Session start_session(RunningWorker& worker, ScriptedBroker& broker,
-                      const Client::Options& options = {});
+                      const Client::Options& options = {}, const std::string& owner = {});
 
 }  // namespace qvd::test

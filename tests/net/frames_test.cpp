@@ -41,7 +41,7 @@ std::vector<Frame> one_of_each() {
             Link{3, "10.3.15.2", 4100},
             Switch{4, Secret("slave"), "QVD-Admin/1.0"},
             Abort{5},
-            Hello{"l7r-1", {6, 7}, {8}, true},
+            Hello{"l7r-1", {6, 7}, {8}, true, {{"7", "operator:operator:ben"}}},
             Request{8, 9, "::1", "GET", "/x?y", {{"Host", "h"}}, true, true},
             Gone{10},
             ConnectionClosed{11},

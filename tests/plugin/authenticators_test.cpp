@@ -3,6 +3,7 @@
 #include "model/password.hpp"
 #include "tests/plugin/chain.hpp"
 
+#include <latch>
 #include <thread>
 
 namespace qvd::plugin {
@@ -141,14 +142,16 @@ TEST_CASE("who cannot tell whether there is a second factor is not passed over")
 TEST_CASE("credentials stay alive until a pending call completes") {
     Chain chain;
     std::thread later;
+    std::latch is_kept(1);
     chain.a.authenticate = [&](const qvd_login* login, const qvd_credentials* credentials,
                                qvd_call* call) -> qvd_status {
-        later = std::thread([login, credentials, call] {
-            std::this_thread::yield();
+        later = std::thread([login, credentials, call, &is_kept] {
+            is_kept.wait();
             const std::string secret(credentials->secret.data, credentials->secret.length);
             put(call, "seen", (text(login->name) + ":" + secret).c_str());
             call->complete(call, QVD_OK);
         });
+        is_kept.count_down();
         return QVD_PENDING;
     };
     const auto login = chain.identify();

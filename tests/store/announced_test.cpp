@@ -208,3 +208,19 @@ TEST_CASE("an OSF's name and what a tag means outdate inventories") {
     on.bench.must(store.delete_di(second.id));
     CHECK(on.outdated());
 }
+
+TEST_CASE("a start that goes to another node, or is given up, outdates inventories") {
+    Watched on;
+    auto& store = on.store;
+    const NodeId other = on.bench.add_running_node("node2", "10.3.0.2", 1024);
+    on.bench.must(store.order_start(on.farm.vm, on.farm.node));
+    on.bench.age_reports();
+    on.bench.report(other, 1, 1024);
+    CHECK(on.outdated());
+    on.bench.must(store.move_start(on.farm.vm, on.farm.node, other));
+    CHECK(on.outdated());
+    on.bench.age_reports();
+    CHECK_FALSE(on.outdated());
+    on.bench.must(store.give_up_start(on.farm.vm, other, "both are gone"));
+    CHECK(on.outdated());
+}

@@ -34,6 +34,12 @@ NodeId Bench::add_running_node(const std::string& name, const std::string& addre
     return node;
 }
 
+void Bench::report(NodeId node, std::int64_t epoch, double mib) {
+    NodeLoad load;
+    load.memory_total_mib = mib;
+    must(store().heartbeat(node, epoch, load));
+}
+
 StartOrder Bench::start(VmId vm, NodeId node) {
     must(store().order_start(vm, node));
     StartOrder order = must(store().take_start(vm, node));

@@ -79,6 +79,10 @@ public:
     Farm farm();
     VmId add_vm(const Farm& farm, const std::string& name);
     NodeId add_running_node(const std::string& name, const std::string& address, double mib);
+    // Every node's last report is a minute older than it was.
+    void age_reports();
+    // A report of a node with this much memory.
+    void report(NodeId node, std::int64_t epoch, double mib);
     // Orders, takes and finishes a start.
     StartOrder start(VmId vm, NodeId node);
     VmRecord vm(VmId vm);
@@ -86,6 +90,7 @@ public:
 
 private:
     boost::asio::io_context loop_;
+    std::chrono::seconds ahead_{0};  // of the real time; the clock of a store that has its own
     std::unique_ptr<Store> store_;
 };
 

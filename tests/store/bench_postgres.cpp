@@ -11,4 +11,10 @@ Bench::Bench() {
 
 Bench::~Bench() = default;
 
+void Bench::age_reports() {
+    const std::string done = sql(shared_view(), "qvd_owner",
+                                 "UPDATE node_runtimes SET seen = seen - interval '60 seconds'");
+    REQUIRE(done == "ok");
+}
+
 }  // namespace qvd::store::test

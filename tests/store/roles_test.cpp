@@ -205,6 +205,14 @@ TEST_CASE("each role can do all that its program does") {
     CHECK(bench.must(hkd->take_start(vm, farm.node)).checkpoint == "/suspended/2");
     bench.must(hkd->clear_vm(
         {vm, incarnation + 1, {VmState::starting}, VmState::stopped, 0, "", false, false}));
+    bench.must(broker->order_start(vm, farm.node));
+    bench.age_reports();
+    CHECK(bench.must(broker->stranded_starts()).size() == 1);
+    const NodeId other = bench.add_running_node("other", "10.3.0.78", 1024);
+    bench.must(broker->move_start(vm, farm.node, other));
+    bench.age_reports();
+    bench.must(broker->give_up_start(vm, other, "it died"));
+    CHECK(bench.refusal(hkd->give_up_start(vm, other, "it died")) == "store.denied");
     bench.must(broker->vm(vm));
     const NodeId node = bench.must(hkd->add_node("self", "10.3.0.77"));
     const std::int64_t epoch = bench.must(hkd->claim_node(node, "boot"));

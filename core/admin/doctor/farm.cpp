@@ -81,7 +81,9 @@ Diagnoses check_node(const FarmFacts& farm, const config::View& view, Timestamp 
     const NodeRuntime& runtime = own->runtime;
     std::string state = "its state is " + std::string(to_string(runtime.state));
     if (!runtime.reason.empty()) state += ": " + runtime.reason;
-    if (runtime.state == NodeState::running)
+    if (runtime.state == NodeState::running && !runtime.reason.empty())
+        diagnoses.push_back(warning("node.state", state, "mend what it names"));
+    else if (runtime.state == NodeState::running)
         diagnoses.push_back(good("node.state", state));
     else
         diagnoses.push_back(problem(

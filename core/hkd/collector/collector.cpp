@@ -18,7 +18,7 @@ constexpr std::size_t most_ledger_bytes = std::size_t{64} << 20U;
 
 bool is_being_made(const Item& item) {
     const bool unseen = item.kind == ItemKind::image || item.kind == ItemKind::incoming ||
-                        (item.kind == ItemKind::part && item.lock.empty());
+                        (item.kind == ItemKind::part && item.lock.empty()) || item.orphaned;
     return unseen && std::chrono::system_clock::now() - item.changed < quiet;
 }
 
@@ -143,6 +143,7 @@ Async<Collector::Pass> Collector::begin(CollectOrder order) {
     const Deadline deadline = Deadline::in(parts_.schedule.clock(), order.patience);
     std::vector<Item> items = co_await stock(view);
     QVD_CO_TRY(Needs needs, co_await ask_needs(view));
+    for (Item& item : items) item.orphaned = is_orphaned(item, needs);
     // It was asked for because the image has just been deleted there.
     needs.is_ours = order.di.value() != 0;
     QVD_CO_TRY(const Timestamp now, co_await parts_.store.now());

@@ -10,6 +10,11 @@ bool is_at_rest(const VmRuntime& runtime) {
            !runtime.command && !runtime.retry_at;
 }
 
+std::string last_name_of(std::string path) {
+    while (path.ends_with('/')) path.pop_back();
+    return path.substr(path.rfind('/') + 1);
+}
+
 Verdict nobody(std::string why) {
     return {false, std::move(why), false};
 }
@@ -27,6 +32,7 @@ Verdict of_image(const Item& item, const Needs& needs) {
 Verdict of_vm(const Item& item, const Needs& needs) {
     const auto vm = needs.vms.find(item.vm);
     if (vm == needs.vms.end()) return nobody("VM " + item.vm.text() + " is deleted");
+    if (item.orphaned) return nobody("not the checkpoint of VM " + item.vm.text());
     if (item.kind == ItemKind::overlay && item.di.value() != 0 && !needs.images.contains(item.di))
         return nobody("image " + item.di.text() + " is deleted");
     return {true, "VM " + item.vm.text() + " (" + vm->second + ")", false};
@@ -49,12 +55,20 @@ Needs needs_of(const std::vector<store::VmRecord>& vms, const std::vector<store:
         needs.images[record.di.id] = {record.di.path, record.vms, record.vms_running > 0};
     for (const store::VmRecord& record : vms) {
         needs.vms[record.vm.id] = record.vm.name;
+        if (record.checkpoint)
+            needs.checkpoints[record.vm.id] = last_name_of(record.checkpoint->path);
         if (is_at_rest(record.runtime)) continue;
         for (const auto& di : {record.di, record.current_di})
             if (di) needs.images[di->id].runs = true;
     }
     for (const User& user : users) needs.logins.insert(user.login);
     return needs;
+}
+
+bool is_orphaned(const Item& item, const Needs& needs) {
+    if (item.kind != ItemKind::checkpoint || !needs.vms.contains(item.vm)) return false;
+    const auto known = needs.checkpoints.find(item.vm);
+    return known == needs.checkpoints.end() || known->second != item.name();
 }
 
 Verdict judge(const Item& item, const Needs& needs) {

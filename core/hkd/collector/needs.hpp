@@ -19,6 +19,8 @@ struct Needs {
     };
     std::map<DiId, Image> images;
     std::map<VmId, std::string> vms;  // and their names
+    // The folders of their checkpoints, by name alone: the way there may have another name by now.
+    std::map<VmId, std::string> checkpoints;
     std::set<std::string> logins;
     bool homes_by_login = false;  // vm.lxc.home.per.user
 
@@ -36,6 +38,10 @@ struct Verdict {
     std::string by;      // "VM 3 (desktop)"; of what nobody needs, why not
     bool spare = false;  // needed, but it can be made again, and nobody is at it
 };
+
+// A checkpoint of a VM that there is, and that does not go back to it: another has taken its place,
+// or hkd ended between making it and remembering it.
+bool is_orphaned(const Item& item, const Needs& needs);
 
 Verdict judge(const Item& item, const Needs& needs);
 

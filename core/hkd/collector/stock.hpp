@@ -39,6 +39,8 @@ struct Item {
     Timestamp changed;        // by this machine's clock; of an unpacked image when it was used last
     std::string lock = {};    // held by who still works at it; empty: nobody locks it
     std::uint64_t bytes = 0;  // of an unpacked image, as it was unpacked; 0: to be measured
+    // A checkpoint that its VM does not go back to (needs.hpp): none of what the VM does needs it.
+    bool orphaned = false;
 
     [[nodiscard]] std::string name() const { return path.substr(path.rfind('/') + 1); }
 };

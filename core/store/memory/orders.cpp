@@ -12,9 +12,6 @@ using memory::NodeRow;
 using memory::Tables;
 using memory::VmRow;
 
-// How long memory stays promised to a start that no node takes.
-constexpr std::chrono::minutes reservation_time{10};
-
 bool rests(const VmRow& row) {
     return row.runtime.state == VmState::stopped || row.runtime.state == VmState::failed;
 }
@@ -78,7 +75,7 @@ Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
     const auto needed = static_cast<double>(tables.osfs.at(row.vm.osf).osf.memory_mib);
     row.reservation.reset();
     QVD_CHECK(tables.check_room(*host, needed));
-    row.reservation = {node, needed, tables.now() + reservation_time};
+    row.reservation = {node, needed, tables.now() + memory::reservation_time};
     row.runtime.node = node;
     row.runtime.command = VmCommand::start;
     row.runtime.retry_at.reset();

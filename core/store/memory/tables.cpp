@@ -81,12 +81,10 @@ double Tables::reserved_mib(NodeId node) const {
 Result<void> Tables::check_room(const NodeRow& node, double needed_mib) const {
     const NodeRuntime& runtime = node.runtime;
     if (runtime.state != NodeState::running || runtime.blocked)
-        return Error{ErrorKind::unavailable, "node.unavailable",
-                     "host " + node.node.name + " is " +
-                         (runtime.blocked ? "blocked" : std::string(to_string(runtime.state)))};
+        return answers::node_unavailable(node.node.name,
+                                         runtime.blocked ? "blocked" : to_string(runtime.state));
     if (reserved_mib(node.node.id) + needed_mib > runtime.load.memory_total_mib)
-        return Error{ErrorKind::unavailable, "node.full",
-                     "host " + node.node.name + " has no memory left for this virtual machine"};
+        return answers::node_full(node.node.name);
     return {};
 }
 

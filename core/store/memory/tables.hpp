@@ -29,6 +29,9 @@ struct DiRow {
     Properties properties;
 };
 
+// How long memory stays promised to a start that no node takes.
+inline constexpr std::chrono::minutes reservation_time{10};
+
 struct Reservation {
     NodeId node;
     double mib = 0;

@@ -7,10 +7,6 @@ namespace qvd::store::postgres {
 
 namespace {
 
-// Admissions to one node come one after the other, so that each sees the others' reservations.
-constexpr const char* lock_node =
-    "SELECT pg_advisory_xact_lock(713003, ($1::bigint % 2147483647)::int)";
-
 constexpr const char* admit = R"(
 WITH asked AS (
     SELECT r.vm_id, r.state, r.command, r.retry_at, o.memory
@@ -55,14 +51,11 @@ Result<void> admission(const Row& row, VmId vm, NodeId node, bool retry) {
     if (!row.flag("known_node")) return answers::missing("node", node.value());
     if (retry && !row.flag("retries")) return answers::no_retry(vm);
     if (!row.flag("rests")) return not_stopped(vm);
-    const std::string name = "host " + row.text("name");
+    const std::string name = row.text("name");
     const bool blocked = row.flag("blocked");
     if (row.text("state") != "running" || blocked)
-        return Error{ErrorKind::unavailable, "node.unavailable",
-                     name + " is " + (blocked ? "blocked" : row.text("state"))};
-    if (!row.flag("fits"))
-        return Error{ErrorKind::unavailable, "node.full",
-                     name + " has no memory left for this virtual machine"};
+        return answers::node_unavailable(name, blocked ? "blocked" : row.text("state"));
+    if (!row.flag("fits")) return answers::node_full(name);
     // Everything fitted when we looked, and then another was faster.
     return not_stopped(vm);
 }

@@ -46,6 +46,11 @@ VmRecord vm_record(const Row& row);
 
 Session session_of(const Row& row);
 
+// Of the node $1: admissions to it come one after the other, so that each sees the others'
+// reservations.
+inline constexpr const char* lock_node =
+    "SELECT pg_advisory_xact_lock(713003, ($1::bigint % 2147483647)::int)";
+
 // Of the VM $1: osf < running di (or the one that would run) < user < vm, the winners last.
 extern const char* const merged_properties;
 Properties merged(const Rows& rows);

@@ -87,14 +87,11 @@ Result<std::int64_t> number_of(const Row& row, VmId vm, VmCommand command) {
     const VmState state = row.parsed("state", &parse_vm_state);
     if (!row.flag("fits")) return answers::not_orderable(vm, command, state, row.small("phase"));
     if (!row.is_null("command")) return answers::order_pending(vm);
-    const std::string host = "host " + row.text("node_name");
-    if (row.text("node_state") != "running" || row.flag("node_blocked"))
-        return Error{
-            ErrorKind::unavailable, "node.unavailable",
-            host + " is " + (row.flag("node_blocked") ? "blocked" : row.text("node_state"))};
-    if (!row.flag("has_room"))
-        return Error{ErrorKind::unavailable, "node.full",
-                     host + " has no memory left for this virtual machine"};
+    const std::string host = row.text("node_name");
+    const bool blocked = row.flag("node_blocked");
+    if (row.text("node_state") != "running" || blocked)
+        return answers::node_unavailable(host, blocked ? "blocked" : row.text("node_state"));
+    if (!row.flag("has_room")) return answers::node_full(host);
     return answers::order_pending(vm);
 }
 

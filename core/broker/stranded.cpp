@@ -1,0 +1,77 @@
+#include "broker/stranded.hpp"
+
+#include "base/log.hpp"
+#include "broker/keys.hpp"
+#include "broker/placement.hpp"
+#include "store/answers.hpp"
+
+namespace qvd::broker {
+
+namespace {
+
+std::string why_given_up(const store::VmRecord& record, const Error& why) {
+    const std::string node = "host " + record.node_name + " died before it began with this start";
+    if (why.code() == "placement.none") return node + ", and no other host can take it now";
+    return node + ": " + why.sentence();
+}
+
+}  // namespace
+
+bool awaits_its_node(const VmRuntime& runtime) {
+    return (runtime.state == VmState::stopped || runtime.state == VmState::failed) &&
+           runtime.command == VmCommand::start && runtime.node;
+}
+
+Async<void> order_elsewhere(Context& context, VmId vm) {
+    QVD_CO_TRY(auto record, co_await context.store.vm(vm));
+    if (!record || !awaits_its_node(record->runtime)) co_return store::answers::not_stranded(vm);
+    QVD_CO_TRY(const auto node, co_await context.store.node(record->node_name));
+    if (!node || !node->silence || *node->silence <= node_silence)
+        co_return store::answers::not_stranded(vm);
+    if (record->runtime.from_checkpoint)
+        co_return Error{ErrorKind::unavailable, "vm.checkpoint_away",
+                        "the checkpoint that it is to go back to is there"};
+    co_return co_await order_elsewhere(context.store, context.balancer, std::move(*record));
+}
+
+boost::asio::awaitable<void> StrandedStarts::keep_looking() {
+    while (!stopping_) {
+        const Result<void> looked = co_await look();
+        // Whoever needs the database says that it is away.
+        if (!looked.ok()) hopeless_.clear();
+        if (!stopping_) co_await stopped_.wait(context_.view.get(stranded_delay));
+    }
+}
+
+void StrandedStarts::stop() {
+    stopping_ = true;
+    stopped_.notify();
+}
+
+Async<void> StrandedStarts::look() {
+    QVD_CO_TRY(const std::vector<VmId> stranded, co_await context_.store.stranded_starts());
+    std::set<VmId> left;
+    for (const VmId vm : stranded) {
+        QVD_CO_TRY(const bool is_left, co_await see_to(vm));
+        if (is_left) left.insert(vm);
+    }
+    hopeless_ = std::move(left);
+    co_return Result<void>{};
+}
+
+Async<bool> StrandedStarts::see_to(VmId vm) {
+    const Result<void> moved = co_await order_elsewhere(context_, vm);
+    if (moved.ok() || moved.error().code() == "vm.not_stranded") co_return false;
+    if (moved.error().code() == "store.down") co_return moved.error();
+    if (!hopeless_.contains(vm)) co_return true;
+    QVD_CO_TRY(const auto record, co_await context_.store.vm(vm));
+    if (!record || !awaits_its_node(record->runtime)) co_return false;
+    std::string why = why_given_up(*record, moved.error());
+    log::warn("vm.start_given_up", {{"vm", vm}, {"code", moved.error().code()}}, why);
+    const NodeId node = record->runtime.node.value();
+    const Result<void> given_up = co_await context_.store.give_up_start(vm, node, std::move(why));
+    if (!given_up.ok() && given_up.error().code() != "vm.not_stranded") co_return given_up.error();
+    co_return false;
+}
+
+}  // namespace qvd::broker
