@@ -42,6 +42,7 @@ Result<VmRow*> alive(Tables& tables, VmId vm, std::int64_t incarnation) {
 void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     VmRuntime& runtime = row.runtime;
     const bool moved = runtime.state != change.to || runtime.phase != change.phase;
+    const bool shown = runtime.state != change.to;
     const bool was_starting = runtime.state == VmState::starting;
     const bool newly_blocked = change.block && !runtime.blocked;
     runtime.state = change.to;
@@ -57,6 +58,7 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     runtime.saved_path = change.to == VmState::suspended ? change.saved_path : "";
     if (change.to == VmState::suspended) row.reservation.reset();
     if (moved || newly_blocked) tables.announce_state(row);
+    if (shown || newly_blocked) tables.announce_vms();
 }
 
 Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
@@ -73,6 +75,7 @@ Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
     row.runtime.retry_at.reset();
     row.runtime.from_checkpoint = false;
     tables.announce_command(row);
+    tables.announce_vms();
     return {};
 }
 
@@ -152,6 +155,7 @@ Async<void> MemoryStore::order_stop(VmId vm) {
     VmRuntime& runtime = row->runtime;
     if (rests(*row) && (runtime.command == VmCommand::start || runtime.retry_at)) {
         tables_->announce_state(*row);
+        if (runtime.node) tables_->announce_vms();
         runtime.retry_at.reset();
         runtime.command.reset();
         runtime.node.reset();
@@ -197,6 +201,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
         runtime.reason = order.error().sentence();
         runtime.reason_code = order.error().code();
         tables_->announce_state(*row);
+        tables_->announce_vms();
         runtime.node.reset();
         row->reservation.reset();
         co_return order.error().within("vm " + vm.text());
@@ -211,6 +216,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     const auto memory_mib = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
     row->reservation = {node, memory_mib, std::nullopt};
     tables_->announce_state(*row);
+    tables_->announce_vms();
     if (loses_answers_) co_return answers::down("its answer was lost");
     order->record = tables_->record(*row);
     co_return order;

@@ -51,6 +51,7 @@ Async<void> MemoryStore::session_connected(SessionId session) {
         co_return answers::conflict("session.aborted", "the session was asked to end");
     if (row.state == SessionState::connecting) {
         row.state = SessionState::connected;
+        tables_->announce_vms();
         row.since = tables_->now();
     }
     co_return Result<void>{};
