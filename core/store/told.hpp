@@ -170,9 +170,9 @@ struct AuditLine {
 struct Announcement {
     // vm_state: state, phase or blocked changed, or a start was withdrawn. session_end: the VM's
     // live session is gone, who waits to take it over tries again.
-    // operators: one was changed or deleted. vms: an inventory shows VMs otherwise than before: there
-    // is a new one or one less, or name, owner, OSF, image, node, state, blocked, connected or the
-    // names and tags behind them are others; not what they use, nor phases and commands.
+    // operators: one was changed or deleted. vms: an inventory shows VMs otherwise: how many, or of
+    // one its name, owner, OSF, image, node, state, blocked, connected, or what of these is called
+    // or tagged otherwise; neither what they use, nor phases and commands.
     enum class What {
         vm_command,
         vm_state,

@@ -39,12 +39,19 @@ Result<VmRow*> alive(Tables& tables, VmId vm, std::int64_t incarnation) {
     return row;
 }
 
+// Of a VM that was `before`.
+void announce(Tables& tables, const VmRow& row, const VmRuntime& before) {
+    const VmRuntime& now = row.runtime;
+    const bool shown = now.state != before.state || now.blocked != before.blocked;
+    if (shown || now.phase != before.phase) tables.announce_state(row);
+    if (shown) tables.announce_vms();
+}
+
 void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     VmRuntime& runtime = row.runtime;
+    const VmRuntime before = runtime;
     const bool moved = runtime.state != change.to || runtime.phase != change.phase;
-    const bool shown = runtime.state != change.to;
     const bool was_starting = runtime.state == VmState::starting;
-    const bool newly_blocked = change.block && !runtime.blocked;
     runtime.state = change.to;
     runtime.phase = change.phase;
     runtime.reason = change.reason;
@@ -57,8 +64,7 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     if (change.to == VmState::running && moved) runtime.agent_seen = tables.now();
     runtime.saved_path = change.to == VmState::suspended ? change.saved_path : "";
     if (change.to == VmState::suspended) row.reservation.reset();
-    if (moved || newly_blocked) tables.announce_state(row);
-    if (shown || newly_blocked) tables.announce_vms();
+    announce(tables, row, before);
 }
 
 Result<void> admit(Tables& tables, VmRow& row, NodeId node) {

@@ -3,7 +3,6 @@
 
 namespace qvd::store {
 
-using memory::Tables;
 using memory::VmRow;
 
 Async<Acquired> MemoryStore::acquire_session(NewSession session) {
