@@ -20,7 +20,6 @@ namespace {
 
 // What an incomplete configuration or a missing database is looked at again after.
 constexpr Milliseconds try_again{2000};
-constexpr Milliseconds inventory_age{10'000};
 // How often the age of the tickets' secret is looked at.
 constexpr Milliseconds secret_check{60'000};
 // A draining broker that had nothing to do for so long is not needed any more.
@@ -49,7 +48,7 @@ std::uint32_t ms(Milliseconds time) {
 
 Broker::Broker(EventLoop& loop, net::RoleLink& link, config::View file_view,
                std::unique_ptr<store::Store> store, const Clock& clock, plugin::Catalogue installed,
-               SessionRows::Runs runs)
+               SessionRows::Runs runs, Milliseconds inventory_age)
     : loop_(loop),
       link_(link),
       file_view_(std::move(file_view)),
@@ -71,7 +70,9 @@ Broker::Broker(EventLoop& loop, net::RoleLink& link, config::View file_view,
                ends_,
                node_name_of(file_view_)},
       rows_(
-          context_, [this] { return linked_workers(); }, std::move(runs)) {
+          context_, [this] { return linked_workers(); }, std::move(runs)),
+      inventories_(*store_),
+      inventory_age_(inventory_age) {
 }
 
 Broker::~Broker() = default;
@@ -235,6 +236,9 @@ void Broker::hear(const store::Announcement& what) {
             break;
         case What::vm_command:
             break;
+        case What::vms:
+            inventories_.outdate_vms();
+            break;
         case What::operators:
             check_operators();
             break;
@@ -244,6 +248,7 @@ void Broker::hear(const store::Announcement& what) {
             break;
         case What::everything:
             vms_.announce_everything();
+            inventories_.outdate_vms();
             ends_.try_again();
             rows_.look_soon();
             check_operators();
@@ -260,7 +265,7 @@ void Broker::check_operators() {
 
 asio::awaitable<void> Broker::keep_inventory() {
     for (;;) {
-        co_await stopped_.wait(inventory_age);
+        co_await stopped_.wait(inventory_age_);
         if (stopping_) co_return;
         check_operators();
         // Without the database the plugins keep what they saw last.
@@ -270,7 +275,7 @@ asio::awaitable<void> Broker::keep_inventory() {
 }
 
 Async<void> Broker::take_inventory() {
-    QVD_CO_TRY(auto inventory, co_await plugin::take_inventory(*store_));
+    QVD_CO_TRY(auto inventory, co_await inventories_.take());
     host_.set_inventory(std::move(inventory));
     inventory_taken_ = true;
     co_return Result<void>{};

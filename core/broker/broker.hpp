@@ -24,10 +24,12 @@ namespace qvd::broker {
 
 class Broker {
 public:
-    // `runs` is asked whether a worker that has not said hello is still there.
+    // `runs` is asked whether a worker that has not said hello is still there. Plugins see the farm
+    // as it was at most `inventory_age` ago.
     Broker(EventLoop& loop, net::RoleLink& link, config::View file_view,
            std::unique_ptr<store::Store> store, const Clock& clock,
-           plugin::Catalogue installed = {}, SessionRows::Runs runs = &instance_runs);
+           plugin::Catalogue installed = {}, SessionRows::Runs runs = &instance_runs,
+           Milliseconds inventory_age = Milliseconds{10'000});
     ~Broker();
     Broker(const Broker&) = delete;
     Broker& operator=(const Broker&) = delete;
@@ -97,6 +99,8 @@ private:
     store::Store::Token listening_;
     Wakeup changed_;  // configuration announced, or stop
     Wakeup stopped_;
+    plugin::Inventories inventories_;
+    Milliseconds inventory_age_;
     bool inventory_taken_ = false;
     bool outdated_ = true;  // the configuration is to be loaded (again)
     bool stopping_ = false;

@@ -12,8 +12,9 @@ Host::Host(EventLoop& loop, config::View view, store::Store* store, std::size_t 
       workers_(worker_threads),
       store_(store),
       view_(std::move(view)),
-      inventory_(std::make_shared<Inventory>(std::vector<store::NodeRecord>{},
-                                             std::vector<store::VmRecord>{}, Timestamp{})) {
+      inventory_(std::make_shared<Inventory>(
+          std::vector<store::NodeRecord>{},
+          std::make_shared<const InventoryVms>(std::vector<store::VmRecord>{}), Timestamp{})) {
 }
 
 bool Endings::begin() {

@@ -74,27 +74,48 @@ qvd_vm_entry raw_vm(const store::VmRecord& record, qvd_array properties) {
     return vm;
 }
 
-Inventory::Inventory(std::vector<store::NodeRecord> nodes, std::vector<store::VmRecord> vms,
+InventoryVms::InventoryVms(std::vector<store::VmRecord> records) : records_(std::move(records)) {
+    raw_.reserve(records_.size());
+    for (const store::VmRecord& record : records_) raw_.push_back(raw_vm(record, QVD_NO_ARRAY));
+}
+
+qvd_array InventoryVms::array() const {
+    return {raw_.data(), raw_.size(), sizeof(qvd_vm_entry)};
+}
+
+Inventory::Inventory(std::vector<store::NodeRecord> nodes, std::shared_ptr<const InventoryVms> vms,
                      Timestamp taken_at)
     : nodes_(std::move(nodes)), vms_(std::move(vms)) {
     raw_nodes_.reserve(nodes_.size());
     for (const store::NodeRecord& record : nodes_)
         raw_nodes_.push_back(
             raw_node(record, properties_.emplace_back(record.properties).array(), taken_at));
-    raw_vms_.reserve(vms_.size());
-    for (const store::VmRecord& record : vms_) raw_vms_.push_back(raw_vm(record, QVD_NO_ARRAY));
     snapshot_.size = sizeof snapshot_;
     snapshot_.taken_at_ms = milliseconds_of(taken_at);
     snapshot_.nodes = {raw_nodes_.data(), raw_nodes_.size(), sizeof(qvd_node)};
-    snapshot_.vms = {raw_vms_.data(), raw_vms_.size(), sizeof(qvd_vm_entry)};
+    snapshot_.vms = vms_->array();
+}
+
+boost::asio::awaitable<Result<std::shared_ptr<const Inventory>>> Inventories::take() {
+    QVD_CO_TRY(auto nodes, co_await store_.nodes());
+    if (outdated_) {
+        // What is announced while it is read may not be in it any more.
+        outdated_ = false;
+        auto records = co_await store_.vms();
+        if (!records.ok()) {
+            outdated_ = true;
+            co_return records.error();
+        }
+        vms_ = std::make_shared<const InventoryVms>(std::move(records).value());
+    }
+    co_return std::make_shared<const Inventory>(std::move(nodes), vms_,
+                                                std::chrono::system_clock::now());
 }
 
 boost::asio::awaitable<Result<std::shared_ptr<const Inventory>>> take_inventory(
     store::Store& store) {
-    QVD_CO_TRY(auto nodes, co_await store.nodes());
-    QVD_CO_TRY(auto vms, co_await store.vms());
-    co_return std::make_shared<const Inventory>(std::move(nodes), std::move(vms),
-                                                std::chrono::system_clock::now());
+    Inventories inventories(store);
+    co_return co_await inventories.take();
 }
 
 }  // namespace qvd::plugin

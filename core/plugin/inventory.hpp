@@ -32,10 +32,26 @@ inline qvd_str raw(const std::string& text) {
     return {text.c_str(), text.size()};
 }
 
-// Owns records; `nodes` and `vms` point into them. Never changes.
+// The VMs of inventories: of all of them between which no VM came to look otherwise. Never changes.
+class InventoryVms {
+public:
+    explicit InventoryVms(std::vector<store::VmRecord> records);
+    InventoryVms(const InventoryVms&) = delete;
+    InventoryVms& operator=(const InventoryVms&) = delete;
+    ~InventoryVms() = default;
+
+    // Of qvd_vm_entry.
+    [[nodiscard]] qvd_array array() const;
+
+private:
+    std::vector<store::VmRecord> records_;
+    std::vector<qvd_vm_entry> raw_;
+};
+
+// Owns records of nodes and has its share of `vms`; the snapshot points into both. Never changes.
 class Inventory {
 public:
-    Inventory(std::vector<store::NodeRecord> nodes, std::vector<store::VmRecord> vms,
+    Inventory(std::vector<store::NodeRecord> nodes, std::shared_ptr<const InventoryVms> vms,
               Timestamp taken_at);
     Inventory(const Inventory&) = delete;
     Inventory& operator=(const Inventory&) = delete;
@@ -46,11 +62,28 @@ public:
 
 private:
     std::vector<store::NodeRecord> nodes_;
-    std::vector<store::VmRecord> vms_;
+    std::shared_ptr<const InventoryVms> vms_;
     std::deque<PropertyArray> properties_;
     std::vector<qvd_node> raw_nodes_;
-    std::vector<qvd_vm_entry> raw_vms_;
     qvd_snapshot snapshot_{};
+};
+
+// Inventories of one farm, one after the other. Nodes are read for each: their load changes. VMs
+// are many and mostly rest: they are read again only after they were outdated.
+class Inventories {
+public:
+    // Of the event loop that uses it, as `store` is, which must outlive it.
+    explicit Inventories(store::Store& store) : store_(store) {}
+
+    // What was announced as Announcement::What::vms or everything: the next inventory shows it.
+    void outdate_vms() { outdated_ = true; }
+    // One at a time. The error is the store's; what was outdated stays so.
+    boost::asio::awaitable<Result<std::shared_ptr<const Inventory>>> take();
+
+private:
+    store::Store& store_;
+    std::shared_ptr<const InventoryVms> vms_;  // of the last inventory
+    bool outdated_ = true;
 };
 
 // The farm as it is now.

@@ -138,13 +138,15 @@ public:
     Async<void> audit(std::string who, std::string operation, std::string subject) override;
     Async<std::vector<AuditLine>> audit_lines(int newest) override;
 
-    // How often it has been asked anything, and for orders to a node.
+    // How often it has been asked anything, for orders to a node, and for all VMs.
     [[nodiscard]] int round_trips() const { return round_trips_; }
     [[nodiscard]] int looks() const { return looks_; }
+    [[nodiscard]] int listings() const { return listings_; }
 
 private:
     int round_trips_ = 0;
     int looks_ = 0;
+    int listings_ = 0;
     bool loses_answers_ = false;
     // Once around the event loop; then store.down if that is what the test wants.
     Async<void> ready();

@@ -170,7 +170,9 @@ struct AuditLine {
 struct Announcement {
     // vm_state: state, phase or blocked changed, or a start was withdrawn. session_end: the VM's
     // live session is gone, who waits to take it over tries again.
-    // operators: one was changed or deleted.
+    // operators: one was changed or deleted. vms: an inventory shows VMs otherwise: how many, or of
+    // one its name, owner, OSF, image, node, state, blocked, connected, or what of these is called
+    // or tagged otherwise; neither what they use, nor phases and commands.
     enum class What {
         vm_command,
         vm_state,
@@ -178,10 +180,11 @@ struct Announcement {
         session_end,
         configuration,
         everything,
-        operators
+        operators,
+        vms
     };
     What what = What::everything;
-    VmId vm;      // of all but configuration, operators and everything
+    VmId vm;      // of all but configuration, operators, vms and everything
     NodeId node;  // whom it concerns; of vm_state its node, 0 for none
 };
 

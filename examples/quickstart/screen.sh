@@ -54,8 +54,12 @@ rig_has_manager() {
 rig_client() {
     local name=$1
     shift
-    env HOME="$RIG_DIR/home" XDG_RUNTIME_DIR="$RIG_DIR/run" DISPLAY="$RIG_DISPLAY" "${RIG_ENV[@]}" "$@" \
-        >"$RIG_DIR/$name.out" 2>"$RIG_DIR/$name.err" </dev/null &
+    # Not by env(1): what RIG_ENV says may be a password, which is no argument of anybody.
+    (
+        export HOME="$RIG_DIR/home" XDG_RUNTIME_DIR="$RIG_DIR/run" DISPLAY="$RIG_DISPLAY"
+        [ ${#RIG_ENV[@]} = 0 ] || export "${RIG_ENV[@]}"
+        exec "$@"
+    ) >"$RIG_DIR/$name.out" 2>"$RIG_DIR/$name.err" </dev/null &
     RIG_CLIENT_PID=$!
     RIG_PIDS+=("$RIG_CLIENT_PID")
 }

@@ -128,6 +128,26 @@ TEST_CASE("a node without containers is told nothing of what containers need") {
     CHECK(check_guests(view, use, folder.machine()).empty());
 }
 
+TEST_CASE(
+    "where AppArmor is on, containers need its parser, unless their profile is there already") {
+    const Folder folder;
+    InUse use;
+    use.hypervisors = {"lxc-btrfs"};
+    const auto look = [&](const std::string& text = {}) {
+        return named(check_containers(view_of(text), use, folder.machine()),
+                     "program.apparmor_parser");
+    };
+    says(look(), Level::good, "AppArmor is off");
+    folder.write("sys/module/apparmor/parameters/enabled", "N\n");
+    says(look(), Level::good, "AppArmor is off");
+    folder.write("sys/module/apparmor/parameters/enabled", "Y\n");
+    says(look(), Level::problem, "no container can start");
+    CHECK(look().advice.starts_with("apt-get install apparmor"));
+    says(look("vm.lxc.apparmor.profile = unconfined\n"), Level::good, "the AppArmor profile");
+    folder.write("usr/sbin/apparmor_parser", "", 0755);
+    says(look(), Level::good, "AppArmor confines containers");
+}
+
 TEST_CASE("a node with virtual machines is told which of their packages is missing") {
     const Folder folder;
     InUse use;

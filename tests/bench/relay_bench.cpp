@@ -1,5 +1,5 @@
 // How many bytes a second of CPU time relays to one client, beside HAProxy as a TLS-terminating TCP
-// proxy with the same certificate and cipher. Not a test: run by hand, from a release build.
+// proxy with the same certificate and cipher. From an optimised build.
 //
 //   relay_bench [MEBIBYTES per run] [ROUNDS]
 //

@@ -1,39 +1,51 @@
 #!/bin/bash
 # How long a VM takes from the command to its agent's answer and to the first picture of a session,
-# beside the same image started by hand, and what nodes take that only wait.
+# beside the same image started by hand.
 #   start_bench.sh [ROUNDS [HYPERVISOR...]]
-# QVD_BIN, QVD_PLUGINS: a release build. QVD_TEST_IMAGE: an image (tests/run makes one). HYPERVISOR:
-# lxc-unionfs (overlayfs), lxc-btrfs, or both, which is the default.
+# QVD_BIN, QVD_PLUGINS: an optimised build. QVD_TEST_IMAGE, QVD_TEST_DISK: an image and a disk
+# (tests/run makes both). HYPERVISOR: lxc-unionfs (overlayfs), lxc-btrfs, kvm (emulated where the
+# machine has no KVM, which takes a minute a round); without one, both kinds of containers.
 # Rounds are interleaved: each starts every kind once. Prints medians.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../system/world.sh"
+. "$here/bare.sh"
+. "$here/../system/libvirt.sh"
 enter_world "$0" "$@"
 rounds=${1:-15}
 shift
 kinds=${*:-lxc-unionfs lxc-btrfs}
+qa() { timeout 600 "$QVD_BIN/qa" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>"$NODE_DIR/qa.err"; }
 
-bare=$(mktemp -d /tmp/qvd-bare-XXXXXX)
 finish() {
-    lxc-stop -P "$bare/lxc" -n bare -k >/dev/null 2>&1
     node_remove
-    umount "$bare/btrfs" "$bare/root" 2>/dev/null
-    rm -rf --one-file-system "$bare"
+    bare_remove
 }
-trap finish EXIT
 ms() { echo $(((${EPOCHREALTIME/./} - $1) / 1000)); }
 now() { echo "${EPOCHREALTIME/./}"; }
 median() { sort -n | awk '{v[NR]=$1} END {if (NR) print (NR % 2) ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2; else print "-"}'; }
+give_up() { cat "$NODE_DIR/qa.err"; log_tail 20; exit 1; }
+includes() { [[ " $kinds " = *" $1 "* ]]; }
 
-# The btrfs of lxc-btrfs, on a loop file.
+# ---- a node that runs all kinds ---------------------------------------------------------------
+
 make_btrfs() {
-    truncate -s 4G "$bare/disk" && mkfs.btrfs -q "$bare/disk" && mkdir -p "$bare/btrfs" &&
-        mount -o loop "$bare/disk" "$bare/btrfs"
+    truncate -s 4G "$BARE/disk" && mkfs.btrfs -q "$BARE/disk" && mkdir -p "$BARE/btrfs" &&
+        mount -o loop "$BARE/disk" "$BARE/btrfs" &&
+        echo "path.storage.btrfs.root = $BARE/btrfs" >>"$NODE_DIR/node.conf"
 }
-node_make
-case $kinds in
-    *btrfs*) make_btrfs && echo "path.storage.btrfs.root = $bare/btrfs" >>"$NODE_DIR/node.conf" ;;
-esac
+start_libvirt() {
+    libvirt_folders || skip "this machine cannot mount a tmpfs"
+    libvirt_start || skip "libvirtd does not start here"
+    printf '%s\n' 'internal.vm.kvm.name.prefix = bench-' "path.kvm.state = $NODE_DIR/kvm" \
+        'vm.kvm.cpus = 1' >>"$NODE_DIR/node.conf"
+}
+image_for() { case $1 in kvm) echo "$QVD_TEST_DISK" ;; *) echo "$QVD_TEST_IMAGE" ;; esac; }
+
+bare_folder && node_make || exit 1
+trap finish EXIT
+! includes lxc-btrfs || make_btrfs || exit 1
+! includes kvm || start_libvirt
 node_start
 rig_until 60 node_is unconfigured || exit 1
 qa config ssl cert="$NODE_DIR/cert.pem" key="$NODE_DIR/key.pem"
@@ -45,76 +57,65 @@ number=0
 for kind in $kinds; do
     number=$((number + 1))
     id[$kind]=$number
-    qa osf add name="$kind" memory=256 >/dev/null
+    qa osf add name="$kind" memory=512 >/dev/null
     qa osf propset vm.hypervisor="$kind" -f name="$kind" >/dev/null
-    qa di add osf="$kind" path="$QVD_TEST_IMAGE" >/dev/null
+    qa di add osf="$kind" path="$(image_for "$kind")" >/dev/null || give_up
     qa vm add name="$kind" user=alice osf="$kind" >/dev/null
     # The first start unpacks.
     begin=$(now)
-    qa vm start -f name="$kind" --wait timeout=120 >/dev/null || { cat "$NODE_DIR/qa.err"; log_tail 20; exit 1; }
+    qa vm start -f name="$kind" --wait timeout=300 >/dev/null || give_up
     echo "$kind: first start of an image, unpacked for it: $(ms "$begin") ms"
-    qa vm stop -f name="$kind" --wait timeout=60 >/dev/null
+    [ "$kind" != kvm ] || bare_make kvm "bench-$number" || exit 1
+    qa vm stop -f name="$kind" --wait timeout=120 >/dev/null
 done
+case $kinds in *lxc*) bare_make lxc ;; esac
+
+# ---- rounds -----------------------------------------------------------------------------------
 
 # Whatever it says: without the node's token that is a refusal.
-agent_answers() { curl -s -o "$bare/said" -m 1 "http://$1:3030/vma/ping" 2>/dev/null; }
+agent_answers() { curl -s -o "$BARE/said" -m 1 "http://$1:3030/vma/ping" 2>/dev/null; }
 until_agent() {
-    local last=$((SECONDS + 60))
+    local last=$((SECONDS + 300))
     until agent_answers "$1"; do [ $SECONDS -lt $last ] || return 1; sleep 0.01; done
 }
-# The same root by hand: overlayfs, a bridge port, an address.
-bare_make() {
-    mkdir -p "$bare/base" "$bare/up" "$bare/work" "$bare/root" "$bare/lxc/bare"
-    tar -C "$bare/base" --numeric-owner -xf "$QVD_TEST_IMAGE"
-    ip link add qvbare type bridge && ip addr add 10.233.7.1/24 dev qvbare && ip link set qvbare up
-    cat >"$bare/lxc/bare/config" <<C
-lxc.uts.name = bare
-lxc.rootfs.path = dir:$bare/root
-lxc.net.0.type = veth
-lxc.net.0.link = qvbare
-lxc.net.0.flags = up
-lxc.net.0.ipv4.address = 10.233.7.2/24
-lxc.mount.auto = proc:mixed sys:mixed
-lxc.init.cmd = /sbin/init
-lxc.signal.halt = SIGPWR
-lxc.apparmor.profile = unconfined
-C
-}
-bare_start() {
-    mount -t overlay overlay -o "lowerdir=$bare/base,upperdir=$bare/up,workdir=$bare/work" "$bare/root" &&
-        lxc-start -P "$bare/lxc" -n bare -d
-}
-bare_stop() {
-    lxc-stop -P "$bare/lxc" -n bare -t 10
-    umount "$bare/root"
-    rm -rf "${bare:?}/up" "${bare:?}/work" && mkdir "$bare/up" "$bare/work"
-}
-bare_make
 note() { times[$1]+="$2"$'\n'; }
+
+bare_round() { # bare_round KIND TOOL
+    local begin
+    begin=$(now)
+    bare_start "$1" && until_agent "$(bare_address "$1")" && note "bare $2" "$(ms "$begin")"
+    bare_stop "$1"
+}
+start_round() { # start_round KIND
+    local begin
+    begin=$(now)
+    qa vm start -f name="$1" >/dev/null
+    until_agent "$(vm_field "${id[$1]}" ip)" && note "$1: command to agent" "$(ms "$begin")"
+    rig_until 30 vm_is "${id[$1]}" running
+    qa vm stop -f name="$1" --wait timeout=120 >/dev/null
+}
+# From the client's start to the desktop's colour.
+login_round() { # login_round KIND
+    local begin
+    begin=$(now)
+    rig_client desk "$QVD_BIN/qvdclient" -n -h localhost -p "$NODE_PORT" -u alice -s "${id[$1]}" --json
+    rig_wait_pixels '#2e6e8e' 1000 300 && note "$1: login to first pixels" "$(ms "$begin")"
+    kill -TERM "$RIG_CLIENT_PID" && rig_client_ends "$RIG_CLIENT_PID" 15
+    qa vm stop -f name="$1" --wait timeout=120 >/dev/null
+}
+one_round() {
+    local kind
+    ! [[ $kinds = *lxc* ]] || bare_round lxc lxc-start
+    ! includes kvm || bare_round kvm "virsh create"
+    for kind in $kinds; do
+        start_round "$kind"
+        login_round "$kind"
+    done
+}
 
 rig_start 1280x900 || exit 1
 export QVDPASSWORD=wonder-1
 RIG_ENV=(QVDPASSWORD=wonder-1)
-one_round() {
-    local kind begin
-    begin=$(now)
-    bare_start && until_agent 10.233.7.2 && note "bare lxc-start" "$(ms "$begin")"
-    bare_stop
-    for kind in $kinds; do
-        begin=$(now)
-        qa vm start -f name="$kind" >/dev/null
-        until_agent "$(vm_field "${id[$kind]}" ip)" && note "$kind: command to agent" "$(ms "$begin")"
-        rig_until 30 vm_is "${id[$kind]}" running
-        qa vm stop -f name="$kind" --wait timeout=60 >/dev/null
-        # Once more, by a login: from the client's start to the desktop's colour.
-        begin=$(now)
-        rig_client desk "$QVD_BIN/qvdclient" -n -h localhost -p "$NODE_PORT" -u alice \
-            -s "${id[$kind]}" --json
-        rig_wait_pixels '#2e6e8e' 1000 60 && note "$kind: login to first pixels" "$(ms "$begin")"
-        kill -TERM "$RIG_CLIENT_PID" && rig_client_ends "$RIG_CLIENT_PID" 15
-        qa vm stop -f name="$kind" --wait timeout=60 >/dev/null
-    done
-}
 for _ in $(seq "$rounds"); do one_round; done
 echo "medians of $rounds rounds, milliseconds"
 for what in "${!times[@]}"; do

@@ -110,7 +110,7 @@ bool Agent::was_asked(const std::string& method) const {
     return std::ranges::find(asked, method) != asked.end();
 }
 
-Farm::Farm(const std::string& settings) {
+Farm::Farm(const std::string& settings, Milliseconds inventory_age) {
     auto made = std::make_unique<store::MemoryStore>(loop.get_executor(), [this] {
         if (store_throws) throw std::logic_error("a broken invariant");
         return std::chrono::system_clock::now() + database_ahead;
@@ -133,7 +133,7 @@ Farm::Farm(const std::string& settings) {
     link_ = std::make_unique<net::RoleLink>(std::move(ends.second), net::Role::broker, "b");
     broker = std::make_unique<Broker>(
         loop, *link_, view_of(settings), std::move(made), clock, plugin::Catalogue{},
-        [this](const std::string& instance) { return running.contains(instance); });
+        [this](const std::string& instance) { return running.contains(instance); }, inventory_age);
     spawn_contained(loop.get_executor(), broker->run());
 }
 

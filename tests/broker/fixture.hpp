@@ -81,7 +81,8 @@ net::Request request_on(std::uint64_t connection, std::uint64_t number, const st
 // A farm with one node, the user alice (password "secret") and her VM, which is stopped.
 class Farm {
 public:
-    explicit Farm(const std::string& settings = "");
+    explicit Farm(const std::string& settings = "",
+                  Milliseconds inventory_age = Milliseconds{10'000});
     ~Farm();
     Farm(const Farm&) = delete;
     Farm& operator=(const Farm&) = delete;

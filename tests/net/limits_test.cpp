@@ -1,9 +1,6 @@
 #include "net/limits.hpp"
 
-#include "net/listener.hpp"
-
 #include <doctest/doctest.h>
-#include <poll.h>
 
 using namespace qvd::net;
 
@@ -71,23 +68,4 @@ TEST_CASE("a worker tells what has changed, once, and to a new broker everything
         limits.admit("10.1." + std::to_string(i / 200) + "." + std::to_string(i % 200));
     for (const Connections& piece : limits.everything()) CHECK(encode(piece).ok());
     CHECK(limits.everything().size() > 1);
-}
-
-TEST_CASE("a listener on all addresses hears IPv4, and tells the address as IPv4") {
-    const auto listener = listen_on("*", 0).value();
-    const auto port = port_of(listener.get()).value();
-    CHECK_FALSE(accept_client(listener.get()).value().has_value());
-    const auto client = begin_connect("127.0.0.1", port).value();
-    pollfd waiting{listener.get(), POLLIN, 0};
-    REQUIRE(::poll(&waiting, 1, 5000) == 1);
-    const auto accepted = accept_client(listener.get()).value();
-    REQUIRE(accepted.has_value());
-    CHECK(accepted->address == "127.0.0.1");
-}
-
-TEST_CASE("an address that is none is refused by name") {
-    CHECK(listen_on("localhost", 0).error().code() == "listener.address");
-    CHECK(listen_on("203.0.113.1", 0).error().code() == "listener.bind");
-    CHECK(begin_connect("vm.example", 4100).error().code() == "connect.address");
-    CHECK(begin_connect("10.0.0.1", 0).error().code() == "connect.address");
 }

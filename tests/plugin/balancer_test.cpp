@@ -36,8 +36,9 @@ PlacementQuestion question() {
 }
 
 std::shared_ptr<const Inventory> farm_of_one() {
-    return std::make_shared<const Inventory>(std::vector{node(1, 1, 1)},
-                                             std::vector<store::VmRecord>{}, Timestamp{});
+    auto vms = std::make_shared<const InventoryVms>(std::vector<store::VmRecord>{});
+    return std::make_shared<const Inventory>(std::vector{node(1, 1, 1)}, std::move(vms),
+                                             Timestamp{});
 }
 
 struct Bench {

@@ -57,8 +57,9 @@ TEST_CASE("snapshots show the farm as it was taken, and stay so") {
     node.runtime.load = {4096, 1000, 4, 0.5, 8000};
     node.reserved_mib = 1500;
     node.properties = {{"rack", "3"}};
+    const auto no_vms = std::make_shared<const InventoryVms>(std::vector<store::VmRecord>{});
     farm.room.host.set_inventory(std::make_shared<const Inventory>(
-        std::vector{node}, std::vector<store::VmRecord>{}, std::chrono::system_clock::now()));
+        std::vector{node}, no_vms, std::chrono::system_clock::now()));
     const qvd_snapshot* after = inventory->take(core);
     CHECK(before->nodes.count == 0);
     REQUIRE(after->nodes.count == 1);

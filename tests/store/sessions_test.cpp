@@ -1,11 +1,8 @@
 #include "bench.hpp"
 
-#include <algorithm>
-
 using namespace qvd;
 using namespace qvd::store;
 using test::Bench;
-using What = Announcement::What;
 
 TEST_CASE("a VM has one live session, and the second one learns who holds it") {
     Bench bench;
@@ -212,85 +209,4 @@ TEST_CASE("a node with VMs or live sessions stays, and so does one that lives") 
     bench.must(store.set_node_state(farm.node, farm.epoch, NodeState::stopped, ""));
     bench.must(store.delete_node(farm.node));
     CHECK(bench.refusal(store.delete_node(farm.node)) == "node.not_found");
-}
-
-namespace {
-
-struct Heard {
-    explicit Heard(Bench& the_bench) : bench(the_bench) {
-        token = bench.store().listen(
-            [this](const Announcement& announcement) { all.push_back(announcement); });
-        await(What::everything);
-    }
-    // The next announcement of that kind; those before it are dropped.
-    Announcement await(What what) {
-        Announcement found;
-        bench.turn_until([&] {
-            const auto at = std::ranges::find(all, what, &Announcement::what);
-            if (at == all.end()) return false;
-            found = *at;
-            all.erase(all.begin(), at + 1);
-            return true;
-        });
-        return found;
-    }
-
-    Bench& bench;
-    std::vector<Announcement> all;
-    Store::Token token;
-};
-
-}  // namespace
-
-TEST_CASE("orders, states, aborts, ends and configuration are announced") {
-    Bench bench;
-    const auto farm = bench.farm();
-    auto& store = bench.store();
-    Heard heard(bench);
-    bench.must(store.order_start(farm.vm, farm.node));
-    const Announcement start = heard.await(What::vm_command);
-    CHECK(start.vm == farm.vm);
-    CHECK(start.node == farm.node);
-    bench.must(store.order_stop(farm.vm));
-    CHECK(heard.await(What::vm_state).vm == farm.vm);
-    bench.start(farm.vm, farm.node);
-    CHECK(heard.await(What::vm_state).node == farm.node);
-    const auto session = bench.must(store.acquire_session(bench.session_of(farm, "w")));
-    bench.must(store.request_abort(farm.vm));
-    const Announcement abort = heard.await(What::session_abort);
-    CHECK(abort.vm == farm.vm);
-    CHECK(abort.node == farm.node);
-    bench.must(store.end_session(session.session->id, ""));
-    CHECK(heard.await(What::session_end).vm == farm.vm);
-    bench.must(store.set_configuration({{"a", "b"}}));
-    heard.await(What::configuration);
-    bench.must(store.set_certificate({"c", Secret("k"), "", ""}));
-    heard.await(What::configuration);
-    bench.must(store.order_stop(farm.vm));
-    heard.await(What::vm_command);
-}
-
-TEST_CASE("heart-beats and counters are not announced") {
-    Bench bench;
-    const auto farm = bench.farm();
-    auto& store = bench.store();
-    bench.start(farm.vm, farm.node);
-    Heard heard(bench);
-    bench.must(store.heartbeat(farm.node, farm.epoch, {}));
-    bench.must(store.agent_seen(farm.vm, 1));
-    bench.must(store.report_usage(farm.node, {{farm.vm, 1, 1, 1}}));
-    bench.must(store.count(farm.node, NodeCounter::nx_ok, 1));
-    bench.must(store.set_configuration({{"a", "b"}}));
-    bench.turn_until([&] { return !heard.all.empty(); });
-    CHECK(heard.all.front().what == What::configuration);
-}
-
-TEST_CASE("who has given his token away hears nothing any more") {
-    Bench bench;
-    Heard heard(bench);
-    Heard other(bench);
-    heard.token.reset();
-    bench.must(bench.store().set_configuration({{"a", "b"}}));
-    other.await(What::configuration);
-    CHECK(heard.all.empty());
 }

@@ -19,16 +19,11 @@ if [ -z "${QVD_WORLD:-}" ]; then
 fi
 enter_world "$0" "$@"
 . "$here/story.sh"
-# shellcheck source=../../examples/quickstart/libvirt.sh
-. "$here/../../examples/quickstart/libvirt.sh"
+. "$here/libvirt.sh"
 
 alice=alice:wonder-1
 # Waiting for an emulated machine takes longer.
 qa() { timeout 300 "$QVD_BIN/qa" -c "$NODE_DIR/node.conf" "$@" </dev/null 2>"$NODE_DIR/qa.err"; }
-libvirt_start() {
-    libvirt_run >/var/log/libvirt/out 2>&1 </dev/null &
-    rig_until 20 test -S /run/libvirt/libvirt-sock
-}
 node_of_tiny_machines() {
     node_make && sed -i 's/^vm.hypervisor = .*/vm.hypervisor = kvm/' "$NODE_DIR/node.conf" &&
         cp "$QVD_TEST_GUEST/vmlinux" "$QVD_TEST_GUEST/initrd.gz" "$NODE_DIR/" &&

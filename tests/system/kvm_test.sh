@@ -15,16 +15,10 @@ for program in libvirtd qemu-system-x86_64; do
 done
 enter_world "$0" "$@"
 . "$here/story.sh"
-# shellcheck source=../../examples/quickstart/libvirt.sh
-. "$here/../../examples/quickstart/libvirt.sh"
+. "$here/libvirt.sh"
 
 # ---- libvirt, with folders and settings that nobody else sees --------------------------------
 
-libvirt_start() {
-    libvirt_run >/var/log/libvirt/out 2>&1 </dev/null &
-    LIBVIRTD=$!
-    rig_until 20 test -S /run/libvirt/libvirt-sock
-}
 domains() { ls /run/libvirt/qemu/*.xml 2>/dev/null; }
 qemu_pid() { cat "/run/libvirt/qemu/t-1.pid" 2>/dev/null; }
 

@@ -58,6 +58,22 @@ Diagnosis check_daemon(const config::View& view, const std::string& type, const 
     return good(name, program + " is there for vm.lxc.unionfs.type = " + type);
 }
 
+// liblxc has it load the profile that it makes for each container.
+Diagnosis check_apparmor(const config::View& view, const Machine& machine) {
+    constexpr const char* name = "program.apparmor_parser";
+    const std::string profile = plugin_text(view, "vm.lxc.apparmor.profile", "auto");
+    if (profile != "auto")
+        return good(
+            name, "containers have the AppArmor profile " + profile + " (vm.lxc.apparmor.profile)");
+    const auto enabled = file::read(machine.sys + "/module/apparmor/parameters/enabled");
+    if (!enabled.ok() || !enabled->starts_with("Y"))
+        return good(name, "AppArmor is off: containers are not confined by it");
+    if (::access((machine.usr + "/sbin/apparmor_parser").c_str(), X_OK) == 0)
+        return good(name, "AppArmor confines containers");
+    return problem(name, "AppArmor is on, and there is no apparmor_parser: no container can start",
+                   "apt-get install apparmor, or set vm.lxc.apparmor.profile = unconfined");
+}
+
 Diagnosis check_btrfs(const config::View& view, const Machine& machine) {
     const std::string folder = view.get(config::path_storage_btrfs_root);
     const bool has_tool = ::access((machine.usr + "/sbin/mkfs.btrfs").c_str(), X_OK) == 0;
@@ -116,6 +132,7 @@ InUse in_use(const config::View& view, const std::vector<std::string>& hyperviso
 Diagnoses check_containers(const config::View& view, const InUse& use, const Machine& machine) {
     Diagnoses diagnoses;
     if (use.containers()) {
+        diagnoses.push_back(check_apparmor(view, machine));
         diagnoses.push_back(check_fuse(machine));
         diagnoses.push_back(check_unprivileged(view, use));
     }

@@ -87,6 +87,7 @@ Async<void> MemoryStore::edit_osf(OsfId osf, OsfEdit edit) {
     changed.use_overlay = edit.use_overlay.value_or(changed.use_overlay);
     changed.user_storage_mib = edit.user_storage_mib.value_or(changed.user_storage_mib);
     QVD_CO_CHECK(sound(*tables_, changed));
+    if (changed.name != found->second.osf.name) tables_->announce_vms();
     found->second.osf = std::move(changed);
     co_return Result<void>{};
 }
@@ -140,6 +141,7 @@ Async<Di> MemoryStore::add_di(NewDi di) {
         QVD_CO_CHECK(give_tag(*tables_, added, "default", false));
     std::ranges::sort(added.tags, {}, &DiTag::tag);
     tables_->dis[id] = {added, {}};
+    tables_->announce_vms();
     co_return added;
 }
 
@@ -166,6 +168,7 @@ Async<void> MemoryStore::delete_di(DiId di) {
         if (row.runtime.current_di == di) co_return answers::violated("vm_runtimes_di_fkey", true);
     const Di gone = found->second.di;
     tables_->dis.erase(found);
+    tables_->announce_vms();
     for (auto& [id, row] : tables_->vms)
         if (row.checkpoint && row.checkpoint->di && row.checkpoint->di->id == di)
             row.checkpoint->di.reset();
@@ -192,7 +195,10 @@ Async<void> MemoryStore::tag_di(DiId di, std::string tag) {
     QVD_CO_CHECK(checks::tag(tag));
     const auto found = tables_->dis.find(di);
     if (found == tables_->dis.end()) co_return answers::missing("di", di.value());
-    co_return give_tag(*tables_, found->second.di, tag, false);
+    const bool had = has_tag(found->second.di, tag);
+    const Result<void> given = give_tag(*tables_, found->second.di, tag, false);
+    if (given.ok() && !had) tables_->announce_vms();
+    co_return given;
 }
 
 Async<void> MemoryStore::untag_di(DiId di, std::string tag) {
@@ -210,6 +216,7 @@ Async<void> MemoryStore::untag_di(DiId di, std::string tag) {
     if (tag == "head")
         co_return answers::conflict("tag.head", "\"head\" can only move to another image");
     tags.erase(held);
+    tables_->announce_vms();
     co_return Result<void>{};
 }
 

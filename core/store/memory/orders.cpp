@@ -39,11 +39,19 @@ Result<VmRow*> alive(Tables& tables, VmId vm, std::int64_t incarnation) {
     return row;
 }
 
+// Of a VM that was `before`.
+void announce(Tables& tables, const VmRow& row, const VmRuntime& before) {
+    const VmRuntime& now = row.runtime;
+    const bool shown = now.state != before.state || now.blocked != before.blocked;
+    if (shown || now.phase != before.phase) tables.announce_state(row);
+    if (shown) tables.announce_vms();
+}
+
 void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     VmRuntime& runtime = row.runtime;
+    const VmRuntime before = runtime;
     const bool moved = runtime.state != change.to || runtime.phase != change.phase;
     const bool was_starting = runtime.state == VmState::starting;
-    const bool newly_blocked = change.block && !runtime.blocked;
     runtime.state = change.to;
     runtime.phase = change.phase;
     runtime.reason = change.reason;
@@ -56,7 +64,7 @@ void apply(Tables& tables, VmRow& row, const VmTransition& change) {
     if (change.to == VmState::running && moved) runtime.agent_seen = tables.now();
     runtime.saved_path = change.to == VmState::suspended ? change.saved_path : "";
     if (change.to == VmState::suspended) row.reservation.reset();
-    if (moved || newly_blocked) tables.announce_state(row);
+    announce(tables, row, before);
 }
 
 Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
@@ -73,6 +81,7 @@ Result<void> admit(Tables& tables, VmRow& row, NodeId node) {
     row.runtime.retry_at.reset();
     row.runtime.from_checkpoint = false;
     tables.announce_command(row);
+    tables.announce_vms();
     return {};
 }
 
@@ -152,6 +161,7 @@ Async<void> MemoryStore::order_stop(VmId vm) {
     VmRuntime& runtime = row->runtime;
     if (rests(*row) && (runtime.command == VmCommand::start || runtime.retry_at)) {
         tables_->announce_state(*row);
+        if (runtime.node) tables_->announce_vms();
         runtime.retry_at.reset();
         runtime.command.reset();
         runtime.node.reset();
@@ -197,6 +207,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
         runtime.reason = order.error().sentence();
         runtime.reason_code = order.error().code();
         tables_->announce_state(*row);
+        tables_->announce_vms();
         runtime.node.reset();
         row->reservation.reset();
         co_return order.error().within("vm " + vm.text());
@@ -211,6 +222,7 @@ Async<StartOrder> MemoryStore::take_start(VmId vm, NodeId node) {
     const auto memory_mib = static_cast<double>(tables_->osfs.at(row->vm.osf).osf.memory_mib);
     row->reservation = {node, memory_mib, std::nullopt};
     tables_->announce_state(*row);
+    tables_->announce_vms();
     if (loses_answers_) co_return answers::down("its answer was lost");
     order->record = tables_->record(*row);
     co_return order;

@@ -3,7 +3,6 @@
 
 namespace qvd::store {
 
-using memory::Tables;
 using memory::VmRow;
 
 Async<Acquired> MemoryStore::acquire_session(NewSession session) {
@@ -51,6 +50,7 @@ Async<void> MemoryStore::session_connected(SessionId session) {
         co_return answers::conflict("session.aborted", "the session was asked to end");
     if (row.state == SessionState::connecting) {
         row.state = SessionState::connected;
+        tables_->announce_vms();
         row.since = tables_->now();
     }
     co_return Result<void>{};

@@ -43,6 +43,7 @@ Async<void> MemoryStore::move_start(VmId vm, NodeId from, NodeId to) {
     row->reservation = {to, needed, tables_->now() + memory::reservation_time};
     row->runtime.node = to;
     tables_->announce_command(*row);
+    tables_->announce_vms();
     co_return Result<void>{};
 }
 
@@ -51,6 +52,7 @@ Async<void> MemoryStore::give_up_start(VmId vm, NodeId from, std::string reason)
     QVD_CO_TRY(VmRow* const row, stranded_on(*tables_, vm, from));
     VmRuntime& runtime = row->runtime;
     tables_->announce_state(*row);
+    tables_->announce_vms();
     runtime.command.reset();
     runtime.node.reset();
     runtime.retry_at.reset();

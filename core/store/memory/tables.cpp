@@ -25,6 +25,10 @@ void Tables::announce_command(const VmRow& row) {
     announce({Announcement::What::vm_command, row.vm.id, row.runtime.node.value_or(NodeId{})});
 }
 
+void Tables::announce_vms() {
+    announce({Announcement::What::vms, {}, {}});
+}
+
 Result<VmRow*> Tables::vm(VmId id) {
     const auto found = vms.find(id);
     if (found == vms.end()) return answers::missing("vm", id.value());
@@ -51,6 +55,7 @@ Session* Tables::live_session(VmId vm) {
 }
 
 void Tables::end(Session& session) {
+    if (session.state == SessionState::connected) announce_vms();
     session.state = SessionState::disconnected;
     session.since = now();
     announce({Announcement::What::session_end, session.vm, session.node});

@@ -93,6 +93,7 @@ struct Tables : std::enable_shared_from_this<Tables> {
     void announce(const Announcement& announcement);
     void announce_state(const VmRow& row);
     void announce_command(const VmRow& row);
+    void announce_vms();
 
     [[nodiscard]] Result<VmRow*> vm(VmId id);
     // The VM in this incarnation: "vm.superseded" in any other.

@@ -59,6 +59,7 @@ Async<VmId> MemoryStore::add_vm(NewVm vm) {
     VmRow& row = tables_->vms[id];
     row.vm = {id, memory::new_uuid(), vm.name, vm.user, vm.osf, vm.di_tag, vm.address};
     row.runtime.since = tables_->now();
+    tables_->announce_vms();
     co_return id;
 }
 
@@ -72,10 +73,12 @@ Async<void> MemoryStore::delete_vm(VmId vm) {
         it = its ? tables_->sessions.erase(it) : std::next(it);
     }
     tables_->vms.erase(vm);
+    tables_->announce_vms();
     co_return Result<void>{};
 }
 
 Async<std::vector<VmRecord>> MemoryStore::vms() {
+    ++listings_;
     QVD_CO_CHECK(co_await ready());
     std::vector<VmRecord> all;
     for (const auto& [id, row] : tables_->vms) all.push_back(tables_->record(row));
@@ -110,6 +113,12 @@ Result<void> check_references(const memory::Tables& tables, const Store::VmEdit&
     return {};
 }
 
+// In an inventory.
+bool shows_otherwise(const Vm& before, const Vm& after) {
+    return before.name != after.name || before.di_tag != after.di_tag ||
+           before.user != after.user || before.osf != after.osf;
+}
+
 // Whether the VM runs from another image than its tag means now; only then it expires.
 bool limit(VmRuntime& runtime, bool outdated, const Expiry& expiry) {
     if (!outdated) runtime.expires_soft = runtime.expires_hard = std::nullopt;
@@ -135,12 +144,14 @@ Async<void> MemoryStore::edit_vm(VmId vm, VmEdit edit) {
     QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
     if ((edit.user || edit.osf) && !is_idle(*row)) co_return not_stopped(vm);
     QVD_CO_CHECK(check_references(*tables_, edit, vm));
+    const Vm before = row->vm;
     if (edit.name) row->vm.name = *edit.name;
     if (edit.di_tag) row->vm.di_tag = *edit.di_tag;
     if (edit.address) row->vm.address = *edit.address;
     if (edit.user || edit.osf) row->checkpoint.reset();
     row->vm.user = edit.user.value_or(row->vm.user);
     row->vm.osf = edit.osf.value_or(row->vm.osf);
+    if (shows_otherwise(before, row->vm)) tables_->announce_vms();
     co_return Result<void>{};
 }
 
@@ -151,6 +162,7 @@ Async<void> MemoryStore::set_vm_blocked(VmId vm, bool blocked) {
     if (row->runtime.blocked != blocked) {
         row->runtime.blocked = blocked;
         tables_->announce_state(*row);
+        tables_->announce_vms();
     }
     co_return Result<void>{};
 }

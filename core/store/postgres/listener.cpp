@@ -18,20 +18,22 @@ namespace {
 
 using What = Announcement::What;
 
-constexpr std::array<std::pair<std::string_view, What>, 6> channels{{
+constexpr std::array<std::pair<std::string_view, What>, 7> channels{{
     {"qvd_vm_command", What::vm_command},
     {"qvd_vm_state", What::vm_state},
     {"qvd_session_abort", What::session_abort},
     {"qvd_session_end", What::session_end},
     {"qvd_configuration", What::configuration},
     {"qvd_operators", What::operators},
+    {"qvd_vms", What::vms},
 }};
 
 // Payload: the vm's id and the node's, or nothing.
 Announcement parse(const Connection::Heard& heard) {
     for (const auto& [channel, what] : channels) {
         if (channel != heard.channel) continue;
-        if (what == What::configuration || what == What::operators) return {what, {}, {}};
+        if (what == What::configuration || what == What::operators || what == What::vms)
+            return {what, {}, {}};
         const auto parts = text::split(heard.payload, ' ');
         const auto vm = text::to_integer(parts[0]);
         const auto node = parts.size() == 2 ? text::to_integer(parts[1]) : std::nullopt;
@@ -97,6 +99,7 @@ Async<void> Listener::listen_once() {
     listens.emplace_back("LISTEN qvd_session_end");
     listens.emplace_back("LISTEN qvd_configuration");
     listens.emplace_back("LISTEN qvd_operators");
+    listens.emplace_back("LISTEN qvd_vms");
     QVD_CO_CHECK(co_await connection_->run(std::move(listens), deadline));
     for (const auto& weak : ears_)
         if (const auto ear = weak.lock()) ear->told = false;

@@ -46,6 +46,8 @@ std::string in_fstab(const std::string& path) {
 void add_basics(Items& items, const Fields& order) {
     items.emplace_back("lxc.uts.name", order.get("name", "vm"));
     items.emplace_back("lxc.rootfs.path", "dir:" + order.get("rootfs"));
+    // On itself: liblxc's own folder for it comes with another package, liblxc-common.
+    items.emplace_back("lxc.rootfs.mount", order.get("rootfs"));
     items.emplace_back("lxc.init.cmd", order.get("init", "/sbin/init"));
     add_if(items, "lxc.signal.halt", order.get("halt_signal"));
     items.emplace_back("lxc.autodev", "1");
@@ -68,9 +70,9 @@ void add_basics(Items& items, const Fields& order) {
     add_if(items, "lxc.seccomp.profile", order.get("seccomp"));
 }
 
-void add_apparmor(Items& items, const Fields& order) {
+void add_apparmor(Items& items, const Fields& order, const std::string& enabled) {
     const std::string wanted = order.get("apparmor", "auto");
-    const std::string on = read_file("/sys/module/apparmor/parameters/enabled").value_or("N");
+    const std::string on = read_file(enabled).value_or("N");
     if (wanted != "auto") {
         items.emplace_back("lxc.apparmor.profile", wanted);
     } else if (on.compare(0, 1, "Y") != 0) {
@@ -217,10 +219,10 @@ void add_extra(Items& items, const Fields& order) {
 
 }  // namespace
 
-Items configuration(const Fields& order, const CgroupLayout& layout) {
+Items configuration(const Fields& order, const CgroupLayout& layout, const std::string& apparmor) {
     Items items;
     add_basics(items, order);
-    add_apparmor(items, order);
+    add_apparmor(items, order, apparmor);
     add_cgroup_names(items, order);
     add_memory(items, order, layout);
     add_cpu(items, order, layout);

@@ -4,7 +4,7 @@
 set -u
 DISPLAY=:7
 PASSWORD=wonder-1
-trap 'echo "the end"; sync; systemctl poweroff --force --force' EXIT
+trap 'echo "the end"; sync; sleep 1; systemctl poweroff --force --force' EXIT
 
 check() {
     local what=$1 before=$SECONDS
@@ -71,8 +71,7 @@ check "a user is added" qa user add login=alice password=$PASSWORD
 check "a VM is added" qa vm add name=one user=alice osf=desk
 check "it starts, and its agent answers" qa vm start -f id=1 --force --wait || give_up
 check "it runs" vm_is running || give_up
-qa doctor >/tmp/doctor 2>&1
-check "the doctor is content" qa doctor -q || cat /tmp/doctor
+check "the doctor is content" qa doctor -q || qa doctor
 
 # ---- where it runs ----------------------------------------------------------------------------
 
@@ -85,6 +84,14 @@ for pid in $(vm_init) $(keeper); do
         eval '! grep -q qvd-node.service "/proc/'"$pid"'/cgroup"'
 done
 check "AppArmor confines it" grep -q 'lxc-qvd-1_.*(enforce)' "/proc/$(vm_init)/attr/current"
+
+# systemd writes controllers into the root of the hierarchy whenever the wishes of its units change.
+limits() { grep -H . /sys/fs/cgroup/lxc.payload*/{memory.max,memory.swap.max,cpu.weight,pids.max}; }
+limits_before=$(limits)
+check "it has limits of each kind" [ "$(wc -l <<<"$limits_before")" = 4 ]
+check "another service comes with a weight, and goes" systemd-run --quiet --wait -p CPUWeight=50 true
+check "systemd reads its units anew" systemctl daemon-reload
+check "the limits have stayed" [ "$(limits)" = "$limits_before" ] || limits
 
 # ---- a session, and what systemd does to the service ------------------------------------------
 

@@ -69,19 +69,46 @@ std::string value_of(const Items& items, const std::string& key) {
     return "";
 }
 
-Items configured(const Machine& machine) {
+Items configured(const Machine& machine, const std::string& profile = "auto") {
     Fields order;
     order.add("container", "qvd-7");
+    order.add("rootfs", "/the/root");
+    order.add("apparmor", profile);
     order.add("memory_mib", 256);
     order.add("swap_mib", 64);
     order.add("cpu_weight", 200);
     order.add("cpus", 2);
     order.add("cpuset", "0-3");
     order.add("pids_max", 500);
-    return configuration(order, machine.layout());
+    return configuration(order, machine.layout(), machine.at("apparmor"));
 }
 
 }  // namespace
+
+TEST_CASE("the root is mounted on itself, and needs no folder of another package") {
+    const Machine machine;
+    machine.version2();
+    const Items items = configured(machine);
+    CHECK(value_of(items, "lxc.rootfs.path") == "dir:/the/root");
+    CHECK(value_of(items, "lxc.rootfs.mount") == "/the/root");
+}
+
+TEST_CASE(
+    "AppArmor confines a container by a profile of its own where it is on, or by the wanted one") {
+    const Machine machine;
+    machine.version2();
+    constexpr const char* profile = "lxc.apparmor.profile";
+    constexpr const char* nesting = "lxc.apparmor.allow_nesting";
+    CHECK(value_of(configured(machine), profile) == "unconfined");
+    machine.write("apparmor", "N\n");
+    CHECK(value_of(configured(machine), profile) == "unconfined");
+    CHECK(value_of(configured(machine), nesting).empty());
+    machine.write("apparmor", "Y\n");
+    CHECK(value_of(configured(machine), profile) == "generated");
+    CHECK(value_of(configured(machine), nesting) == "1");
+    CHECK(value_of(configured(machine, "mine"), profile) == "mine");
+    CHECK(value_of(configured(machine, "mine"), nesting).empty());
+}
 
 TEST_CASE("with version 1 each controller limits in its own words") {
     const Machine machine;
