@@ -57,6 +57,7 @@ Async<void> Vms::adopt_of(std::string hypervisor, std::vector<store::VmRecord> r
     for (const store::VmRecord& row : rows)
         if (!is_over({row.runtime.state, row.runtime.phase})) expected.insert(row.vm.uuid);
     std::vector<std::string> keep;
+    keep.reserve(rows.size());
     for (const store::VmRecord& row : rows) keep.push_back(row.vm.uuid);
     std::string its = hypervisor;
     QVD_CO_CHECK(co_await workshop_->backend.collect_of(std::move(its), std::move(keep)));

@@ -88,6 +88,10 @@ TEST_CASE("a node that was silent for a minute is a problem") {
     CHECK(named(silent, "node.seen")->level == Level::problem);
     const auto stopped = check_node(farm_with_node(NodeState::stopped, now), view, now);
     CHECK(named(stopped, "node.state")->level == Level::problem);
+    FarmFacts partial = farm_with_node(NodeState::running, now);
+    partial.nodes.front().runtime.reason = "the hypervisor kvm does not say what it runs";
+    const auto warned = check_node(partial, view, now);
+    CHECK(named(warned, "node.state")->level == Level::warning);
 }
 
 TEST_CASE("a missing certificate is a problem, one that is nonsense too") {

@@ -54,6 +54,23 @@ gc() { qa storage gc "$@" | tail -n 1; }
 gc_says() { local words=$1; shift; gc "$@" >"$NODE_DIR/gc.out"; grep -qF -- "$words" "$NODE_DIR/gc.out"; }
 ends_with() { local status=$1; shift; "$@" >"$NODE_DIR/said"; [ $? = "$status" ]; }
 
+# As an operator, by the port that clients use.
+from_afar() {
+    local who=$1
+    shift
+    HOME=$NODE_DIR/home QVDPASSWORD=afar-3 qa "$@" --node "localhost:$NODE_PORT" --operator "$who"
+}
+sees_from_afar() { from_afar "$1" storage list --json | grep -qF "\"name\":\"$2\""; }
+may_not_collect() {
+    from_afar "$1" storage gc age=0 --force
+    [ $? = 4 ] && grep -q 'needs the role administrator' "$NODE_DIR/qa.err"
+}
+# What `qa di del --purge` asks its own node for.
+asks_for_copies() { # asks_for_copies STATUS WHO DI
+    [ "$(fetch "$2:afar-3" "/qvd/admin/v1/storage/collect?di=$3" --http1.1 \
+        -H 'Connection: Upgrade' -H 'Upgrade: QVD-Admin/1.0')" = "$1" ]
+}
+
 any_discarded() { compgen -G "$images/deleteme-*" >/dev/null; }
 
 node_start
@@ -95,6 +112,13 @@ check "an age that is none is refused" ends_with 2 qa storage gc age=soon --forc
 check "young things stay" gc_says '0 things removed' --force
 check "one may try first" gc_says '3 things would be removed' age=0 --dry-run
 check "then nothing is gone" test -d "$changes/1-99-${overlay##*-}"
+mkdir -p "$NODE_DIR/home/.qvd/certs" && cp "$NODE_DIR/cert.pem" "$NODE_DIR/home/.qvd/certs/"
+check "an administrator is added" qa operator add name=ada role=administrator password=afar-3
+check "and an observer" qa operator add name=olga role=observer password=afar-3
+check "the observer sees from afar what lies there" sees_from_afar olga "1-99-${overlay##*-}"
+check "and removes nothing" may_not_collect olga
+check "the administrator may try from afar" from_afar ada storage gc age=0 --dry-run
+check "then nothing is gone, either" test -d "$changes/1-99-${overlay##*-}"
 check "it goes when it is told to" gc_says '3 things removed' age=0 --force
 [ "$kind" = btrfs ] || check "and what that freed is told" grep -qF '2.9 MiB freed' "$NODE_DIR/gc.out"
 check "the overlay of a VM that is none" within 10 test ! -e "$changes/1-99-${overlay##*-}"
@@ -120,9 +144,20 @@ check "its file is gone" test ! -e "$storage/images/1-tiny.tar.gz"
 check "and what was unpacked of it, at once" test ! -e "$images/1-tiny"
 check "to the last byte" within 10 not any_discarded
 
-# ---- by itself -------------------------------------------------------------------------------
+# ---- from afar -------------------------------------------------------------------------------
 
 check "another image is added" qa di add osf=desk path="$QVD_TEST_IMAGE"
+mkdir -p "$changes/1-96-${overlay##*-}"
+check "what nobody needs goes when the administrator says so from afar" from_afar ada storage gc age=0 --force
+check "it is gone" within 10 test ! -e "$changes/1-96-${overlay##*-}"
+mkdir -p "$images/1-tiny"
+check "no observer has copies of a deleted image removed" asks_for_copies 403 olga 1
+check "they stay" test -d "$images/1-tiny"
+check "the administrator has" asks_for_copies 200 ada 1
+check "they are gone at once" test ! -e "$images/1-tiny"
+
+# ---- by itself -------------------------------------------------------------------------------
+
 mkdir -p "$changes/2-98-${overlay##*-}"
 check "the node collects each second" qa config set hkd.storage.collect.interval=1 hkd.storage.collect.age=2
 check "what has not been needed for two goes by itself" within 20 test ! -e "$changes/2-98-${overlay##*-}"
