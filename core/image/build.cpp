@@ -88,16 +88,18 @@ std::optional<Error> known_complaint(const std::string& line, const Recipe& reci
     return std::nullopt;
 }
 
-// The sentence for what they complained about.
+// The sentence for what they complained about: the last error, or whatever was said last.
 Error complaint(const std::deque<std::string>& lines, const Recipe& recipe) {
+    std::string error;
     std::string last = "mmdebstrap failed without a word";
     for (const std::string& line : lines) {
         if (auto known = known_complaint(line, recipe)) return *known;
+        if (!line.empty()) last = line;
         if (line.starts_with("E: ") && !line.starts_with("E: run_chroot") &&
             !line.starts_with("E: mmdebstrap failed"))
-            last = line.substr(3);
+            error = line.substr(3);
     }
-    return failure("build", "the image cannot be built: " + last);
+    return failure("build", "the image cannot be built: " + (error.empty() ? last : error));
 }
 
 // One image on its way.

@@ -293,14 +293,19 @@ TEST_CASE("each way in which a build fails has a sentence of its own") {
     const Path path{folder.path()};
     Recipe recipe;
     recipe.suite = "bookworm";
-    const auto code_when = [&](const std::string& script) {
+    const auto error_when = [&](const std::string& script) {
         folder.program("mmdebstrap", script);
-        return build(recipe, {folder.path("x.tar.gz"), {}}, {}).error().code();
+        return build(recipe, {folder.path("x.tar.gz"), {}}, {}).error();
     };
+    const auto code_when = [&](const std::string& script) { return error_when(script).code(); };
     CHECK(code_when("echo \"W: Failed: Temporary failure resolving 'mirror'\" >&2; exit 25") ==
           "image.network");
     CHECK(code_when("echo 'E: Unable to locate package jwn' >&2; exit 25") == "image.package");
     CHECK(code_when("echo 'E: something else' >&2; exit 25") == "image.build");
+    for (const char* const script :
+         {"echo 'E: the cause' >&2; echo 'and more' >&2; exit 25", "echo 'the cause' >&2; exit 1"})
+        CHECK(error_when(script).sentence().ends_with("cannot be built: the cause"));
+    CHECK(error_when("exit 1").sentence().ends_with("mmdebstrap failed without a word"));
     CHECK(code_when("echo 'tar: x: Wrote only 1: No space left on device' >&2; exit 25") ==
           "image.no_space");
     CHECK(build(recipe, {folder.path("x.zip"), {}}, {}).error().code() == "image.output");
