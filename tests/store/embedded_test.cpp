@@ -59,9 +59,12 @@ std::vector<pid_t> processes_of(const Cluster& cluster) {
 
 template <class Condition>
 void wait_until(Condition condition) {
-    for (int i = 0; i < 3000 && !condition(); ++i)
+    bool is_so = condition();
+    for (int i = 0; i < 3000 && !is_so; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    REQUIRE(condition());
+        is_so = condition();
+    }
+    REQUIRE(is_so);
 }
 
 }  // namespace

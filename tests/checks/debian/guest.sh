@@ -4,7 +4,7 @@
 set -u
 DISPLAY=:7
 PASSWORD=wonder-1
-trap 'echo "the end"; sync; sleep 1; systemctl poweroff --force --force' EXIT
+trap 'echo "the end"; sync; sleep 1; systemctl poweroff --force --force' EXIT # the line is slow
 
 check() {
     local what=$1 before=$SECONDS
@@ -41,7 +41,6 @@ keeper() { pgrep -f qvd-lxc-keeper | head -n 1; }
 
 # ---- the machine is what this is about --------------------------------------------------------
 
-echo # behind the prompt of the serial line
 check "cgroups are version 2" [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]
 check "AppArmor is on" grep -q Y /sys/module/apparmor/parameters/enabled
 check "systemd runs the machine" [ "$(cat /proc/1/comm)" = systemd ]
