@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -43,6 +44,10 @@ public:
     virtual void on_event(const std::string& uuid, int event, int detail) = 0;
     // A connection is there, at first and again, and these run: what ended meanwhile was not told.
     virtual void on_connected(const std::set<std::string>& uuids) = 0;
+    // Who is believed to run, by uuid, with what tells one life from the next.
+    virtual std::map<std::string, std::uint64_t> begun() = 0;
+    // Of those, who does not run any more, without a word of libvirt's.
+    virtual void on_gone(const std::map<std::string, std::uint64_t>& gone) = 0;
     // It broke, or could not be opened; told once until the next on_connected().
     virtual void on_lost(const std::string& sentence) = 0;
 };

@@ -130,6 +130,26 @@ void Guests::on_connected(const std::set<std::string>& uuids) {
         end(uuid, QVD_VM_CRASHED, "it ended while the node was not connected to libvirt");
 }
 
+std::map<std::string, std::uint64_t> Guests::begun() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::map<std::string, std::uint64_t> incarnations;
+    for (const auto& [uuid, guest] : known_)
+        if (guest.begun && !guest.end) incarnations[uuid] = guest.identity.incarnation;
+    return incarnations;
+}
+
+void Guests::on_gone(const std::map<std::string, std::uint64_t>& gone) {
+    for (const auto& [uuid, incarnation] : gone) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            const auto found = known_.find(uuid);
+            if (found == known_.end() || found->second.identity.incarnation != incarnation)
+                continue;
+        }
+        end(uuid, QVD_VM_CRASHED, "it ended while libvirt was started anew");
+    }
+}
+
 void Guests::on_lost(const std::string& sentence) {
     const std::lock_guard<std::mutex> lock(mutex_);
     lost_ = true;

@@ -38,6 +38,8 @@ public:
 
     void on_event(const std::string& uuid, int event, int detail) override;
     void on_connected(const std::set<std::string>& uuids) override;
+    std::map<std::string, std::uint64_t> begun() override;
+    void on_gone(const std::map<std::string, std::uint64_t>& gone) override;
     void on_lost(const std::string& sentence) override;
 
 private:

@@ -2,8 +2,10 @@
 
 #include <libvirt/virterror.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -141,13 +143,34 @@ Opened open(const SharedLine& line) {
     return opened;
 }
 
+// A libvirtd that has just been started counts guests that ended before that as running until it
+// has looked for them, and then says nothing of it. So they are looked for again, these times after
+// the connection was made and after one another.
+constexpr std::array looks{milliseconds{1'000}, milliseconds{4'000}, milliseconds{25'000}};
+
+void look_again(const SharedLine& line, const Opened& opened) {
+    std::map<std::string, std::uint64_t> gone;
+    line->told([&](Hearer& hearer) { gone = hearer.begun(); });
+    std::set<std::string> running;
+    if (gone.empty() || !list(opened.connection, running)) return;
+    for (const std::string& uuid : running) gone.erase(uuid);
+    if (!gone.empty()) line->told([&](Hearer& hearer) { hearer.on_gone(gone); });
+}
+
 // Serves the open connection until it breaks or nobody wants it any more, and closes it; `lock`
 // holds line->mutex. Whether it broke.
 bool serve(const SharedLine& line, const Opened& opened, std::unique_lock<std::mutex>& lock) {
     line->connection = opened.connection;
     line->broken = virConnectIsAlive(opened.connection) != 1;
     line->changed.notify_all();
-    line->changed.wait(lock, [&] { return line->closing || line->broken; });
+    const auto is_over = [&] { return line->closing || line->broken; };
+    for (const milliseconds pause : looks) {
+        if (line->changed.wait_for(lock, pause, is_over)) break;
+        lock.unlock();
+        look_again(line, opened);
+        lock.lock();
+    }
+    line->changed.wait(lock, is_over);
     const bool lost = !line->closing;
     line->connection = nullptr;
     lock.unlock();

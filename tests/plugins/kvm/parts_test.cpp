@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <map>
 
 using namespace qvd::kvm;
 namespace sdk = qvd::sdk;
@@ -86,8 +88,15 @@ class Deaf : public Hearer {
 public:
     void on_event(const std::string&, int, int) override {}
     void on_connected(const std::set<std::string>& uuids) override { seen = uuids.size(); }
+    std::map<std::string, std::uint64_t> begun() override { return believed; }
+    void on_gone(const std::map<std::string, std::uint64_t>& them) override {
+        believed.clear();
+        gone.set_value(them);
+    }
     void on_lost(const std::string&) override {}
     std::size_t seen = 0;
+    std::map<std::string, std::uint64_t> believed;
+    std::promise<std::map<std::string, std::uint64_t>> gone;
 };
 
 }  // namespace
@@ -148,6 +157,18 @@ TEST_CASE("whose a domain is, is read from its metadata however libvirt quotes i
     CHECK_FALSE(Identity::from("<vm incarnation='12'/>"));
     CHECK_FALSE(Identity::from("<vm id='7"));
     CHECK_FALSE(Identity::from(""));
+}
+
+TEST_CASE("who ended without a word of libvirt's is missed soon after the connection") {
+    Deaf hearer;
+    // The first is what the test driver always runs.
+    hearer.believed = {{"6695eb01-f6a4-8304-79aa-97f2502e193f", 3},
+                       {"00000000-0000-0000-0000-000000000007", 5}};
+    auto missed = hearer.gone.get_future();
+    const Connection connection("test:///default", hearer);
+    REQUIRE(missed.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+    CHECK(missed.get() ==
+          std::map<std::string, std::uint64_t>{{"00000000-0000-0000-0000-000000000007", 5}});
 }
 
 TEST_CASE("libvirt's own test driver starts and tells our machine") {
