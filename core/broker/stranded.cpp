@@ -15,14 +15,16 @@ std::string why_given_up(const store::VmRecord& record, const Error& why) {
     return node + ": " + why.sentence();
 }
 
-}  // namespace
-
+// Whether its start is ordered, and no node has taken it yet.
 bool awaits_its_node(const VmRuntime& runtime) {
     return (runtime.state == VmState::stopped || runtime.state == VmState::failed) &&
            runtime.command == VmCommand::start && runtime.node;
 }
 
-Async<void> order_elsewhere(Context& context, VmId vm) {
+// Orders such a start to another node. conflict "vm.not_stranded": there is none, or its node
+// lives; unavailable, as placement has it: no other node takes it, and "vm.checkpoint_away": it
+// goes back to a checkpoint that only the dead node has.
+Async<void> place_elsewhere(Context& context, VmId vm) {
     QVD_CO_TRY(auto record, co_await context.store.vm(vm));
     if (!record || !awaits_its_node(record->runtime)) co_return store::answers::not_stranded(vm);
     QVD_CO_TRY(const auto node, co_await context.store.node(record->node_name));
@@ -33,6 +35,8 @@ Async<void> order_elsewhere(Context& context, VmId vm) {
                         "the checkpoint that it is to go back to is there"};
     co_return co_await order_elsewhere(context.store, context.balancer, std::move(*record));
 }
+
+}  // namespace
 
 boost::asio::awaitable<void> StrandedStarts::keep_looking() {
     while (!stopping_) {
@@ -60,7 +64,7 @@ Async<void> StrandedStarts::look() {
 }
 
 Async<bool> StrandedStarts::see_to(VmId vm) {
-    const Result<void> moved = co_await order_elsewhere(context_, vm);
+    const Result<void> moved = co_await place_elsewhere(context_, vm);
     if (moved.ok() || moved.error().code() == "vm.not_stranded") co_return false;
     if (moved.error().code() == "store.down") co_return moved.error();
     if (!hopeless_.contains(vm)) co_return true;

@@ -1,16 +1,10 @@
 #include "broker/vms.hpp"
 
-#include "broker/stranded.hpp"
 #include "broker/vm_watch.hpp"
-
-#include <algorithm>
 
 namespace qvd::broker {
 
 namespace {
-
-// How often a start that its node has not taken yet is looked at.
-constexpr Milliseconds order_look{1000};
 
 Async<store::VmRecord> record_of(Context& context, VmId vm) {
     QVD_CO_TRY(auto record, co_await context.store.vm(vm));
@@ -34,23 +28,6 @@ bool is_down(const VmRuntime& runtime) {
            !runtime.command;
 }
 
-Error why_down(const VmRuntime& runtime) {
-    const std::string why = runtime.reason.empty() ? "it stopped again" : runtime.reason;
-    return {ErrorKind::unavailable, "vm.start_failed",
-            "The requested virtual machine is not available: " + why + ", retry later"};
-}
-
-// A start that its node has not taken yet, and usually has long before it is late. What cannot be
-// placed elsewhere waits on: whoever sees to all of these gives it up in the end.
-Async<void> see_to_order(Context& context, std::shared_ptr<Conversation> client, VmId vm,
-                         Deadline deadline, bool late) {
-    QVD_CO_CHECK(co_await client->pause(std::min(deadline.remaining(), order_look)));
-    if (!late) co_return Result<void>{};
-    const Result<void> placed = co_await order_elsewhere(context, vm);
-    if (placed.ok()) client->progress("Its host died, assigning VM " + vm.text() + " to another");
-    co_return Result<void>{};
-}
-
 }  // namespace
 
 Async<store::VmRecord> find_vm(Context& context, VmId vm, std::shared_ptr<plugin::Login> login,
@@ -69,12 +46,17 @@ Async<store::VmRecord> await_running(Context& context, std::shared_ptr<Conversat
                                      VmId vm, Deadline deadline) {
     const VmWatch::Interest interest(context.vms, vm, client);
     bool told = false;
-    bool late = false;
     for (;;) {
         QVD_CO_TRY(const auto record, co_await record_of(context, vm));
         if (record.runtime.state == VmState::running || record.runtime.state == VmState::debug)
             co_return record;
-        if (is_down(record.runtime)) co_return why_down(record.runtime);
+        if (is_down(record.runtime)) {
+            const std::string why =
+                record.runtime.reason.empty() ? "it stopped again" : record.runtime.reason;
+            co_return Error{
+                ErrorKind::unavailable, "vm.start_failed",
+                "The requested virtual machine is not available: " + why + ", retry later"};
+        }
         if (deadline.passed())
             co_return Error{ErrorKind::timeout, "vm.start_timeout",
                             "The requested virtual machine did not start in time (state " +
@@ -82,11 +64,7 @@ Async<store::VmRecord> await_running(Context& context, std::shared_ptr<Conversat
                                 "), retry later"};
         if (!told) client->progress("Waiting for VM to reach state 'running'");
         told = true;
-        const bool pending = awaits_its_node(record.runtime);
-        auto news = pending ? see_to_order(context, client, vm, deadline, late)
-                            : client->pause(deadline.remaining());
-        QVD_CO_CHECK(co_await std::move(news));
-        late = pending;
+        QVD_CO_CHECK(co_await client->pause(deadline.remaining()));
     }
 }
 

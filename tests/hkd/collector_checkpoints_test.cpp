@@ -5,23 +5,6 @@ using namespace qvd;
 using namespace qvd::hkd;
 using namespace qvd::hkd::test;
 
-namespace {
-
-CollectOrder at_once() {
-    CollectOrder order;
-    order.age = std::chrono::seconds{0};
-    return order;
-}
-
-std::vector<std::string> names_of(const Collection& collection) {
-    std::vector<std::string> names;
-    for (const Removal& removal : collection.all)
-        if (!removal.problem) names.push_back(removal.item.name());
-    return names;
-}
-
-}  // namespace
-
 TEST_CASE("a checkpoint that nobody remembers goes, and the one that the VM goes back to stays") {
     Storehouse house;
     house.file("suspended/{vm}.memory");

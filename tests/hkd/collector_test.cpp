@@ -17,19 +17,6 @@ namespace {
 
 constexpr std::chrono::hours day{24};
 
-CollectOrder at_once() {
-    CollectOrder order;
-    order.age = std::chrono::seconds{0};
-    return order;
-}
-
-std::vector<std::string> names_of(const Collection& collection) {
-    std::vector<std::string> names;
-    for (const Removal& removal : collection.all)
-        if (!removal.problem) names.push_back(removal.item.name());
-    return names;
-}
-
 std::ptrdiff_t events(const log::Capture& capture, const std::string& event) {
     const std::vector<std::string> lines = capture.lines();
     return std::ranges::count_if(lines, [&event](const std::string& line) {

@@ -127,4 +127,17 @@ void Storehouse::remember_checkpoint(const std::string& at) {
     REQUIRE(ask(store.clear_vm(stopped)).ok());
 }
 
+CollectOrder at_once() {
+    CollectOrder order;
+    order.age = std::chrono::seconds{0};
+    return order;
+}
+
+std::vector<std::string> names_of(const Collection& collection) {
+    std::vector<std::string> names;
+    for (const Removal& removal : collection.all)
+        if (!removal.problem) names.push_back(removal.item.name());
+    return names;
+}
+
 }  // namespace qvd::hkd::test

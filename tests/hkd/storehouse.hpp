@@ -142,6 +142,11 @@ private:
     std::vector<StockEntry> listed_;
 };
 
+// Whatever is needed by nobody, however young.
+CollectOrder at_once();
+// What was removed.
+std::vector<std::string> names_of(const Collection& collection);
+
 }  // namespace qvd::hkd::test
 
 template <class T>
