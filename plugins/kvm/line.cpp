@@ -72,17 +72,46 @@ int heard(virConnectPtr connection, virDomainPtr domain, int event, int detail, 
     return 0;
 }
 
-void broke(virConnectPtr connection, int /*reason*/, void* line) {
-    const SharedLine kept = *static_cast<SharedLine*>(line);
-    const std::lock_guard<std::mutex> lock(kept->mutex);
-    if (kept->connection == connection) kept->broken = true;
-    kept->changed.notify_all();
+// Whose connections are open. A close is looked up here, by what libvirt still holds while it
+// tells: the callback cannot be taken back from a connection that breaks just then, and drivers
+// that know no close never give back what they were to hand to it.
+class Owners {
+public:
+    void add(virConnectPtr connection, const SharedLine& line) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        lines_.emplace(connection, line);
+    }
+    void remove(virConnectPtr connection) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        lines_.erase(connection);
+    }
+    SharedLine of(virConnectPtr connection) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = lines_.find(connection);
+        return found == lines_.end() ? nullptr : found->second;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::map<virConnectPtr, SharedLine> lines_;
+};
+
+Owners& owners() {
+    static Owners all;
+    return all;
+}
+
+void broke(virConnectPtr connection, int /*reason*/, void* /*data*/) {
+    const SharedLine line = owners().of(connection);
+    if (line == nullptr) return;
+    const std::lock_guard<std::mutex> lock(line->mutex);
+    if (line->connection == connection) line->broken = true;
+    line->changed.notify_all();
 }
 
 struct Opened {
     virConnectPtr connection = nullptr;
-    int events = -1;                   // the callback's number
-    std::unique_ptr<SharedLine> line;  // that a close is told to
+    int events = -1;  // the callback's number
     std::set<std::string> running;
     std::string trouble;
 };
@@ -96,6 +125,7 @@ void close(const Opened& opened) {
     if (opened.connection == nullptr) return;
     if (opened.events >= 0) virConnectDomainEventDeregisterAny(opened.connection, opened.events);
     virConnectUnregisterCloseCallback(opened.connection, &broke);
+    owners().remove(opened.connection);
     virConnectClose(opened.connection);
 }
 
@@ -115,9 +145,8 @@ bool list(virConnectPtr connection, std::set<std::string>& uuids) {
 
 // Whoever watches hears everything from here on, and of everything before.
 bool listen(const SharedLine& line, Opened& opened) {
-    // Not libvirt's to free: drivers that know no close take it and forget it.
-    opened.line = std::make_unique<SharedLine>(line);
-    virConnectRegisterCloseCallback(opened.connection, &broke, opened.line.get(), nullptr);
+    owners().add(opened.connection, line);
+    virConnectRegisterCloseCallback(opened.connection, &broke, nullptr, nullptr);
     auto* const events = new SharedLine(line);
     opened.events = virConnectDomainEventRegisterAny(
         opened.connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,

@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 using namespace qvd::test;
 
@@ -77,6 +79,22 @@ TEST_CASE("a libvirtd that hangs or is killed costs no guest, and no call more t
     stage.must(&qvd_hypervisor::destroy_vm, vm);
     CHECK(stage.world.left_overs() == "");
     CHECK(stage.backend->core().log().find("is there again") != std::string::npos);
+}
+
+TEST_CASE("a libvirtd that is killed while an instance takes its leave harms nothing") {
+    Libvirtd libvirtd;
+    const World world;
+    for (int round = 0; round < 20; ++round) {
+        Backend backend(world);
+        REQUIRE(backend.refused == "");
+        CallStandIn survey;
+        REQUIRE(backend.table().survey(backend.self(), survey.raw()) == QVD_OK);
+        std::thread killer([&libvirtd] { libvirtd.kill(); });
+        std::this_thread::sleep_for(std::chrono::microseconds(100) * round);
+        CHECK(span_of([&] { backend.drop(); }) < std::chrono::seconds(2));
+        killer.join();
+        libvirtd.start();
+    }
 }
 
 TEST_CASE("a VM that cannot be is refused with a sentence, and nothing of it is left") {
