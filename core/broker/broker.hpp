@@ -86,7 +86,7 @@ private:
     plugin::Registry registry_;
     Context context_;
     SessionRows rows_;
-    StrandedStarts stranded_{context_};
+    StrandedOrders stranded_{context_};
     std::optional<net::Configure> configuration_;
     std::list<Linked> workers_;
     std::map<std::string, std::string> loaded_;    // what the database said when it was used last

@@ -147,7 +147,7 @@ inline constexpr Key<std::chrono::milliseconds> stranded_delay{
     "internal.l7r.stranded.delay",
     "10s",
     "milliseconds",
-    "how often starts are looked for whose node died before it took them",
+    "how often starts and other orders are looked for whose node died before it did them",
     config::internal,
     Range{10, 600'000}};
 

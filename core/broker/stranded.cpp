@@ -36,34 +36,53 @@ Async<void> place_elsewhere(Context& context, VmId vm) {
     co_return co_await order_elsewhere(context.store, context.balancer, std::move(*record));
 }
 
+Async<void> answer_for_its_node(store::Store& store, VmId vm) {
+    QVD_CO_TRY(const auto record, co_await store.vm(vm));
+    if (!record || !record->runtime.node) co_return store::answers::not_stranded(vm);
+    std::string why = "host " + record->node_name + " died before it answered";
+    log::warn("vm.order_given_up", {{"vm", vm}}, why);
+    const NodeId node = record->runtime.node.value();
+    co_return co_await store.give_up_order(vm, node, std::move(why));
+}
+
 }  // namespace
 
-boost::asio::awaitable<void> StrandedStarts::keep_looking() {
+boost::asio::awaitable<void> StrandedOrders::keep_looking() {
     while (!stopping_) {
         const Result<void> looked = co_await look();
         // Whoever needs the database says that it is away.
-        if (!looked.ok()) hopeless_.clear();
+        if (!looked.ok()) {
+            hopeless_.clear();
+            unanswered_.clear();
+        }
         if (!stopping_) co_await stopped_.wait(context_.view.get(stranded_delay));
     }
 }
 
-void StrandedStarts::stop() {
+void StrandedOrders::stop() {
     stopping_ = true;
     stopped_.notify();
 }
 
-Async<void> StrandedStarts::look() {
+Async<void> StrandedOrders::look() {
+    QVD_CO_CHECK(co_await look_for_starts());
+    co_return co_await look_for_others();
+}
+
+// ---- starts --------------------------------------------------------------------------------
+
+Async<void> StrandedOrders::look_for_starts() {
     QVD_CO_TRY(const std::vector<VmId> stranded, co_await context_.store.stranded_starts());
     std::set<VmId> left;
     for (const VmId vm : stranded) {
-        QVD_CO_TRY(const bool is_left, co_await see_to(vm));
+        QVD_CO_TRY(const bool is_left, co_await see_to_start(vm));
         if (is_left) left.insert(vm);
     }
     hopeless_ = std::move(left);
     co_return Result<void>{};
 }
 
-Async<bool> StrandedStarts::see_to(VmId vm) {
+Async<bool> StrandedOrders::see_to_start(VmId vm) {
     const Result<void> moved = co_await place_elsewhere(context_, vm);
     if (moved.ok() || moved.error().code() == "vm.not_stranded") co_return false;
     if (moved.error().code() == "store.down") co_return moved.error();
@@ -76,6 +95,23 @@ Async<bool> StrandedStarts::see_to(VmId vm) {
     const Result<void> given_up = co_await context_.store.give_up_start(vm, node, std::move(why));
     if (!given_up.ok() && given_up.error().code() != "vm.not_stranded") co_return given_up.error();
     co_return false;
+}
+
+// ---- other orders --------------------------------------------------------------------------
+
+Async<void> StrandedOrders::look_for_others() {
+    QVD_CO_TRY(const std::vector<VmId> all, co_await context_.store.stranded_orders());
+    std::set<VmId> left;
+    for (const VmId vm : all) {
+        if (!unanswered_.contains(vm)) {
+            left.insert(vm);
+            continue;
+        }
+        const Result<void> answered = co_await answer_for_its_node(context_.store, vm);
+        if (!answered.ok() && answered.error().code() == "store.down") co_return answered;
+    }
+    unanswered_ = std::move(left);
+    co_return Result<void>{};
 }
 
 }  // namespace qvd::broker

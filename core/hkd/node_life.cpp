@@ -40,7 +40,6 @@ asio::awaitable<void> NodeLife::run() {
         co_await say(NodeState::running, vms_->silence());
         parts_.ready();
         spawn(parts_.executor, keep_adopting(), 0);
-        spawn(parts_.executor, keep_reporting(), 0);
         spawn(parts_.executor, keep_reporting_usage(), 0);
         spawn(parts_.executor, keep_looking_after(), 0);
         spawn(parts_.executor, keep_configured(), 0);
@@ -63,7 +62,7 @@ Async<void> NodeLife::come_up() {
     if (parts_.make_storage) QVD_CO_CHECK(parts_.make_storage(view_));
     QVD_CO_CHECK(parts_.load_plugins());
     QVD_CO_CHECK(co_await load_those_in_use());
-    QVD_CO_CHECK(co_await report_load());
+    QVD_CO_CHECK(co_await begin_reporting());
     if (!workshop_) {
         workshop_ = std::make_unique<Workshop>(parts_.executor, parts_.store, parts_.backend,
                                                parts_.agents, parts_.schedule, limits_of(view_));
@@ -229,6 +228,15 @@ asio::awaitable<void> NodeLife::keep_adopting() {
         (void)co_await vms_->adopt_silent(rebooted_);
         if (!ending()) co_await say(NodeState::running, vms_->silence());
     }
+}
+
+// From then on the farm hears of the node, however long its hypervisors take to say what they run.
+Async<void> NodeLife::begin_reporting() {
+    if (reporting_) co_return Result<void>{};
+    QVD_CO_CHECK(co_await report_load());
+    reporting_ = true;
+    spawn(parts_.executor, keep_reporting(), 0);
+    co_return Result<void>{};
 }
 
 asio::awaitable<void> NodeLife::keep_reporting() {

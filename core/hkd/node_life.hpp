@@ -74,6 +74,7 @@ private:
     Async<void> raise_network();
     Async<void> load_those_in_use();
     Async<void> report_load();
+    Async<void> begin_reporting();
     Awaitable<void> ask_hypervisor(NodeLoad& load);
     void lose(std::string_view event, std::string why);
     Awaitable<void> keep_adopting();
@@ -95,6 +96,7 @@ private:
     std::string address_;
     std::int64_t epoch_ = 0;
     bool claimed_ = false;
+    bool reporting_ = false;
     bool rebooted_ = false;
     NodeState state_ = NodeState::stopped;
     std::string reason_;

@@ -14,6 +14,9 @@ namespace qvd::hkd {
 namespace {
 
 constexpr Milliseconds survey_limit{60'000};
+// Of one that has not said yet what it runs, and then twice as long each time: the node and its
+// other hypervisors wait for it.
+constexpr Milliseconds first_survey_limit{10'000};
 
 FoundVm found(plugin::VmStatus status, std::string hypervisor) {
     FoundVm one;
@@ -136,7 +139,10 @@ Backend::Token PluginBackend::listen(std::function<void(const FoundVm&)> hear) {
 }
 
 Async<void> PluginBackend::collect(std::vector<std::string> keep_uuids) {
+    // To clean up takes what it takes: those that hang are not asked to.
+    QVD_CO_TRY(const Survey before, co_await survey());
     for (const std::string& name : names()) {
+        if (before.silent.contains(name)) continue;
         std::string copy = name;
         std::vector<std::string> keep = keep_uuids;
         QVD_CO_CHECK(co_await collect_of(std::move(copy), std::move(keep)));
@@ -160,7 +166,9 @@ Async<Survey> PluginBackend::survey() {
     Survey all;
     // Another may become known while one is asked.
     for (const std::string& name : names()) {
-        auto seen = co_await hypervisors_.at(name)->survey(survey_limit);
+        Milliseconds& patience = patience_.try_emplace(name, first_survey_limit).first->second;
+        auto seen = co_await hypervisors_.at(name)->survey(patience);
+        patience = seen.ok() ? survey_limit : std::min(2 * patience, survey_limit);
         if (!seen.ok()) {
             all.silent.emplace(name, seen.error());
             continue;

@@ -49,6 +49,7 @@ private:
     plugin::Host& host_;
     plugin::Registry& registry_;
     std::map<std::string, std::unique_ptr<plugin::Hypervisor>> hypervisors_;  // by plugin
+    std::map<std::string, Milliseconds> patience_;  // with their next survey
     std::shared_ptr<std::function<void(const FoundVm&)>> listener_;
 };
 

@@ -12,8 +12,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-// Until a retry is tried again that its node had no room for.
-constexpr Milliseconds full_node_pause{10'000};
+// Until a retry is tried again that its node had no room for, or no hypervisor.
+constexpr Milliseconds hindered_pause{10'000};
 
 std::vector<std::string> uuids_of(const std::vector<store::VmRecord>& rows) {
     std::vector<std::string> uuids;
@@ -63,11 +63,11 @@ Async<void> Vms::adopt(bool rebooted) {
     for (const FoundVm& one : found)
         if (is_alive(one.state) && !expected.contains(one.uuid)) co_await destroy_stray(one);
 
+    remember_silent(survey, rows, properties);
     QVD_CO_CHECK(co_await resume_retries());
     QVD_CO_CHECK(co_await workshop_->store.return_orders(node_, std::nullopt));
     adopting_ = false;
     for (const FoundVm& one : std::exchange(early_, {})) heard(one);
-    remember_silent(survey, rows, properties);
     const auto default_one = silent_.find(hypervisor_of({}, view_));
     if (default_one == silent_.end()) co_return Result<void>{};
     const auto& [name, why] = *default_one;
@@ -215,6 +215,12 @@ asio::awaitable<void> Vms::retry(VmId vm, Milliseconds wait) {
     for (;;) {
         co_await workshop_->schedule.sleep(wait);
         if (closed_ || handlers_.contains(vm)) co_return;
+        // It would be refused, and nobody would try again.
+        const bool silent = co_await is_of_a_silent_one(vm);
+        if (silent) {
+            wait = hindered_pause;
+            continue;
+        }
         const Result<void> ordered = co_await workshop_->store.retry_start(vm, node_);
         if (ordered.ok()) {
             log::info("vm.retried", {{"vm", vm}}, "");
@@ -223,7 +229,7 @@ asio::awaitable<void> Vms::retry(VmId vm, Milliseconds wait) {
         log::info("vm.not_retried", {{"vm", vm}, {"code", ordered.error().code()}},
                   ordered.error().sentence());
         if (ordered.error().kind() != ErrorKind::unavailable) co_return;
-        wait = full_node_pause;
+        wait = hindered_pause;
     }
 }
 

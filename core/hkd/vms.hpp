@@ -63,6 +63,7 @@ private:
                          PropertiesByVm& properties);
     Async<void> adopt_of(std::string hypervisor, std::vector<store::VmRecord> rows,
                          PropertiesByVm properties, Survey survey, bool rebooted);
+    Awaitable<bool> is_of_a_silent_one(VmId vm);
     void not_taken(VmId vm, const Error& why);
     Awaitable<void> clear_up(VmId vm);
     Async<void> look_for_lost(VmId vm);

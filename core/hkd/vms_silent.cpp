@@ -29,6 +29,14 @@ std::string Vms::silence() const {
     return all + "; until it does, its virtual machines are neither started nor given up here";
 }
 
+boost::asio::awaitable<bool> Vms::is_of_a_silent_one(VmId vm) {
+    if (silent_.empty()) co_return false;
+    const auto row = co_await workshop_->store.vm(vm);
+    const auto properties = co_await workshop_->store.session_properties(vm);
+    if (!row.ok() || !*row || !properties.ok()) co_return false;
+    co_return silent_.contains(plan_known(**row, *properties, view_).hypervisor);
+}
+
 Async<void> Vms::adopt_silent(bool rebooted) {
     if (silent_.empty()) co_return Result<void>{};
     QVD_CO_TRY(const std::vector<store::VmRecord> rows, co_await workshop_->store.vms_on(node_));

@@ -99,7 +99,7 @@ Error order_pending(VmId vm) {
 
 Error not_stranded(VmId vm) {
     return conflict("vm.not_stranded",
-                    "the start of vm " + vm.text() + " waits for no dead host, or not any more");
+                    "nothing of vm " + vm.text() + " waits for a dead host, or not any more");
 }
 
 Error node_unavailable(std::string_view host, std::string_view what) {

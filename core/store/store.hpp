@@ -154,6 +154,11 @@ public:
     // Such a start is given up, also one that goes back to its checkpoint: the VM is `failed` with
     // this reason ("node.lost"). ErrorKind::conflict "vm.not_stranded".
     virtual Async<void> give_up_start(VmId vm, NodeId from, std::string reason) = 0;
+    // VMs with an order of order() that is not answered, and such a node: it never will be.
+    virtual Async<std::vector<VmId>> stranded_orders() = 0;
+    // It is withdrawn, and answered with this reason ("node.lost"). ErrorKind::conflict
+    // "vm.not_stranded".
+    virtual Async<void> give_up_order(VmId vm, NodeId from, std::string reason) = 0;
 
     // Any other command, by its state (may_be_ordered), to its node; resume as order_start().
     // Returns the order's number. ErrorKind::conflict "vm.state", "vm.order_pending" if one waits

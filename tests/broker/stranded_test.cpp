@@ -1,4 +1,4 @@
-// Starts that were ordered to a node which died before it took them.
+// What was ordered to a node which died before it did it.
 #include "tests/broker/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -100,4 +100,29 @@ TEST_CASE("A start waits on at a node that lives, and for one that reports again
     }));
     CHECK(has_order(farm, farm.node));
     CHECK_FALSE(has_order(farm, there));
+}
+
+TEST_CASE("A client whose suspended VM is on a node that died hears so") {
+    Farm farm("internal.l7r.stranded.delay = 20");
+    farm.run_vm(1);
+    store::VmTransition change;
+    change.vm = farm.vm;
+    change.incarnation = 1;
+    change.from = {VmState::running};
+    change.to = VmState::suspended;
+    REQUIRE(farm.run(farm.store->transition(change)).ok());
+    Worker worker(*farm.broker, "l7r-0-x");
+    farm.ask(worker, 1, path_of(farm.vm));
+    REQUIRE(farm.until([&] {
+        return farm.run(farm.store->pending_commands(farm.node)).value() ==
+               Orders{{farm.vm, VmCommand::resume}};
+    }));
+    fall_silent(farm);
+    const net::Reply reply = farm.answer(worker);
+    CHECK(reply.status == 503);
+    CHECK_MESSAGE(reply.body.find("does not come back: host here died before it answered") !=
+                      std::string::npos,
+                  reply.body);
+    CHECK(record_of(farm).runtime.state == VmState::suspended);
+    CHECK(farm.run(farm.store->pending_commands(farm.node)).value().empty());
 }

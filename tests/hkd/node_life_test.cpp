@@ -227,6 +227,21 @@ TEST_CASE("a node does not run while its default hypervisor is silent") {
     CHECK(one.row().state == NodeState::running);
 }
 
+TEST_CASE("a node whose hypervisor hangs when it comes up is not taken for dead") {
+    const log::Capture quiet;
+    OneNode one(embedded_file);
+    one.world.survey_takes = Milliseconds{120'000};
+    one.begin();
+    one.pass(Milliseconds{60'000});
+    CHECK_FALSE(one.ready);
+    const auto seen = one.row().seen;
+    REQUIRE(seen.has_value());
+    one.pass(Milliseconds{20'000});
+    CHECK(*one.row().seen > *seen);
+    one.pass(Milliseconds{60'000});
+    CHECK(one.ready);
+}
+
 TEST_CASE("a farm's node that is not registered says how, and runs once it is") {
     const log::Capture quiet;
     OneNode one(std::string(embedded_file) + "database.host = db1\n");

@@ -112,4 +112,29 @@ TEST_CASE("a hypervisor that cannot say what it runs is named among what the oth
           std::string::npos);
 }
 
+TEST_CASE("a hypervisor that hangs is waited for a little at first, and longer each time") {
+    Node node("vm.hypervisor = puppet\n");
+    REQUIRE(node.backend.load().ok());
+    std::vector<std::int64_t> seconds;
+    qvd_status answer = QVD_UNAVAILABLE;
+    node.puppets["puppet"].survey = [&](qvd_call* call) {
+        seconds.push_back((call->remaining_ms(call) + 500) / 1000);
+        return answer;
+    };
+    bool collected = false;
+    node.puppets["puppet"].collect = [&collected](const qvd_array*, qvd_call*) {
+        collected = true;
+        return QVD_OK;
+    };
+    CHECK(node.room.run(node.backend.collect({})).ok());
+    CHECK_FALSE(collected);
+    for (int i = 0; i < 3; ++i) CHECK(node.room.run(node.backend.survey()).ok());
+    answer = QVD_OK;
+    CHECK(node.room.run(node.backend.collect({})).ok());
+    CHECK(collected);
+    answer = QVD_UNAVAILABLE;
+    CHECK(node.room.run(node.backend.survey()).ok());
+    CHECK(seconds == std::vector<std::int64_t>{10, 20, 40, 60, 60, 60});
+}
+
 }  // namespace qvd::hkd

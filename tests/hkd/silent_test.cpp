@@ -100,3 +100,27 @@ TEST_CASE("a stop waits for a silent hypervisor, and any other order is refused 
     REQUIRE(one.rig.pass_until([&] { return one.rig.stage(one.runs) == "stopped"; }));
     CHECK(one.rig.world.violations.empty());
 }
+
+TEST_CASE("a start that is to be tried again waits for a silent hypervisor") {
+    Limits limits;
+    limits.failure = FailurePolicy::retry;
+    Rig rig(1, limits);
+    const VmId vm = rig.vms().at(0);
+    REQUIRE(rig.ask(rig.store().set_properties(store::Owner::vm, vm.value(),
+                                               {{"vm.hypervisor", "kvm"}}))
+                .ok());
+    rig.boot();
+    rig.world.temper.launches = false;
+    rig.order_start(vm);
+    REQUIRE(rig.pass_until([&] { return rig.stage(vm) == "failed"; }));
+    const std::string why = rig.row(vm).reason_code;
+    rig.crash();
+    rig.world.silent = {"kvm"};
+    rig.world.temper.launches = true;
+    rig.boot();
+    rig.pass(Milliseconds{120'000});
+    CHECK(rig.stage(vm) == "failed");
+    CHECK(rig.row(vm).reason_code == why);
+    rig.world.silent.clear();
+    REQUIRE(rig.pass_until([&] { return rig.stage(vm) == "running"; }));
+}

@@ -163,7 +163,7 @@ Async<void> FakeBackend::collect(std::vector<std::string> keep_uuids) {
 }
 
 Async<Survey> FakeBackend::survey() {
-    co_await schedule_.sleep(Milliseconds{3});
+    co_await schedule_.sleep(world_.survey_takes);
     Survey all;
     for (const std::string& name : world_.silent)
         all.silent.emplace(name, Error{ErrorKind::unavailable, "fake.silent", "it is away"});

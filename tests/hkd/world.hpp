@@ -62,6 +62,7 @@ public:
     int most_booting = 0;   // at once, launched and without an answer
     bool broker_down = false;
     std::set<std::string> silent;  // hypervisors that do not answer a survey
+    Milliseconds survey_takes{3};
     Milliseconds usage_takes{0};
     Neighbour neighbour = Neighbour::present;      // what the kernel has heard of every VM
     std::optional<plugin::NodeCapacity> capacity;  // what the hypervisor says; none: it has no word

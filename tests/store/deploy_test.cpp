@@ -46,6 +46,7 @@ TEST_CASE("a schema of an older release is migrated, and what it holds stays") {
         "DROP COLUMN order_taken, DROP COLUMN restarts, DROP COLUMN from_checkpoint; "
         "DROP TABLE checkpoints; DROP TRIGGER operators_changed ON operators; "
         "DROP FUNCTION announce_operators; DROP FUNCTION give_up_start; "
+        "DROP FUNCTION give_up_order; "
         "DROP FUNCTION announce_vms CASCADE; "
         "UPDATE versions SET version = '1' WHERE component = 'schema'");
     const auto deployed = deploy(shared_view());

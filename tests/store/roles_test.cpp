@@ -213,6 +213,9 @@ TEST_CASE("each role can do all that its program does") {
     bench.age_reports();
     bench.must(broker->give_up_start(vm, other, "it died"));
     CHECK(bench.refusal(hkd->give_up_start(vm, other, "it died")) == "store.denied");
+    CHECK(bench.must(broker->stranded_orders()).empty());
+    CHECK(bench.refusal(broker->give_up_order(vm, other, "it died")) == "vm.not_stranded");
+    CHECK(bench.refusal(hkd->give_up_order(vm, other, "it died")) == "store.denied");
     bench.must(broker->vm(vm));
     const NodeId node = bench.must(hkd->add_node("self", "10.3.0.77"));
     const std::int64_t epoch = bench.must(hkd->claim_node(node, "boot"));

@@ -1,4 +1,4 @@
-// Starts that were ordered to a node which died before it took them.
+// What was ordered to a node which died before it did it.
 #include "heard.hpp"
 
 using namespace qvd;
@@ -159,4 +159,61 @@ TEST_CASE("a start that goes back to its checkpoint is not moved, and may be giv
     CHECK(bench.must(store.stranded_starts()) == std::vector<VmId>{farm.vm});
     bench.must(store.give_up_start(farm.vm, farm.node, "its checkpoint is there"));
     CHECK_FALSE(bench.vm(farm.vm).runtime.from_checkpoint);
+}
+
+TEST_CASE("an order is stranded when its node has been silent and has not answered it") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    bench.start(farm.vm, farm.node);
+    const std::int64_t number = bench.must(store.order(farm.vm, VmCommand::pause, ""));
+    SUBCASE("waiting") {
+    }
+    SUBCASE("taken") {
+        bench.must(store.take_order(farm.vm, farm.node));
+    }
+    CHECK(bench.must(store.stranded_orders()).empty());
+    CHECK(bench.refusal(store.give_up_order(farm.vm, farm.node, "x")) == "vm.not_stranded");
+    bench.age_reports();
+    CHECK(bench.must(store.stranded_orders()) == std::vector<VmId>{farm.vm});
+    CHECK(bench.refusal(store.give_up_order(VmId{99999}, farm.node, "x")) == "vm.not_found");
+    bench.must(store.give_up_order(farm.vm, farm.node, "host node1 died"));
+    CHECK(bench.must(store.stranded_orders()).empty());
+    const auto answer = bench.must(store.order_answer(farm.vm, number));
+    REQUIRE(answer.has_value());
+    CHECK(answer->code == "node.lost");
+    CHECK(answer->text == "host node1 died");
+    // The node comes back and finds nothing to do; what it still says of it comes too late.
+    CHECK(bench.must(store.return_orders(farm.node, std::nullopt)) == 0);
+    CHECK(bench.must(store.pending_commands(farm.node)).empty());
+    bench.must(store.answer_order(farm.vm, number, {"", ""}));
+    CHECK(bench.must(store.order_answer(farm.vm, number))->code == "node.lost");
+    CHECK(bench.vm(farm.vm).runtime.state == VmState::running);
+    bench.report(farm.node, farm.epoch, 1024);
+    bench.must(store.order(farm.vm, VmCommand::pause, ""));
+    CHECK(bench.must(store.stranded_orders()).empty());
+}
+
+TEST_CASE(
+    "a resumption that is given up gives its memory back, and a stop behind an order stands") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    bench.start(farm.vm, farm.node);
+    SUBCASE("resume") {
+        bench.must(store.transition({farm.vm, 1, {VmState::running}, VmState::suspended, 0, ""}));
+        bench.must(store.order(farm.vm, VmCommand::resume, ""));
+        CHECK(reserved_on(bench, farm.node) > 0);
+        bench.age_reports();
+        bench.must(store.give_up_order(farm.vm, farm.node, "host node1 died"));
+        CHECK(reserved_on(bench, farm.node) == 0);
+        CHECK(bench.vm(farm.vm).runtime.state == VmState::suspended);
+    }
+    SUBCASE("stop") {
+        bench.must(store.order(farm.vm, VmCommand::pause, ""));
+        bench.must(store.order_stop(farm.vm));
+        bench.age_reports();
+        bench.must(store.give_up_order(farm.vm, farm.node, "host node1 died"));
+        CHECK(bench.vm(farm.vm).runtime.command == VmCommand::stop);
+    }
 }

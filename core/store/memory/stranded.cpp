@@ -1,4 +1,4 @@
-// The memory store: starts that were ordered to a node which died before it took them.
+// The memory store: what was ordered to a node which died before it did it.
 #include "store/memory/tables.hpp"
 
 namespace qvd::store {
@@ -9,12 +9,20 @@ using memory::VmRow;
 
 namespace {
 
+bool has_dead_node(const Tables& tables, const VmRow& row) {
+    if (!row.runtime.node) return false;
+    const std::optional<Timestamp>& seen = tables.nodes.at(*row.runtime.node).runtime.seen;
+    return seen && tables.now() - *seen > node_silence;
+}
+
 bool is_stranded(const Tables& tables, const VmRow& row) {
     const VmRuntime& runtime = row.runtime;
     const bool rests = runtime.state == VmState::stopped || runtime.state == VmState::failed;
-    if (!rests || runtime.command != VmCommand::start || !runtime.node) return false;
-    const std::optional<Timestamp>& seen = tables.nodes.at(*runtime.node).runtime.seen;
-    return seen && tables.now() - *seen > node_silence;
+    return rests && runtime.command == VmCommand::start && has_dead_node(tables, row);
+}
+
+bool awaits_an_answer(const Tables& tables, const VmRow& row) {
+    return row.answered < row.ordered && has_dead_node(tables, row);
 }
 
 Result<VmRow*> stranded_on(Tables& tables, VmId vm, NodeId node) {
@@ -62,6 +70,28 @@ Async<void> MemoryStore::give_up_start(VmId vm, NodeId from, std::string reason)
     runtime.reason = std::move(reason);
     runtime.reason_code = "node.lost";
     row->reservation.reset();
+    co_return Result<void>{};
+}
+
+Async<std::vector<VmId>> MemoryStore::stranded_orders() {
+    QVD_CO_CHECK(co_await ready());
+    std::vector<VmId> stranded;
+    for (const auto& [id, row] : tables_->vms)
+        if (awaits_an_answer(*tables_, row)) stranded.push_back(id);
+    co_return stranded;
+}
+
+Async<void> MemoryStore::give_up_order(VmId vm, NodeId from, std::string reason) {
+    QVD_CO_CHECK(co_await ready());
+    QVD_CO_TRY(VmRow* const row, tables_->vm(vm));
+    if (!awaits_an_answer(*tables_, *row) || row->runtime.node != from)
+        co_return answers::not_stranded(vm);
+    std::optional<VmCommand>& command = row->runtime.command;
+    if (command != VmCommand::start && command != VmCommand::stop) command.reset();
+    if (row->taken != VmCommand::stop) row->taken.reset();
+    row->answered = row->ordered;
+    row->answer = {"node.lost", std::move(reason)};
+    if (row->runtime.state == VmState::suspended) row->reservation.reset();
     co_return Result<void>{};
 }
 

@@ -63,6 +63,8 @@ public:
     Async<std::vector<VmId>> stranded_starts() override;
     Async<void> move_start(VmId vm, NodeId from, NodeId to) override;
     Async<void> give_up_start(VmId vm, NodeId from, std::string reason) override;
+    Async<std::vector<VmId>> stranded_orders() override;
+    Async<void> give_up_order(VmId vm, NodeId from, std::string reason) override;
     Async<std::int64_t> order(VmId vm, VmCommand command, std::string argument) override;
     Async<std::optional<OrderAnswer>> order_answer(VmId vm, std::int64_t number) override;
     Async<VmOrder> take_order(VmId vm, NodeId node) override;

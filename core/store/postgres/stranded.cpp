@@ -1,4 +1,4 @@
-// Starts on PostgreSQL that were ordered to a node which died before it took them.
+// PostgreSQL: what was ordered to a node which died before it did it.
 #include "store/answers.hpp"
 #include "store/postgres/postgres_store.hpp"
 #include "store/postgres/records.hpp"
@@ -11,6 +11,11 @@ constexpr const char* find_stranded = R"(
 SELECT r.vm_id FROM vm_runtimes AS r JOIN node_runtimes AS m ON m.node_id = r.node_id
 WHERE r.command = 'start' AND r.state IN ('stopped', 'failed')
   AND m.seen < now() - make_interval(secs => $1::bigint)
+ORDER BY r.vm_id)";
+
+constexpr const char* find_unanswered = R"(
+SELECT r.vm_id FROM vm_runtimes AS r JOIN node_runtimes AS m ON m.node_id = r.node_id
+WHERE r.order_answered < r.order_number AND m.seen < now() - make_interval(secs => $1::bigint)
 ORDER BY r.vm_id)";
 
 // The dead node takes it by the same row (take_start): one of both finds it changed.
@@ -62,15 +67,28 @@ Result<void> moved(const Row& row, VmId vm, NodeId to) {
     return answers::not_stranded(vm);
 }
 
+Result<std::vector<VmId>> vms_in(const Rows& rows) {
+    std::vector<VmId> vms;
+    vms.reserve(static_cast<std::size_t>(rows.size()));
+    for (int i = 0; i < rows.size(); ++i) vms.push_back(rows[i].id<VmId>("vm_id"));
+    QVD_CHECK(rows.check());
+    return vms;
+}
+
+Result<void> given_up(const Rows& rows, VmId vm) {
+    const bool done = rows[0].flag("done");
+    const bool known = rows[0].flag("known");
+    QVD_CHECK(rows.check());
+    if (done) return {};
+    if (!known) return answers::missing("vm", vm.value());
+    return answers::not_stranded(vm);
+}
+
 }  // namespace
 
 Async<std::vector<VmId>> PostgresStore::stranded_starts() {
     QVD_CO_TRY(const Rows rows, co_await ask(find_stranded, node_silence.count()));
-    std::vector<VmId> stranded;
-    stranded.reserve(static_cast<std::size_t>(rows.size()));
-    for (int i = 0; i < rows.size(); ++i) stranded.push_back(rows[i].id<VmId>("vm_id"));
-    QVD_CO_CHECK(rows.check());
-    co_return stranded;
+    co_return vms_in(rows);
 }
 
 Async<void> PostgresStore::move_start(VmId vm, NodeId from, NodeId to) {
@@ -88,12 +106,20 @@ Async<void> PostgresStore::give_up_start(VmId vm, NodeId from, std::string reaso
                co_await ask("SELECT give_up_start($1, $2, $3) AS done, EXISTS (SELECT FROM vms "
                             "WHERE id = $1) AS known",
                             vm, from, reason));
-    const bool done = rows[0].flag("done");
-    const bool known = rows[0].flag("known");
-    QVD_CO_CHECK(rows.check());
-    if (done) co_return Result<void>{};
-    if (!known) co_return answers::missing("vm", vm.value());
-    co_return answers::not_stranded(vm);
+    co_return given_up(rows, vm);
+}
+
+Async<std::vector<VmId>> PostgresStore::stranded_orders() {
+    QVD_CO_TRY(const Rows rows, co_await ask(find_unanswered, node_silence.count()));
+    co_return vms_in(rows);
+}
+
+Async<void> PostgresStore::give_up_order(VmId vm, NodeId from, std::string reason) {
+    QVD_CO_TRY(const Rows rows,
+               co_await ask("SELECT give_up_order($1, $2, $3) AS done, EXISTS (SELECT FROM vms "
+                            "WHERE id = $1) AS known",
+                            vm, from, reason));
+    co_return given_up(rows, vm);
 }
 
 }  // namespace qvd::store::postgres

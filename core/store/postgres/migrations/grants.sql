@@ -28,8 +28,9 @@ GRANT INSERT (owner_id, key, value), UPDATE (value), DELETE ON user_properties, 
 GRANT INSERT (vm_id, user_id, client_address, node_id, worker), DELETE ON sessions TO qvd_broker;
 GRANT UPDATE ON node_counters TO qvd_broker;
 
--- One thing about a state only: that a start which a dead node never took has failed.
-GRANT EXECUTE ON FUNCTION give_up_start(bigint, bigint, text) TO qvd_broker;
+-- One thing about a state only: that a start which a dead node never took has failed. And it answers
+-- what a dead node never will.
+GRANT EXECUTE ON FUNCTION give_up_start(bigint, bigint, text), give_up_order(bigint, bigint, text) TO qvd_broker;
 
 -- It alone verifies operators, and changes nothing about them: a broker in wrong hands makes nobody one.
 GRANT SELECT (id, name, password, role, blocked) ON operators TO qvd_broker;
