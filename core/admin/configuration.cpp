@@ -4,6 +4,8 @@
 #include "base/openssl.hpp"
 #include "base/text.hpp"
 #include "config/keys.hpp"
+#include "net/frames.hpp"
+#include "net/tls.hpp"
 #include "plugin/keys.hpp"
 #include "plugin/registry.hpp"
 
@@ -57,6 +59,24 @@ Error not_pem(const std::string& file, const std::string& what) {
 }
 
 // The key belongs to the first certificate, and everything can be read.
+// As the workers will use it.
+Result<void> check_whole(const store::Certificate& material) {
+    net::Configure configure;
+    configure.certificate = material.certificate;
+    configure.key = material.key;
+    configure.client_ca = material.ca;
+    configure.client_crl = material.crl;
+    configure.require_client_certificate = !material.ca.empty();
+    const std::size_t bytes = net::tls_material_bytes(configure);
+    if (bytes > net::max_tls_material_bytes)
+        return Error{ErrorKind::invalid, "certificate.too_long",
+                     "certificate, key, authorities and revocation list are " +
+                         std::to_string(bytes) + " bytes together; they may be " +
+                         std::to_string(net::max_tls_material_bytes)};
+    QVD_TRY([[maybe_unused]] const net::TlsContext usable, net::TlsContext::make(configure, false));
+    return {};
+}
+
 Result<void> check_material(const store::Certificate& material, const std::string& key_file,
                             const std::string& certificate_file) {
     const auto key_bio = openssl::reader_of(material.key.reveal());
@@ -73,7 +93,7 @@ Result<void> check_material(const store::Certificate& material, const std::strin
     if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0)
         return Error{ErrorKind::invalid, "certificate.expired",
                      "the certificate in " + certificate_file + " has expired"};
-    return {};
+    return check_whole(material);
 }
 
 const char* interface_named_by(const std::string& key) {

@@ -11,13 +11,13 @@
 
 namespace qvd::file {
 
-Result<std::string> read(const std::string& path, std::size_t limit) {
-    const UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
-    if (!fd) return errno_error("file.open", "cannot open " + path);
+namespace {
+
+Result<std::string> read_all(int fd, const std::string& path, std::size_t limit) {
     std::string content;
     std::array<char, 16384> buffer{};
     for (;;) {
-        const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+        const ssize_t got = ::read(fd, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return errno_error("file.read", "cannot read " + path);
         if (got == 0) return content;
@@ -26,6 +26,24 @@ Result<std::string> read(const std::string& path, std::size_t limit) {
             return Error{ErrorKind::invalid, "file.too_long",
                          path + " is longer than " + std::to_string(limit) + " bytes"};
     }
+}
+
+}  // namespace
+
+Result<std::string> read(const std::string& path, std::size_t limit) {
+    const UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+    if (!fd) return errno_error("file.open", "cannot open " + path);
+    return read_all(fd.get(), path, limit);
+}
+
+Result<std::string> read_regular(const std::string& path, std::size_t limit) {
+    constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW;
+    const UniqueFd fd{::open(path.c_str(), flags)};
+    if (!fd) return errno_error("file.open", "cannot open " + path);
+    struct stat about {};
+    if (::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode))
+        return Error{ErrorKind::invalid, "file.not_regular", path + " is no file"};
+    return read_all(fd.get(), path, limit);
 }
 
 namespace {

@@ -95,7 +95,7 @@ void Conversation::on_link_failed(const std::string& sentence) {
 }
 
 void Conversation::on_ended(const net::Ended& ended) {
-    ended_ = ended;
+    if (!ended_) ended_ = ended;
     changed_.notify();
 }
 

@@ -25,6 +25,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::seconds count_pause{1};
+constexpr std::string_view connect_path = "/qvd/connect_to_vm";
 
 Async<net::Reply> ping(Context& context) {
     QVD_CO_CHECK(co_await this_node(context));
@@ -107,11 +108,20 @@ asio::awaitable<void> connect_to_vm(Context& context, Gate& gate,
               told.error().sentence());
 }
 
+// A client that wants to connect reads a refusal in two records, or to the end of the connection
+// (protocol A3), whatever is refused.
+bool wants_to_connect(const Conversation& client) {
+    const std::string_view target = client.request().target;
+    return target.substr(0, target.find('?')) == connect_path;
+}
+
 void send(Conversation& client, Result<net::Reply> reply) {
-    if (!reply.ok())
-        log::info("request.refused", {{"code", reply.error().code()}, {"trace", client.holder()}},
-                  reply.error().sentence());
-    client.reply(reply.ok() ? std::move(reply).value() : error_reply(reply.error()));
+    if (reply.ok()) return client.reply(std::move(reply).value());
+    log::info("request.refused", {{"code", reply.error().code()}, {"trace", client.holder()}},
+              reply.error().sentence());
+    net::Reply refusal = error_reply(reply.error());
+    refusal.upgrade_failed = wants_to_connect(client);
+    client.reply(std::move(refusal));
 }
 
 // Writes at most once a second, and ends when there is nothing more to write.
@@ -144,7 +154,7 @@ asio::awaitable<void> serve_user(Context& context, Gate& gate, std::shared_ptr<C
         send(*client, configured.error());
         co_return;
     }
-    if (target.path == "/qvd/connect_to_vm") {
+    if (target.path == connect_path) {
         co_await connect_to_vm(context, gate, client, std::move(target));
     } else if (target.path == "/qvd/list_of_vm") {
         auto reply = co_await list_of_vm(context, gate, client, std::move(target));
@@ -177,7 +187,7 @@ asio::awaitable<void> route(Context& context, Gate& gate, std::shared_ptr<Conver
         co_return;
     }
     const bool counted =
-        path == "/qvd/list_of_vm" || path == "/qvd/connect_to_vm" || path == "/qvd/stop_vm";
+        path == "/qvd/list_of_vm" || path == connect_path || path == "/qvd/stop_vm";
     if (!counted) {
         send(*client, Error{ErrorKind::not_found, "request.path", "There is nothing here"});
         co_return;

@@ -120,6 +120,7 @@ asio::awaitable<void> Errand::relay(std::shared_ptr<UniqueFd> socket) {
         answer(error_reply(attached.error()));
         co_return;
     }
+    if (client_->interruption()) co_return answer(error_reply(*client_->interruption()));
     const log::Fields what{{"operator", who_.name},
                            {"verb", to_string(wanted_.verb)},
                            {"vm", wanted_.vm},

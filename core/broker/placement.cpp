@@ -14,9 +14,8 @@ namespace {
 
 // How often a lost race for a node is run again with a fresh look at the farm.
 constexpr int max_attempts = 5;
-// How often somebody who waits for the answer to an order looks for it; a change of state wakes
-// him.
-constexpr Milliseconds order_poll{500};
+// The answer to an order is announced; whoever waits for it looks so often all the same.
+constexpr Milliseconds order_look{2'000};
 
 bool may_take(const store::NodeRecord& node, double needed_mib) {
     const NodeRuntime& runtime = node.runtime;
@@ -98,7 +97,7 @@ Async<void> answered(Context& context, std::shared_ptr<Conversation> client, VmI
         if (deadline.passed())
             co_return Error{ErrorKind::timeout, "vm.start_timeout",
                             "The requested virtual machine did not come back in time, retry later"};
-        QVD_CO_CHECK(co_await client->pause(std::min(order_poll, deadline.remaining())));
+        QVD_CO_CHECK(co_await client->pause(std::min(order_look, deadline.remaining())));
     }
 }
 
@@ -115,7 +114,7 @@ Async<void> wake(Context& context, std::shared_ptr<Conversation> client, store::
         vm, paused ? VmCommand::unpause : VmCommand::resume, std::move(nothing));
     // Another order is under way: what it makes of the VM is seen then.
     if (!order.ok() && order.error().code() == "vm.order_pending") {
-        QVD_CO_CHECK(co_await client->pause(std::min(order_poll, deadline.remaining())));
+        QVD_CO_CHECK(co_await client->pause(std::min(order_look, deadline.remaining())));
         co_return Error{ErrorKind::conflict, "vm.state", "another order is under way"};
     }
     if (!order.ok()) co_return order.error();

@@ -111,6 +111,8 @@ Async<void> SessionStory::hand_over(Session session, SessionHold& hold, Screen s
     QVD_CO_CHECK(co_await context_.store.session_connected(session.id));
     client_->progress("Connection established");
     times_.done("link_us");
+    // Since the link another client may have come, or this one have left: no relay ends then.
+    if (client_->interruption()) co_return *client_->interruption();
     log_connected(session);
     hold.taken();
     const net::Ended ended = co_await client_->relay(std::move(slave_key));

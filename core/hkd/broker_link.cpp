@@ -35,14 +35,15 @@ Result<std::string> result_of(const net::AgentAnswer& answer) {
 
 }  // namespace
 
-void BrokerLink::connect(UniqueFd socket) {
+void BrokerLink::connect(UniqueFd socket, std::string instance) {
     if (channel_) channel_->close();
     lose_all();
     channel_ = std::make_shared<net::FrameChannel>(executor_, std::move(socket));
-    spawn(executor_, listen(channel_), 0);
+    spawn(executor_, listen(channel_, std::move(instance)), 0);
 }
 
-asio::awaitable<void> BrokerLink::listen(std::shared_ptr<net::FrameChannel> channel) {
+asio::awaitable<void> BrokerLink::listen(std::shared_ptr<net::FrameChannel> channel,
+                                         std::string instance) {
     for (;;) {
         Result<net::Frame> frame = co_await channel->receive();
         if (!frame.ok() && frame.error().code() == "frame.unknown") continue;  // of a newer build
@@ -62,6 +63,7 @@ asio::awaitable<void> BrokerLink::listen(std::shared_ptr<net::FrameChannel> chan
     channel->close();
     if (channel != channel_) co_return;
     lose_all();
+    if (on_lost_) on_lost_(instance);
 }
 
 void BrokerLink::answered(const net::AgentAnswer& answer) {

@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "hkd/kept_logs.hpp"
 #include "hkd/spawn.hpp"
 #include "hkd/stream_pair.hpp"
 #include "net/reply.hpp"
@@ -24,7 +25,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 namespace qvd::hkd {
 
@@ -37,7 +37,7 @@ using Protocol = asio::local::stream_protocol;
 namespace {
 
 constexpr std::size_t most_head_bytes = 8192;
-constexpr std::streamoff log_tail_bytes = std::streamoff{64} * 1024;
+constexpr std::size_t log_tail_bytes = std::size_t{64} * 1024;
 constexpr auto patience = std::chrono::seconds(10);
 constexpr auto as_pair = asio::as_tuple(asio::use_awaitable);
 using Stream = beast::basic_stream<Protocol>;
@@ -46,21 +46,6 @@ using Response = http::response<http::string_body>;
 ino_t inode_of(const std::string& path) {
     struct stat there {};
     return ::lstat(path.c_str(), &there) == 0 ? there.st_ino : 0;
-}
-
-// The last lines of a file, cut at a line's beginning.
-Result<std::string> tail(const std::string& path) {
-    std::ifstream in(path, std::ios::binary | std::ios::ate);
-    if (!in) return errno_error("control.log", "cannot read " + path);
-    const std::streamoff size = in.tellg();
-    const std::streamoff from = std::max<std::streamoff>(0, size - log_tail_bytes);
-    in.seekg(from);
-    std::string text(static_cast<std::size_t>(size - from), '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (from == 0) return text;
-    const auto line = text.find('\n');
-    return line == std::string::npos ? text : text.substr(line + 1);
 }
 
 Response answer(http::status status, std::string_view type, std::string body) {
@@ -323,9 +308,9 @@ Response Control::Server::console(std::string_view id) const {
     if (file.empty())
         return refusal(http::status::not_found, {ErrorKind::not_found, "control.vm",
                                                  "vm " + std::string(id) + " is not here"});
-    auto text = tail(file);
-    if (!text.ok()) return refusal(http::status::not_found, text.error());
-    return answer(http::status::ok, "text/plain; charset=utf-8", std::move(text).value());
+    if (::access(file.c_str(), R_OK) != 0)
+        return refusal(http::status::not_found, errno_error("control.log", "cannot read " + file));
+    return answer(http::status::ok, "text/plain; charset=utf-8", tail_of(file, log_tail_bytes));
 }
 
 Response Control::Server::failure(VmId vm) const {

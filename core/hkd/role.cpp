@@ -10,6 +10,7 @@
 #include "hkd/collector/report.hpp"
 #include "hkd/control.hpp"
 #include "hkd/guarded_backend.hpp"
+#include "hkd/keys.hpp"
 #include "hkd/node_life.hpp"
 #include "hkd/plugin_backend.hpp"
 #include "hkd/spawn.hpp"
@@ -127,7 +128,11 @@ NodeLife::Parts Role::parts() {
         schedule_,
         &network_,
         [this] { return plugins_.load(); },
-        [this](const config::View& view) { host_.set_view(view); },
+        [this](const config::View& view) {
+            host_.set_view(view);
+            // Starts have their threads, and there are some for all else.
+            host_.set_calls_at_once(static_cast<std::size_t>(view.get(vm_starting_max)) + 10);
+        },
         [this](const std::string& sentence) { (void)link_.send(net::report::Status{sentence}); },
         [this] { (void)link_.send(net::report::Ready{}); },
         [this](const std::string& why) {
@@ -213,6 +218,8 @@ Collector::Parts Role::collector_parts() {
 }
 
 void Role::open_control() {
+    broker_.on_lost(
+        [this](const std::string& broker) { (void)link_.send(net::report::Unlinked{broker}); });
     broker_.on_control([this](net::ControlCall call, std::shared_ptr<net::FrameChannel> broker) {
         control_.serve(std::move(call), std::move(broker));
     });
@@ -281,7 +288,7 @@ bool Role::obey_all() {
 
 void Role::obey(net::Order order) {
     if (const auto* const peer = std::get_if<net::order::Peer>(&order.what)) {
-        if (peer->role == net::Role::broker) broker_.connect(std::move(order.fd));
+        if (peer->role == net::Role::broker) broker_.connect(std::move(order.fd), peer->instance);
         return;
     }
     if (std::holds_alternative<net::order::Listen>(order.what)) return;

@@ -24,8 +24,10 @@ class RoleProcess {
 public:
     RoleProcess(net::RoleLink link, bool kernel_tls, Milliseconds broker_patience)
         : link_(std::move(link)),
-          worker_(loop_, {link_.instance(), kernel_tls, broker_patience, [this] { report_ready(); },
-                          [this](const std::string& text) { report(net::report::Status{text}); }}),
+          worker_(loop_,
+                  {link_.instance(), kernel_tls, broker_patience, [this] { report_ready(); },
+                   [this](const std::string& text) { report(net::report::Status{text}); },
+                   [this](const std::string& broker) { report(net::report::Unlinked{broker}); }}),
           watch_(loop_, [this](std::uint32_t /*events*/) { receive(); }),
           lifeline_watch_(loop_, [this](std::uint32_t /*events*/) { on_lifeline(); }),
           beat_(loop_, [this] { beat(); }) {}

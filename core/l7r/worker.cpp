@@ -58,6 +58,13 @@ void tell(Connection& connection, const net::Abort& /*said*/) {
     connection.on_abort();
 }
 
+// Its client has left, and the broker may not have heard of it: it waits for the end of a relay.
+template <class Said>
+void tell_gone(BrokerLink& link, const Said& said) {
+    if constexpr (std::is_same_v<Said, net::Switch> || std::is_same_v<Said, net::Abort>)
+        link.send(net::Ended{said.request, 0, 0, 0, "the client left before its relay began"});
+}
+
 }  // namespace
 
 Worker::Worker(Loop& loop, Settings settings)
@@ -215,6 +222,7 @@ void Worker::hand_over_relays() {
 
 void Worker::on_broker_lost(const BrokerLink& link, const std::string& why) {
     log::warn("l7r.broker.lost", {{"broker", link.instance()}}, why);
+    if (settings_.on_broker_lost) settings_.on_broker_lost(link.instance());
     const auto found = std::find_if(links_.begin(), links_.end(),
                                     [&link](const auto& held) { return held.get() == &link; });
     if (found == links_.end()) return;
@@ -239,7 +247,7 @@ std::shared_ptr<BrokerLink> Worker::broker() const {
     return links_.empty() || !links_.back()->alive() ? nullptr : links_.back();
 }
 
-void Worker::on_frame(const BrokerLink& link, net::Frame frame) {
+void Worker::on_frame(BrokerLink& link, net::Frame frame) {
     // The request, if it is that broker's and still there.
     const auto find = [this, &link](std::uint64_t request) -> Connection* {
         const auto found = by_request_.find(request);
@@ -256,7 +264,10 @@ void Worker::on_frame(const BrokerLink& link, net::Frame frame) {
                           },
                           [&](auto& said) {
                               if constexpr (requires { tell(std::declval<Connection&>(), said); }) {
-                                  if (auto* its = find(said.request)) tell(*its, said);
+                                  if (auto* its = find(said.request))
+                                      tell(*its, said);
+                                  else if (!by_request_.contains(said.request))
+                                      tell_gone(link, said);
                               } else {
                                   log::warn("l7r.frame.unexpected", {{"broker", link.instance()}},
                                             "the broker sent a frame that is not for a worker");

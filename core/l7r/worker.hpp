@@ -40,6 +40,8 @@ public:
         Milliseconds broker_patience{5000};  // how long clients wait for the next broker
         std::function<void()> on_accepting;  // once, when it begins to accept
         std::function<void(const std::string&)> on_status;  // what keeps it from working; or empty
+        std::function<void(const std::string&)>
+            on_broker_lost;  // the instance that it was; or empty
     };
 
     Worker(Loop& loop, Settings settings);
@@ -84,7 +86,7 @@ private:
     void counts_changed();
     void tell_counts();
     void update_listening();
-    void on_frame(const BrokerLink& link, net::Frame frame);
+    void on_frame(BrokerLink& link, net::Frame frame);
     void configure(net::Configure configure);
     void on_broker_lost(const BrokerLink& link, const std::string& why);
     void on_patience_over();

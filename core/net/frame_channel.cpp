@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace qvd::net {
 
@@ -97,7 +98,13 @@ void FrameChannel::write_queued() {
             wait_writable();
             return;
         }
+        if (sent < 0 && errno == EMSGSIZE && !std::exchange(enlarged_, true)) {
+            enlarge(descriptor_.native_handle());
+            continue;
+        }
         if (sent < 0) {
+            const bool gone = errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN;
+            if (!gone) log::error("link.broken", {}, errno_error("link", "cannot send").sentence());
             close();
             return;
         }

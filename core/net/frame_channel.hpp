@@ -47,6 +47,7 @@ private:
     };
     std::deque<Queued> queue_;
     bool waiting_ = false;
+    bool enlarged_ = false;  // its socket, once that was too small
 };
 
 }  // namespace qvd::net

@@ -248,13 +248,6 @@ Error socket_error(const char* what) {
     return errno_error("frame.socket", what);
 }
 
-// A packet must fit into the send buffer, whose default is below max_frame_bytes on most kernels.
-void enlarge(int socket) {
-    const int bytes = static_cast<int>(4 * max_frame_bytes);
-    if (::setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0) return;
-    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-}
-
 Result<Frame> with_descriptor(Frame frame, UniqueFd fd) {
     auto* const attach = std::get_if<Attach>(&frame);
     if ((attach != nullptr) != static_cast<bool>(fd)) return malformed();
@@ -304,6 +297,12 @@ Result<Frame> decode(std::string_view packet) {
     std::visit([&reader](auto& content) { walk(reader, content); }, frame);
     if (!reader.good() || !keeps_its_promise(frame)) return malformed();
     return frame;
+}
+
+void enlarge(int socket) {
+    const int bytes = static_cast<int>(4 * max_frame_bytes);
+    if (::setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0) return;
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
 Result<void> send_frame(int socket, const Frame& frame) {

@@ -22,6 +22,8 @@
 namespace qvd::net {
 
 constexpr std::size_t max_frame_bytes = std::size_t{256} * 1024;
+// What the PEM texts of a Configure may have together, so that it is a frame with all the rest.
+constexpr std::size_t max_tls_material_bytes = max_frame_bytes - std::size_t{16} * 1024;
 constexpr std::size_t max_owner_bytes = 128;
 // Of an answer's body, however many frames it takes.
 constexpr std::size_t max_body_bytes = std::size_t{4} * 1024 * 1024;
@@ -59,6 +61,10 @@ struct Configure {
     // How many workers the broker has. Of several, each says how many connections it holds.
     std::uint32_t workers = 1;
 };
+inline std::size_t tls_material_bytes(const Configure& configure) {
+    return configure.certificate.size() + configure.key.reveal().size() +
+           configure.client_ca.size() + configure.client_crl.size();
+}
 
 // One more "102 Processing" with X-QVD-VM-Info: `text`. The worker decides when it is written, so
 // that the last ones leave in one record with the 101 (protocol A3, the 1 Hz trap).
@@ -227,5 +233,8 @@ Result<Frame> receive_frame(int socket);
 
 // Two connected SOCK_SEQPACKET sockets, blocking, close-on-exec, with room for the longest frame.
 Result<std::pair<UniqueFd, UniqueFd>> frame_sockets();
+// A packet must fit into its socket's send buffer, whose default is below max_frame_bytes on most
+// kernels: makes room for the longest frame, as far as the process may.
+void enlarge(int socket);
 
 }  // namespace qvd::net

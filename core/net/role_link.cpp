@@ -31,6 +31,7 @@ enum class Tag : std::uint8_t {
     exiting = 68,
     setting = 69,
     lease = 70,
+    unlinked = 71,
 };
 
 // How many bytes at the beginning of `text` are one character that a terminal only shows; 0 if it
@@ -234,6 +235,9 @@ std::string encode_report(const Report& report) {
             [](const report::Lease& lease) {
                 return Writer(Tag::lease).text(lease.cgroup).number(lease.boottime_ms).take();
             },
+            [](const report::Unlinked& unlinked) {
+                return Writer(Tag::unlinked).text(unlinked.broker).take();
+            },
         },
         report);
 }
@@ -316,6 +320,9 @@ Result<Report> decode_report(std::string_view packet) {
             report = report::Lease{std::move(cgroup), reader.number<std::uint64_t>()};
             break;
         }
+        case Tag::unlinked:
+            report = report::Unlinked{reader.words()};
+            break;
         default:
             return malformed("unknown report");
     }

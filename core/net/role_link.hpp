@@ -110,10 +110,16 @@ struct Lease {
     std::uint64_t boottime_ms = 0;
 };
 
+// Its socket to that broker (order::Peer) is closed, whoever closed it; should the broker live, it
+// gets another.
+struct Unlinked {
+    std::string broker;
+};
+
 }  // namespace report
 
 using Report = std::variant<report::Ready, report::Alive, report::Status, report::Exiting,
-                            report::Setting, report::Lease>;
+                            report::Setting, report::Lease, report::Unlinked>;
 
 // ---- the packets ------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ struct CallOptions {
     std::string function;  // of the interface, for the log: "start"
     Milliseconds limit{10'000};
     std::string trace;
+    bool bulk = false;  // may take minutes: keeps no short one waiting
     // Copies a typed record; false if its kind does not belong here (misbehaviour). Called on the
     // plugin's thread, one at a time, never after the call's end.
     std::function<bool(qvd_kind kind, const void* record)> collect;

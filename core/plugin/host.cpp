@@ -7,6 +7,14 @@
 
 namespace qvd::plugin {
 
+namespace {
+
+// Images are unpacked and memory is written by the disk, which more at once do not make faster.
+constexpr std::size_t bulk_at_once = 4;
+constexpr std::size_t most_calls_at_once = 1024;
+
+}  // namespace
+
 Host::Host(EventLoop& loop, config::View view, store::Store* store, std::size_t worker_threads)
     : loop_(loop),
       workers_(worker_threads),
@@ -39,8 +47,19 @@ void Endings::close(Milliseconds limit) {
 Host::~Host() {
     endings_->close(Milliseconds{5'000});
     processes.reset();
+    own_workers_.clear();
     workers_.stop();
-    workers_.join();
+}
+
+OwnWorkers& Host::workers_of(const std::string& hypervisor) {
+    auto& own = own_workers_[hypervisor];
+    if (!own) own = std::make_unique<OwnWorkers>(calls_at_once_, bulk_at_once);
+    return *own;
+}
+
+void Host::set_calls_at_once(std::size_t calls) {
+    calls_at_once_ = std::max(calls_at_once_, std::min(calls, most_calls_at_once));
+    for (const auto& [name, own] : own_workers_) own->calls.grow(calls_at_once_);
 }
 
 config::View Host::view() const {

@@ -9,9 +9,9 @@
 #include "plugin/inventory.hpp"
 #include "plugin/verified_passwords.hpp"
 #include "plugin/vm_spec.hpp"
+#include "plugin/workers.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -71,7 +71,12 @@ public:
     Host& operator=(const Host&) = delete;
 
     [[nodiscard]] EventLoop& loop() { return loop_; }
-    [[nodiscard]] boost::asio::thread_pool& workers() { return workers_; }
+    [[nodiscard]] boost::asio::thread_pool& workers() { return workers_.pool(); }
+    // [event loop] The threads of one hypervisor's own, made when first asked for.
+    [[nodiscard]] OwnWorkers& workers_of(const std::string& hypervisor);
+    // [event loop] How many calls of each hypervisor run at once, the long ones apart; it never
+    // becomes less.
+    void set_calls_at_once(std::size_t calls);
     [[nodiscard]] store::Store* store() const { return store_; }
     [[nodiscard]] std::shared_ptr<Endings> endings() const { return endings_; }
     [[nodiscard]] config::View view() const;
@@ -111,7 +116,9 @@ public:
 
 private:
     EventLoop& loop_;
-    boost::asio::thread_pool workers_;
+    Workers workers_;
+    std::size_t calls_at_once_ = 16;
+    std::map<std::string, std::unique_ptr<OwnWorkers>> own_workers_;  // by hypervisor
     store::Store* store_;
     std::shared_ptr<Endings> endings_ = std::make_shared<Endings>();
     SteadyClock clock_;

@@ -54,8 +54,16 @@ Error no_answer(const std::string& name) {
             "the hypervisor " + name + " said that it succeeded but handed nothing back"};
 }
 
+// What disks and memory are copied for.
+bool is_bulk(std::string_view function) {
+    static constexpr std::array<std::string_view, 7> all{
+        "collect", "prepare_image", "remove_image", "remove_vm", "save", "checkpoint", "snapshot"};
+    return std::ranges::find(all, function) != all.end();
+}
+
 CallOptions within(Milliseconds limit, std::string_view function, std::string trace = {}) {
     CallOptions options;
+    options.bulk = is_bulk(function);
     options.function = function;
     options.limit = limit;
     options.trace = std::move(trace);

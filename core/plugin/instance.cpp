@@ -131,8 +131,9 @@ std::shared_ptr<Call> Instance::new_call(CallOptions options, Call::Function fun
 }
 
 asio::awaitable<Outcome> Instance::call(CallOptions options, Call::Function function) {
+    const bool bulk = options.bulk;
     auto call = new_call(std::move(options), std::move(function));
-    lane_->post([call] { call->run(); });
+    lane_->post([call] { call->run(); }, bulk);
     co_return co_await finish(std::move(call));
 }
 

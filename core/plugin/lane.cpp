@@ -15,6 +15,7 @@ qvd_threading concurrency_of(qvd_threading threading) {
 
 Lane::Lane(asio::thread_pool& workers, qvd_threading threading, std::shared_ptr<Turn> turn)
     : workers_(workers.get_executor()),
+      bulk_workers_(workers.get_executor()),
       turn_(std::move(turn)),
       may_block_((threading & QVD_MAY_BLOCK) != 0U) {
     if (concurrency_of(threading) == QVD_CONCURRENT)
@@ -23,9 +24,14 @@ Lane::Lane(asio::thread_pool& workers, qvd_threading threading, std::shared_ptr<
         turn_ = std::make_shared<Turn>(workers);
 }
 
-void Lane::post(std::function<void()> work) {
+Lane::Lane(OwnWorkers& workers, qvd_threading threading, std::shared_ptr<Turn> turn)
+    : Lane(workers.calls.pool(), threading, std::move(turn)) {
+    bulk_workers_ = workers.bulk.pool().get_executor();
+}
+
+void Lane::post(std::function<void()> work, bool bulk) {
     if (!turn_) {
-        asio::post(workers_, std::move(work));
+        asio::post(bulk ? bulk_workers_ : workers_, std::move(work));
         return;
     }
     asio::post(turn_->strand, [turn = turn_, work = std::move(work)] {

@@ -1,6 +1,8 @@
 // Where a plugin's code runs: on worker threads, at most as many calls at once as it declared.
 #pragma once
 
+#include "plugin/workers.hpp"
+
 #include <qvd/plugin.h>
 
 #include <boost/asio/strand.hpp>
@@ -29,9 +31,12 @@ public:
     // `turn` is shared with the other instances of a SERIAL plugin; null: one of its own.
     Lane(boost::asio::thread_pool& workers, qvd_threading threading,
          std::shared_ptr<Turn> turn = nullptr);
+    // Of a hypervisor, with threads of its own.
+    Lane(OwnWorkers& workers, qvd_threading threading, std::shared_ptr<Turn> turn = nullptr);
 
-    // [any] A [worker] function, later, on a worker thread.
-    void post(std::function<void()> work);
+    // [any] A [worker] function, later, on a worker thread. `bulk`: on those for long ones, if the
+    // plugin lets any number of calls run at once.
+    void post(std::function<void()> work, bool bulk = false);
     // [event loop] A [loop] function: at once on this thread if the declaration allows and no other
     // call is under way, otherwise as post().
     void post_quick(std::function<void()> work);
@@ -40,6 +45,7 @@ public:
 
 private:
     boost::asio::thread_pool::executor_type workers_;
+    boost::asio::thread_pool::executor_type bulk_workers_;
     std::shared_ptr<Turn> turn_;  // null: any number of calls at once
     bool may_block_;
 };

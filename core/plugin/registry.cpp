@@ -79,6 +79,20 @@ std::string Registry::what_there_is(std::string_view interface) const {
     return "installed " + std::string(word_for(interface)) + "s: " + list(fitting);
 }
 
+std::shared_ptr<Lane> Registry::lane_for(std::string_view interface, const std::string& file_name,
+                                         qvd_threading threading) {
+    OwnWorkers* const own = interface == QVD_HYPERVISOR ? &host_.workers_of(file_name) : nullptr;
+    std::shared_ptr<Turn> turn;
+    if (concurrency_of(threading) == QVD_SERIAL) {
+        turn = turns_[file_name];
+        if (!turn)
+            turn = turns_[file_name] =
+                std::make_shared<Turn>(own != nullptr ? own->calls.pool() : host_.workers());
+    }
+    if (own != nullptr) return std::make_shared<Lane>(*own, threading, std::move(turn));
+    return std::make_shared<Lane>(host_.workers(), threading, std::move(turn));
+}
+
 Result<std::shared_ptr<Instance>> Registry::make(std::string_view interface,
                                                  const std::string& name) {
     const std::string file_name = resolve(interface, name, host_.view());
@@ -94,12 +108,7 @@ Result<std::shared_ptr<Instance>> Registry::make(std::string_view interface,
     if (table == nullptr)
         return Error{ErrorKind::invalid, "plugin.interface",
                      "the plugin " + file_name + " is no " + std::string(word_for(interface))};
-    std::shared_ptr<Turn> turn;
-    if (concurrency_of(table->threading) == QVD_SERIAL) {
-        turn = turns_[file_name];
-        if (!turn) turn = turns_[file_name] = std::make_shared<Turn>(host_.workers());
-    }
-    auto lane = std::make_shared<Lane>(host_.workers(), table->threading, std::move(turn));
+    auto lane = lane_for(interface, file_name, table->threading);
     return Instance::make(host_, *library, interface, name, std::move(lane));
 }
 

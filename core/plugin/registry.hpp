@@ -39,6 +39,8 @@ public:
 private:
     [[nodiscard]] std::string what_there_is(std::string_view interface) const;
     [[nodiscard]] Result<void> check_keys(const Manifest& manifest) const;
+    std::shared_ptr<Lane> lane_for(std::string_view interface, const std::string& file_name,
+                                   qvd_threading threading);
 
     Host& host_;
     Catalogue catalogue_;

@@ -1,6 +1,7 @@
 #include "supervisor/crew.hpp"
 
 #include "base/log.hpp"
+#include "net/frames.hpp"
 #include "base/log_file.hpp"
 #include "base/secret.hpp"
 #include "supervisor/lifeline.hpp"
@@ -212,12 +213,14 @@ void Crew::link_all() {
         if (member.linked_to == broker->instance) continue;
         const Member* const linked = find_instance(member.linked_to);
         if (!current(member) && linked != nullptr && !linked->leaving) continue;
+        if (member.link_after && clock_.now() < *member.link_after) continue;
         link(member, *broker);
     }
 }
 
 void Crew::link(Member& member, const Member& broker) {
-    auto ends = net::role_sockets();
+    // What they tell each other is longer than what a socket takes of them.
+    auto ends = net::frame_sockets();
     if (!ends.ok()) {
         log::error("role.link_failed", fields_of(member), ends.error().sentence());
         return;

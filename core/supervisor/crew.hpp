@@ -38,8 +38,9 @@ struct Member {
     UniqueFd control;
     unsigned generation = 0;  // below the crew's: to be replaced
     bool ready = false;
-    bool leaving = false;   // ordered to drain or stop
-    std::string linked_to;  // the broker's instance
+    bool leaving = false;                         // ordered to drain or stop
+    std::string linked_to;                        // the broker's instance
+    std::optional<Clock::time_point> link_after;  // one that broke is not made again at once
     net::report::Alive alive;
     std::string status;
     Clock::time_point started;

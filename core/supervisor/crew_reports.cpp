@@ -19,6 +19,8 @@ constexpr std::uint32_t longest_silence_ms = 120'000;
 // second.
 constexpr int reports_a_turn = 64;
 constexpr unsigned reports_a_second = 1024;
+// Two that cannot talk to each other fill no log.
+constexpr Milliseconds relink_pause{1000};
 
 std::string death_of(int wait_status) {
     if (WIFSIGNALED(wait_status))
@@ -94,6 +96,11 @@ void Crew::handle(Member& member, const net::Report& report) {
         member.status = status->text;
     } else if (const auto* exiting = std::get_if<net::report::Exiting>(&report)) {
         log::info("role.exiting", fields_of(member), exiting->reason);
+    } else if (const auto* unlinked = std::get_if<net::report::Unlinked>(&report)) {
+        if (member.linked_to != unlinked->broker) return;
+        log::warn("role.unlinked", fields_of(member), "its link to " + unlinked->broker + " broke");
+        member.linked_to.clear();
+        member.link_after = clock_.now() + relink_pause;
     } else if (listener_) {
         listener_(member, report);
     }

@@ -113,20 +113,29 @@ Command session_command(const Account& account, const agent::Parameters& session
     return command;
 }
 
+namespace {
+
+bool is_there(const std::string& path) {
+    struct stat about {};
+    return ::lstat(path.c_str(), &about) == 0;
+}
+
+}  // namespace
+
 Result<void> clear_display(int display) {
     const std::string number = std::to_string(display);
     const std::string lock = "/tmp/.X" + number + "-lock";
     if (::mkdir("/tmp/.X11-unix", 0) == 0 && ::chmod("/tmp/.X11-unix", 01777) != 0)
         return errno_error("vma.display", "cannot make /tmp/.X11-unix");
-    const Result<std::string> holder = file::read(lock, 64);
-    if (holder.ok()) {
-        const auto pid = text::to_integer(text::trim(*holder));
-        if (pid && is_server(*pid))
-            return Error{ErrorKind::conflict, "vma.display",
-                         "display :" + number + " is in use by process " + std::to_string(*pid)};
-        ::unlink(lock.c_str());
-        ::unlink(("/tmp/.X11-unix/X" + number).c_str());
-    }
+    // Every user of the VM may write there, also what is no lock.
+    const Result<std::string> holder = file::read_regular(lock, 64);
+    if (!holder.ok() && !is_there(lock)) return {};
+    const auto pid = text::to_integer(text::trim(holder.ok() ? *holder : std::string()));
+    if (pid && is_server(*pid))
+        return Error{ErrorKind::conflict, "vma.display",
+                     "display :" + number + " is in use by process " + std::to_string(*pid)};
+    ::unlink(lock.c_str());
+    ::unlink(("/tmp/.X11-unix/X" + number).c_str());
     return {};
 }
 

@@ -44,9 +44,8 @@ config::View view_of(const std::string& settings) {
 
 Worker::Worker(Broker& broker, std::string name, std::vector<std::uint64_t> relays,
                std::vector<std::uint64_t> elsewhere, net::Headers owners) {
-    auto ends = net::frame_sockets().value();
+    auto ends = net::role_sockets().value();
     socket_ = std::move(ends.first);
-    ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
     say(net::Hello{std::move(name), std::move(relays), std::move(elsewhere), false,
                    std::move(owners)});
     broker.add_worker(std::move(ends.second));

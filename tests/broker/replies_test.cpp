@@ -90,10 +90,14 @@ const Exchange exchanges[] = {
      "request.method"},
     {"a broken escape", as_it_is, "GET", "/qvd/connect_to_vm?id=%zz", 400,
      "the query holds a broken %XX escape", "request.target"},
+    {"a connection by another method", as_it_is, "POST", "/qvd/connect_to_vm?id=1", 405,
+     "Only GET is understood here", "request.method"},
     {"an unknown path", as_it_is, "GET", "/qvd/nothing", 404, "There is nothing here",
      "request.path"},
     {"a broken invariant", broken, "GET", "/qvd/ping", 500, "An internal error occurred",
      "internal"},
+    {"a connection, and a broken invariant", broken, "GET", "/qvd/connect_to_vm?id=VM", 500,
+     "An internal error occurred", "internal"},
 };
 
 std::string header_of(const net::Reply& reply, std::string_view name) {
@@ -124,6 +128,7 @@ TEST_CASE("Every request that is no connection has its documented answer, whatev
         CHECK(reply.body.substr(0, std::string_view(exchange.body).size()) == exchange.body);
         CHECK(header_of(reply, "X-QVD-Error") == exchange.code);
         CHECK(log.contains("event=request.broken trace=l7r-0-x:1") == (exchange.status == 500));
-        CHECK_FALSE(reply.upgrade_failed);
+        // A client that wants to connect reads to the end of the connection.
+        CHECK(reply.upgrade_failed == target.starts_with("/qvd/connect_to_vm"));
     }
 }

@@ -88,6 +88,20 @@ TEST_CASE("A session is linked, switched, and its row ends with its relay") {
         worker.say(net::Gone{1});
         CHECK(farm.until([&] { return farm.rows() == 0; }));
     }
+    SUBCASE("the client leaves once its display is there") {
+        worker.say(net::Linked{1});
+        worker.say(net::Gone{1});
+        worker.say(net::ConnectionClosed{1});
+        SUBCASE("before anybody heard of it") {
+        }
+        SUBCASE("while its 101 was on the way") {
+            // What a worker says to a Switch or an Abort of a client that it has no more.
+            worker.say(net::Ended{1, 0, 0, 0, "the client left before its relay began"});
+        }
+        CHECK(farm.until([&] { return farm.rows() == 0; }));
+        farm.ask(worker, 2, path_of(farm.vm));
+        CHECK(farm.next<net::Link>(worker).request == 2);
+    }
     SUBCASE("the worker dies") {
         worker.die();
         CHECK(farm.until([&] { return farm.rows() == 0; }));

@@ -186,7 +186,9 @@ TEST_CASE("an agent call is made by the broker, and lost with it") {
     std::array<int, 2> pair{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) == 0);
     UniqueFd broker(pair[1]);
-    link.connect(UniqueFd(pair[0]));
+    std::vector<std::string> lost;
+    link.on_lost([&lost](const std::string& instance) { lost.push_back(instance); });
+    link.connect(UniqueFd(pair[0]), "broker-0-x");
     const auto receive = [&] {
         auto frame = net::receive_frame(broker.get());
         return std::get<net::AgentCall>(std::move(frame).value());
@@ -211,6 +213,7 @@ TEST_CASE("an agent call is made by the broker, and lost with it") {
     broker.reset();
     until(3);
     CHECK(answers[2].error().code() == "agent.no_broker");
+    CHECK(lost == std::vector<std::string>{"broker-0-x"});
 }
 
 TEST_CASE("only root and the group may use the control socket") {

@@ -1,10 +1,13 @@
 // Several hypervisors on one node: which plugin a VM's calls reach.
 #include "hkd/plugin_backend.hpp"
 
+#include "hkd/spawn.hpp"
 #include "tests/plugin/room.hpp"
 
 #include <doctest/doctest.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -74,7 +77,7 @@ TEST_CASE("a hypervisor that is not installed is named, with what there is") {
     CHECK(prepared.error().sentence().find("puppet-concurrent") != std::string::npos);
 }
 
-TEST_CASE("where hkd.hypervisor.plugins names some, no VM of another starts; one that runs ends") {
+TEST_CASE("where hkd.hypervisor.plugins names some, no VM of another calls; one that runs ends") {
     Node node("vm.hypervisor = puppet\nhkd.hypervisor.plugins = puppet\n");
     REQUIRE(node.backend.load().ok());
     // It comes as far as the plugin, which knows no images.
@@ -110,6 +113,77 @@ TEST_CASE("a hypervisor that cannot say what it runs is named among what the oth
     REQUIRE(survey->silent.size() == 1);
     CHECK(survey->silent.at("puppet").sentence().find("libvirtd does not answer") !=
           std::string::npos);
+}
+
+namespace {
+
+// Lets nobody go on before so many are there; false if they do not come.
+class Meeting {
+public:
+    explicit Meeting(int all) : all_(all) {}
+    bool join() {
+        std::unique_lock lock(mutex_);
+        ++there_;
+        changed_.notify_all();
+        return changed_.wait_for(lock, qvd::testing::patience, [this] { return there_ >= all_; });
+    }
+
+private:
+    const int all_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int there_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("as many short calls of a hypervisor run at once as the node says, whatever else hangs") {
+    constexpr int calls = 20;
+    Node node("vm.hypervisor = puppet-concurrent\n");
+    REQUIRE(node.backend.load().ok());
+    REQUIRE(node.backend.know("puppet").ok());
+    node.room.host.set_calls_at_once(calls);
+    qvd::testing::Signal released;
+    const auto hang = [&released](qvd_call*) { return released.wait() ? QVD_OK : QVD_UNAVAILABLE; };
+    node.puppets["puppet"].survey = hang;
+    node.puppets["puppet-concurrent"].prepare_image = [hang](const qvd_image*, qvd_call* call) {
+        return hang(call);
+    };
+    Meeting meeting(calls);
+    node.puppets["puppet-concurrent"].vm = [&meeting](const std::string&, const qvd_vm*,
+                                                      qvd_call*) {
+        return meeting.join() ? QVD_OK : QVD_UNAVAILABLE;
+    };
+    int met = 0;
+    int over = 0;
+    const auto begin = [&node, &over](auto call, int* good) {
+        const auto keep = [](decltype(call) asked, int* succeeded,
+                             int* ended) -> boost::asio::awaitable<void> {
+            const auto answer = co_await std::move(asked);
+            if (answer.ok()) ++*succeeded;
+            ++*ended;
+        };
+        spawn(node.room.loop.get_executor(), keep(std::move(call), good, &over), 0);
+    };
+    int ignored = 0;
+    constexpr int others = 30;
+    for (int i = 0; i < others; ++i) {
+        ImagePlan image;
+        image.hypervisor = "puppet-concurrent";
+        Backend::Progress nobody = [](const std::string&) {};
+        begin(node.backend.prepare_image(std::move(image), Deadline::in(node.clock, limit),
+                                         std::move(nobody)),
+              &ignored);
+    }
+    for (int i = 0; i < calls; ++i) {
+        VmPlan plan = Node::plan_of("puppet-concurrent");
+        plan.vm = VmId{i + 1};
+        begin(node.backend.stop(std::move(plan), Deadline::in(node.clock, limit)), &met);
+    }
+    while (met < calls && over < calls) node.room.loop.run_one();
+    CHECK(met == calls);
+    released.set();
+    while (over < calls + others) node.room.loop.run_one();
 }
 
 TEST_CASE("a hypervisor that hangs is waited for a little at first, and longer each time") {

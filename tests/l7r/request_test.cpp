@@ -238,6 +238,7 @@ TEST_CASE("frames about requests that are over, or not at that point, change not
     const auto request = site.broker.expect<net::Request>();
     site.broker.send(net::Switch{request.request, Secret("key")});
     site.broker.send(net::Abort{4711});
+    CHECK(site.broker.expect<net::Ended>().request == 4711);
     site.broker.send(net::Gone{request.request});
     site.broker.send(ok(request.request, "first"));
     site.broker.send(ok(request.request, "second"));

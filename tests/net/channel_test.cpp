@@ -1,5 +1,6 @@
 // A broker's end of a wire.
 #include "net/frame_channel.hpp"
+#include "net/role_link.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
@@ -11,7 +12,7 @@ namespace {
 
 struct Wire {
     boost::asio::io_context loop;
-    std::pair<UniqueFd, UniqueFd> ends = std::move(frame_sockets()).value();
+    std::pair<UniqueFd, UniqueFd> ends = std::move(role_sockets()).value();  // as small
     std::shared_ptr<FrameChannel> channel =
         std::make_shared<FrameChannel>(loop.get_executor(), std::move(ends.first));
 
@@ -43,6 +44,15 @@ TEST_CASE("an answer that is longer than a frame arrives whole, its head last") 
         CHECK(body + last.body == reply.body);
         break;
     }
+}
+
+TEST_CASE("the longest frame goes through a socket that nobody has made larger") {
+    Wire wire;
+    Configure configure;
+    configure.client_ca.assign(max_tls_material_bytes, 'x');
+    wire.channel->send(configure);
+    CHECK(std::get<Configure>(wire.next()).client_ca.size() == max_tls_material_bytes);
+    CHECK(wire.channel->is_open());
 }
 
 TEST_CASE("an answer beyond every bound becomes one that says so") {

@@ -313,6 +313,16 @@ chmod 600 "$root/key.pem"
 expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem"
 if grep -q Warning "$root/err"; then wrong "there is a warning of a key that only root can read"; fi
 expect 2 config ssl key="$root/cert.pem" cert="$root/cert.pem"
+printf -- '-----BEGIN CERTIFICATE-----\nx\n' >"$root/broken.pem"
+expect 2 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/broken.pem"
+complains 'tls.client_ca'
+expect 2 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/cert.pem" crl="$root/broken.pem"
+complains 'tls.client_crl'
+for _ in $(seq 300); do cat "$root/cert.pem"; done >"$root/long.pem"
+expect 2 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/long.pem"
+complains 'certificate.too_long'
+expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/cert.pem"
+expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem"
 
 expect 1 doctor --json
 says "any(c['check']=='certificate' and c['result']=='ok' for c in it['checks'])"

@@ -37,6 +37,7 @@ TEST_CASE("a schema of an older release is migrated, and what it holds stays") {
     Bench bench;
     const auto farm = bench.farm();
     sql(shared_view(), "qvd_owner",
+        "DROP TRIGGER vm_runtimes_answered ON vm_runtimes; "
         "ALTER TABLE vm_usage DROP COLUMN pid, DROP COLUMN cores; "
         "ALTER TABLE dis DROP COLUMN size, DROP COLUMN checksum; "
         "ALTER TABLE vm_runtimes DROP COLUMN last_node_id, "

@@ -9,6 +9,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -117,6 +119,25 @@ TEST_CASE("an embedded database is made once, closed to everybody else, and surv
     CHECK(cluster.ask("SELECT login FROM users") == "kept");
     REQUIRE(cluster.cluster.stop().ok());
     REQUIRE(cluster.cluster.stop().ok());
+}
+
+TEST_CASE("whoever works in the database's folder, and is no server, is left alone") {
+    Cluster cluster;
+    cluster.must_run();
+    REQUIRE(cluster.cluster.stop().ok());
+    const pid_t visitor = ::fork();
+    if (visitor == 0) {
+        ::execl("/bin/sh", "sh", "-c", "cd \"$0\" && exec sleep 600",
+                (cluster.folder + "/database").c_str(), nullptr);
+        ::_exit(127);
+    }
+    wait_until([&] { return processes_of(cluster) == std::vector<pid_t>{visitor}; });
+    cluster.must_run();
+    CHECK(::waitpid(visitor, nullptr, WNOHANG) == 0);
+    REQUIRE(cluster.cluster.stop().ok());
+    CHECK(::waitpid(visitor, nullptr, WNOHANG) == 0);
+    ::kill(visitor, SIGKILL);
+    ::waitpid(visitor, nullptr, 0);
 }
 
 TEST_CASE("several starters at once make and start one server") {

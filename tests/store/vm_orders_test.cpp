@@ -1,9 +1,10 @@
 // Orders besides start and stop, their answers, and failed VMs that are to be started again.
-#include "bench.hpp"
+#include "heard.hpp"
 
 using namespace qvd;
 using namespace qvd::store;
 using test::Bench;
+using test::Heard;
 
 namespace {
 
@@ -131,4 +132,19 @@ TEST_CASE("a failed VM says why in a word, and is started again by its node unle
     CHECK(bench.must(store.retries(farm.node)).empty());
     CHECK(bench.refusal(store.retry_start(farm.vm, farm.node)) == "vm.no_retry");
     CHECK(bench.vm(farm.vm).runtime.command == VmCommand::start);
+}
+
+TEST_CASE("the answer to an order is announced to whoever waits for it") {
+    Bench bench;
+    const auto farm = bench.farm();
+    auto& store = bench.store();
+    bench.start(farm.vm, farm.node);
+    const std::int64_t number = bench.must(store.order(farm.vm, VmCommand::pause, ""));
+    Heard heard(bench);
+    (void)heard.count(Heard::What::vm_state);
+    bench.must(store.answer_order(farm.vm, number, {"backend.failed", "the disk is full"}));
+    CHECK(heard.await(Heard::What::vm_state).vm == farm.vm);
+    // It is not another answer.
+    bench.must(store.answer_order(farm.vm, number, {"", ""}));
+    CHECK(heard.count(Heard::What::vm_state) == 0);
 }

@@ -47,6 +47,34 @@ TEST_CASE("reports that have waited while the supervisor was held up are no floo
     CHECK_FALSE(node.launcher.signals.contains(hkd));
 }
 
+TEST_CASE("a role whose link to the broker breaks gets another, but not without end") {
+    Node node(1);
+    for (const Role role : {Role::l7r, Role::hkd}) {
+        net::RoleLink& link = node.launcher.links.at(node.pid(role));
+        const auto peers = [&link] {
+            int count = 0;
+            while (const auto order = link.try_receive().value())
+                count += std::holds_alternative<net::order::Peer>(order->what) ? 1 : 0;
+            return count;
+        };
+        std::string broker;
+        for (const Member& member : node.crew.members())
+            if (member.role == Role::broker) broker = member.instance;
+        CHECK(peers() == 1);
+        REQUIRE(link.send(net::report::Unlinked{"another"}).ok());
+        node.crew.reconcile();
+        CHECK(peers() == 0);
+        REQUIRE(link.send(net::report::Unlinked{broker}).ok());
+        node.crew.reconcile();
+        CHECK(peers() == 0);
+        node.clock.advance(Milliseconds{1000});
+        node.crew.reconcile();
+        CHECK(peers() == 1);
+        node.crew.reconcile();
+        CHECK(peers() == 0);
+    }
+}
+
 TEST_CASE("a rescued worker gets the broker and goes when its sessions are over") {
     Node node(1);
     auto ends = net::role_sockets().value();

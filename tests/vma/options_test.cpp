@@ -5,8 +5,11 @@
 #include "vma/nx_options.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 using namespace qvd;
 using namespace qvd::vma;
@@ -131,4 +134,23 @@ TEST_CASE("mistakes in vma.conf are found before the agent runs") {
     CHECK(code_of("vma.hook.timeout = soon\n") == "config.invalid");
     CHECK(code_of("internal.vm.port.vma = 70000\n") == "config.invalid");
     CHECK(code_of("vma.on_action.disconnect = /never/called\n").empty());
+}
+
+TEST_CASE("what a user of the VM puts in the place of a display's lock holds up nobody") {
+    const std::string lock = "/tmp/.X4711-lock";
+    ::unlink(lock.c_str());
+    SUBCASE("a pipe") {
+        REQUIRE(::mkfifo(lock.c_str(), 0666) == 0);
+    }
+    SUBCASE("a way to somewhere else") {
+        REQUIRE(::symlink("/nowhere", lock.c_str()) == 0);
+    }
+    SUBCASE("no number") {
+        std::ofstream(lock) << "mine\n";
+    }
+    SUBCASE("nothing") {
+    }
+    CHECK(clear_display(4711).ok());
+    struct stat about {};
+    CHECK(::lstat(lock.c_str(), &about) != 0);
 }

@@ -111,7 +111,7 @@ pid_t postmaster_of(const EmbeddedPlace& place) {
     const auto pid = text::to_integer(text::split(*content, '\n').front());
     if (!pid) return 0;
     // After a crash the number may be somebody else's by now.
-    const auto ours = embedded::processes_in(place.data);
+    const auto ours = embedded::servers_in(place.data);
     return std::ranges::count(ours, *pid) != 0 ? static_cast<pid_t>(*pid) : 0;
 }
 
@@ -158,8 +158,8 @@ Result<void> create(const EmbeddedPlace& place, const OsUser& user, int log, Ins
 // After a postmaster was killed: its backends, which keep its shared memory, and its lock files,
 // which may name a process that is another by now. Only called under the lock, without postmaster.
 Result<void> clear_remains(const EmbeddedPlace& place, Instant deadline) {
-    for (auto left = embedded::processes_in(place.data); !left.empty();
-         left = embedded::processes_in(place.data)) {
+    for (auto left = embedded::servers_in(place.data); !left.empty();
+         left = embedded::servers_in(place.data)) {
         for (const pid_t pid : left) ::kill(pid, SIGKILL);
         if (!embedded::wait_a_little(deadline))
             return Error{ErrorKind::timeout, "database.start",

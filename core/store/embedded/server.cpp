@@ -185,7 +185,7 @@ bool is_alive(pid_t pid) {
            (*stat)[end + 2] != 'X';
 }
 
-std::vector<pid_t> processes_in(const std::string& folder) {
+std::vector<pid_t> servers_in(const std::string& folder) {
     std::vector<pid_t> found;
     std::error_code error;
     const fs::path wanted = fs::weakly_canonical(folder, error);
@@ -194,7 +194,12 @@ std::vector<pid_t> processes_in(const std::string& folder) {
         if (!pid) continue;
         std::error_code gone;
         const fs::path cwd = fs::read_symlink(entry.path() / "cwd", gone);
-        if (!gone && cwd == wanted && is_alive(static_cast<pid_t>(*pid)))
+        if (gone || cwd != wanted) continue;
+        // "postgres (deleted)" after an upgrade.
+        const std::string program =
+            fs::read_symlink(entry.path() / "exe", gone).filename().string();
+        const bool is_server = program == "postgres" || program.starts_with("postgres ");
+        if (!gone && is_server && is_alive(static_cast<pid_t>(*pid)))
             found.push_back(static_cast<pid_t>(*pid));
     }
     return found;

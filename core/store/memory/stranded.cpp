@@ -91,6 +91,7 @@ Async<void> MemoryStore::give_up_order(VmId vm, NodeId from, std::string reason)
     if (row->taken != VmCommand::stop) row->taken.reset();
     row->answered = row->ordered;
     row->answer = {"node.lost", std::move(reason)};
+    tables_->announce_state(*row);
     if (row->runtime.state == VmState::suspended) row->reservation.reset();
     co_return Result<void>{};
 }

@@ -49,6 +49,7 @@ Async<void> MemoryStore::answer_order(VmId vm, std::int64_t number, OrderAnswer 
     if (row->taken != VmCommand::stop) row->taken.reset();
     if (!answer.code.empty() && row->runtime.state == VmState::suspended) row->reservation.reset();
     row->answer = std::move(answer);
+    tables_->announce_state(*row);
     co_return Result<void>{};
 }
 

@@ -20,3 +20,8 @@ BEGIN
     RETURN true;
 END $$;
 COMMENT ON FUNCTION give_up_order IS 'by node_silence of the programs';
+
+-- Whoever waits for an order's answer is told of it as of a state.
+CREATE TRIGGER vm_runtimes_answered AFTER UPDATE OF order_answered ON vm_runtimes FOR EACH ROW
+WHEN (NEW.order_answered <> OLD.order_answered)
+EXECUTE FUNCTION announce_vm_state();
