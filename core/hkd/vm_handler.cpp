@@ -92,6 +92,7 @@ void VmHandler::give_up(Why why, Over over) {
 void VmHandler::order_stop(Why why) {
     if (stop_wanted_ || is_over(stage_)) return;
     stop_wanted_ = true;
+    waking_ = waking_ || stage_ == vm_stage::suspended;
     post(VmEvent::stop_ordered, std::move(why), 0);
 }
 
@@ -105,7 +106,13 @@ void VmHandler::order_kill() {
 
 void VmHandler::ended(const FoundVm& found) {
     if (found.incarnation != plan_.incarnation || ended_ || is_over(stage_)) return;
-    if (suspending_ || stage_ == vm_stage::suspended) return;
+    if (stage_ == vm_stage::suspended) return;
+    // Whether it comes back is known when the order is done.
+    if (away_) {
+        missed_ = found;
+        return;
+    }
+    if (found.state == plugin::BackendState::suspended) return missing(found);
     ended_ = true;
     ended_cleanly_ = found.state == plugin::BackendState::stopped;
     end_reason_ = why_ended(found.sentence);
@@ -113,6 +120,11 @@ void VmHandler::ended(const FoundVm& found) {
               {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"code", end_reason_.code()}},
               end_reason_.sentence());
     spawn(tidy());
+}
+
+void VmHandler::missing(const FoundVm& end) {
+    if (away_ || looking_ || ended_ || is_over(stage_)) return;
+    spawn(look_what_is_left(end));
 }
 
 Why VmHandler::why_ended(const std::string& sentence) const {
@@ -165,14 +177,19 @@ void VmHandler::post_gone() {
 }
 
 asio::awaitable<void> VmHandler::run() {
-    while (!rests() && !disowned_) {
-        const std::optional<Occurrence> next = co_await next_occurrence();
-        if (next) co_await apply(*next);
-    }
-    leave_stage();
-    if (disowned_) co_await destroy_disowned();
-    // Calls under way must end before the next start of this VM makes its own.
-    Slots::Slot turn = co_await turn_.take();
+    Slots::Slot turn;
+    do {
+        turn.release();
+        while (!rests() && !disowned_) {
+            const std::optional<Occurrence> next = co_await next_occurrence();
+            if (next) co_await apply(*next);
+        }
+        leave_stage();
+        if (disowned_) co_await destroy_disowned();
+        // Calls under way must end before the next start of this VM makes its own; what is ordered
+        // of it meanwhile is still this one's to do.
+        turn = co_await turn_.take();
+    } while (!rests());
     slot_.release();
     const Over over = std::move(over_);
     over({plan_.vm, stage_, attempt_, culpable_, retry_in_});

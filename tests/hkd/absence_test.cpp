@@ -1,0 +1,177 @@
+// Orders that make a guest stand still, or go for a while: nobody may miss it meanwhile.
+#include "tests/hkd/running_vm.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace qvd;
+using namespace qvd::hkd;
+using namespace qvd::hkd::test;
+using plugin::BackendState;
+
+namespace {
+
+Limits storing() {
+    Limits limits;
+    limits.storage = run_folder() + "/storage";
+    return limits;
+}
+
+struct Absent : RunningVm {
+    explicit Absent(Milliseconds away) : RunningVm(storing()) { rig.world.away_for = away; }
+
+    std::int64_t order(VmCommand command) {
+        return rig.ask(rig.store().order(vm, command, "")).value();
+    }
+    // Its code, "done" or "none".
+    std::string answer(std::int64_t number) {
+        const auto said = rig.ask(rig.store().order_answer(vm, number)).value();
+        if (!said) return "none";
+        return said->code.empty() ? "done" : said->code;
+    }
+    // As the node does it.
+    void look_each_minute(int minutes) {
+        for (int minute = 0; minute < minutes; ++minute) {
+            rig.pass(Milliseconds{60'000});
+            rig.compare();
+        }
+        rig.pass(Milliseconds{1'000});
+    }
+    std::string reason() { return rig.row(vm).reason_code; }
+};
+
+constexpr Milliseconds ten_minutes{600'000};
+
+}  // namespace
+
+TEST_CASE("a VM that is being copied is missed by nobody, and runs on as the one it was") {
+    for (const Milliseconds away : {Milliseconds{90'000}, ten_minutes}) {
+        CAPTURE(away.count());
+        Absent one(away);
+        const std::int64_t incarnation = one.process().incarnation;
+        // Its agent may have answered two minutes ago.
+        one.rig.pass(Milliseconds{119'000});
+        const auto number = one.order(VmCommand::checkpoint);
+        one.rig.pass(Milliseconds{1'000});
+        CHECK(one.rig.world.processes.empty());
+        one.look_each_minute(1);
+        CHECK(one.answer(number) == "none");
+        CHECK(one.rig.stage(one.vm) == "running");
+        one.look_each_minute(10);
+        CHECK(one.answer(number) == "done");
+        CHECK(one.rig.stage(one.vm) == "running");
+        CHECK(one.process().incarnation == incarnation);
+        one.look_each_minute(20);
+        CHECK(one.rig.stage(one.vm) == "running");
+        CHECK_FALSE(one.rig.row(one.vm).blocked);
+        CHECK(one.rig.world.violations.empty());
+    }
+}
+
+TEST_CASE("a suspension may take ten minutes: its memory is kept, and it comes back") {
+    Absent one(ten_minutes);
+    one.rig.pass(Milliseconds{119'000});
+    const auto number = one.order(VmCommand::suspend);
+    one.look_each_minute(12);
+    CHECK(one.answer(number) == "done");
+    REQUIRE(one.rig.stage(one.vm) == "suspended");
+    CHECK(one.rig.world.saved.size() == 1);
+    one.rig.world.order_takes = ten_minutes;
+    (void)one.order(VmCommand::resume);
+    one.look_each_minute(12);
+    CHECK(one.rig.stage(one.vm) == "running");
+    CHECK(one.rig.world.violations.empty());
+}
+
+TEST_CASE("an agent that is silent after a checkpoint is given the whole time again, and no more") {
+    Absent one(ten_minutes);
+    (void)one.order(VmCommand::checkpoint);
+    one.rig.pass(ten_minutes);
+    one.rig.pass(Milliseconds{1'000});
+    one.process().mute = true;
+    one.rig.pass(Milliseconds{300'000});
+    CHECK(one.rig.stage(one.vm) == "running");
+    REQUIRE(one.becomes("failed"));
+    CHECK(one.reason() == "vm.agent_lost");
+}
+
+TEST_CASE("a VM that ends while it is being copied is told of when that is known") {
+    Absent one(ten_minutes);
+    const auto number = one.order(VmCommand::checkpoint);
+    one.rig.pass(Milliseconds{1'000});
+    FoundVm end;
+    end.uuid = one.rig.uuid(one.vm);
+    end.incarnation = one.rig.row(one.vm).incarnation;
+    end.state = BackendState::crashed;
+    end.sentence = "out of memory";
+    one.rig.world.hear(end);
+    one.rig.pass(Milliseconds{120'000});
+    CHECK(one.rig.stage(one.vm) == "running");
+    // It has come back all the same: whoever said so was wrong.
+    one.look_each_minute(10);
+    CHECK(one.answer(number) == "done");
+    CHECK(one.rig.stage(one.vm) == "running");
+}
+
+TEST_CASE("a stop that comes while a VM is being copied ends it, and nothing is left") {
+    Absent one(ten_minutes);
+    (void)one.order(VmCommand::checkpoint);
+    one.rig.pass(Milliseconds{1'000});
+    one.rig.order_stop(one.vm);
+    one.look_each_minute(12);
+    CHECK(one.rig.stage(one.vm) == "stopped");
+    CHECK(nothing_left(one.rig));
+    CHECK_FALSE(one.rig.row(one.vm).blocked);
+    CHECK(one.rig.world.violations.empty());
+}
+
+TEST_CASE("a VM that does not come back from a checkpoint is suspended, and nothing is deleted") {
+    Absent one(Milliseconds{90'000});
+    one.rig.world.stays_away = true;
+    const auto number = one.order(VmCommand::checkpoint);
+    one.look_each_minute(3);
+    CHECK(one.answer(number) == "backend.failed");
+    REQUIRE(one.rig.stage(one.vm) == "suspended");
+    CHECK(one.rig.row(one.vm).saved_path == "/saved/" + one.rig.uuid(one.vm));
+    CHECK(one.rig.world.saved.size() == 1);
+    CHECK_FALSE(one.rig.row(one.vm).blocked);
+    one.rig.world.stays_away = false;
+    (void)one.order(VmCommand::resume);
+    REQUIRE(one.becomes("running"));
+    CHECK(one.rig.world.violations.empty());
+}
+
+TEST_CASE("a VM whose memory a look finds on disk is suspended, not given up") {
+    for (const bool paused : {false, true}) {
+        CAPTURE(paused);
+        Absent one(Milliseconds{0});
+        if (paused) {
+            (void)one.order(VmCommand::pause);
+            REQUIRE(one.becomes("paused"));
+        }
+        one.rig.world.away.insert(one.rig.world.processes.extract(one.rig.uuid(one.vm)));
+        one.rig.compare();
+        REQUIRE(one.becomes("suspended"));
+        CHECK(one.rig.world.saved.size() == 1);
+        (void)one.order(VmCommand::resume);
+        REQUIRE(one.becomes("running"));
+    }
+}
+
+TEST_CASE("an hkd that dies while a VM is away on its way to disk loses nothing") {
+    for (const VmCommand command : {VmCommand::suspend, VmCommand::checkpoint}) {
+        CAPTURE(to_string(command));
+        Absent one(ten_minutes);
+        (void)one.order(command);
+        one.rig.pass(Milliseconds{60'000});
+        one.rig.crash();
+        one.rig.pass(Milliseconds{60'000});
+        one.rig.boot();
+        REQUIRE(one.becomes("suspended"));
+        CHECK(one.rig.world.saved.size() == 1);
+        const auto resumed = one.order(VmCommand::resume);
+        (void)one.rig.pass_until([&] { return one.answer(resumed) != "none"; });
+        CHECK(one.answer(resumed) == "done");
+        CHECK(one.rig.stage(one.vm) == "running");
+        CHECK(one.rig.world.violations.empty());
+    }
+}
