@@ -3,9 +3,21 @@
 #include "base/log.hpp"
 #include "hkd/spawn.hpp"
 
+#include <cerrno>
+
 namespace qvd::hkd {
 
 namespace asio = boost::asio;
+
+namespace {
+
+Why why_paused(const FoundVm& found) {
+    const bool is_full = found.exit_code == ENOSPC;
+    return {is_full ? "vm.disk_full" : "vm.paused_by_hypervisor",
+            found.sentence.empty() ? "its hypervisor lets it stand still" : found.sentence};
+}
+
+}  // namespace
 
 VmHandler::VmHandler(Workshop& workshop, VmPlan plan, ImagePlan image, int attempt)
     : workshop_(&workshop),
@@ -72,7 +84,7 @@ void VmHandler::adopt(const FoundVm& found, Over over) {
     post(VmEvent::adopted, reason_, 0);
     // An hkd before this one did not come to write that down.
     if (stage_ == vm_stage::running && found.state == plugin::BackendState::paused)
-        post(VmEvent::was_paused, 0);
+        post(VmEvent::was_paused, found.sentence.empty() ? Why() : why_paused(found), 0);
     if (stage_ == vm_stage::paused && found.state == plugin::BackendState::running)
         post(VmEvent::was_unpaused, 0);
     begin(std::move(over));
@@ -125,6 +137,21 @@ void VmHandler::ended(const FoundVm& found) {
 void VmHandler::missing(const FoundVm& end) {
     if (away_ || looking_ || ended_ || is_over(stage_)) return;
     spawn(look_what_is_left(end));
+}
+
+void VmHandler::seen(const FoundVm& found) {
+    if (found.pid != 0) pid_ = found.pid;
+    // By then it may be what somebody has ordered.
+    if (turn_.taken() > 0 || found.incarnation != plan_.incarnation) return;
+    if (stage_ == vm_stage::running && found.state == plugin::BackendState::paused)
+        post(VmEvent::was_paused, why_paused(found), generation_);
+    if (stage_ == vm_stage::paused && found.state == plugin::BackendState::running)
+        post(VmEvent::was_unpaused, generation_);
+}
+
+void VmHandler::stands_still(const FoundVm& found) {
+    if (found.incarnation == plan_.incarnation && stage_ == vm_stage::running && turn_.taken() == 0)
+        spawn(look_how_it_is());
 }
 
 Why VmHandler::why_ended(const std::string& sentence) const {

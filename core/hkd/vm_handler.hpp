@@ -100,8 +100,10 @@ public:
     void order_kill();
     // Tells the agent, which tells the user; at most once an hour, answers are not waited for.
     void tell_expiry(std::optional<Timestamp> soft, std::optional<Timestamp> hard);
-    // A survey found it alive.
-    void seen(const FoundVm& found) { pid_ = found.pid; }
+    // A survey found it alive; whether it stands still is the hypervisor's to say.
+    void seen(const FoundVm& found);
+    // The backend reports that it stands still by itself.
+    void stands_still(const FoundVm& found);
     // The backend reports that it ended by itself; of an older incarnation it is ignored.
     void ended(const FoundVm& found);
     // A survey did not find it: before it counts as ended, its hypervisor is asked what is left.
@@ -172,6 +174,7 @@ private:
     Awaitable<void> keep_checkpoint(std::int64_t number, std::string path);
     Awaitable<void> suspended_too_late();
     Awaitable<void> look_what_is_left(std::optional<FoundVm> missed);
+    Awaitable<void> look_how_it_is();
     void answer(std::int64_t order, std::string code, std::string text);
     Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer said);
     Awaitable<void> shut_down_paused(std::uint64_t generation);

@@ -185,6 +185,17 @@ asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed
     ended(end);
 }
 
+asio::awaitable<void> VmHandler::look_how_it_is() {
+    Slots::Slot turn = co_await turn_.take();
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    VmPlan plan = plan_;
+    auto state = co_await workshop_->backend.state(std::move(plan), deadline);
+    turn.release();
+    if (!state.ok()) co_return;
+    state->incarnation = plan_.incarnation;
+    seen(*state);
+}
+
 // Standing still it could not say goodbye.
 asio::awaitable<void> VmHandler::shut_down_paused(std::uint64_t generation) {
     Slots::Slot turn = co_await turn_.take();

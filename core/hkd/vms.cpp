@@ -166,9 +166,11 @@ asio::awaitable<void> Vms::destroy_stray(FoundVm found) {
 }
 
 void Vms::heard(const FoundVm& found) {
-    if (is_alive(found.state)) return;
+    const bool stands_still = found.state == plugin::BackendState::paused;
+    if (is_alive(found.state) && !stands_still) return;
     for (const auto& [id, handler] : handlers_)
-        if (handler->plan().uuid == found.uuid) return handler->ended(found);
+        if (handler->plan().uuid == found.uuid)
+            return stands_still ? handler->stands_still(found) : handler->ended(found);
     if (adopting_) early_.push_back(found);
 }
 

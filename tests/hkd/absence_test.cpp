@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
+
 using namespace qvd;
 using namespace qvd::hkd;
 using namespace qvd::hkd::test;
@@ -174,4 +176,77 @@ TEST_CASE("an hkd that dies while a VM is away on its way to disk loses nothing"
         CHECK(one.rig.stage(one.vm) == "running");
         CHECK(one.rig.world.violations.empty());
     }
+}
+
+namespace {
+
+void fill_disk(Absent& one) {
+    one.process().paused = true;
+    one.process().why_paused = "its disk vdb is full";
+    one.process().errno_of_pause = ENOSPC;
+}
+
+}  // namespace
+
+TEST_CASE("a VM that its hypervisor lets stand still is paused, says why, and can be unpaused") {
+    for (const bool told : {false, true}) {
+        CAPTURE(told);
+        Absent one(Milliseconds{0});
+        fill_disk(one);
+        FoundVm found;
+        found.uuid = one.rig.uuid(one.vm);
+        found.incarnation = one.process().incarnation;
+        found.state = BackendState::paused;
+        if (told)
+            one.rig.world.hear(found);
+        else
+            one.rig.compare();
+        one.rig.pass(Milliseconds{1'000});
+        REQUIRE(one.rig.stage(one.vm) == "paused");
+        CHECK(one.reason() == "vm.disk_full");
+        CHECK(one.rig.row(one.vm).reason == "its disk vdb is full");
+        one.look_each_minute(60);
+        REQUIRE(one.rig.stage(one.vm) == "paused");
+        const auto number = one.order(VmCommand::unpause);
+        one.rig.pass(Milliseconds{1'000});
+        CHECK(one.answer(number) == "done");
+        one.look_each_minute(20);
+        CHECK(one.rig.stage(one.vm) == "running");
+        CHECK(one.reason().empty());
+        CHECK_FALSE(one.rig.row(one.vm).blocked);
+    }
+}
+
+TEST_CASE("a VM that was paused and unpaused past the node is what it is, at the next look") {
+    Absent one(Milliseconds{0});
+    one.process().paused = true;
+    one.look_each_minute(1);
+    CHECK(one.rig.stage(one.vm) == "paused");
+    CHECK(one.reason() == "vm.paused_by_hypervisor");
+    one.process().paused = false;
+    one.look_each_minute(1);
+    CHECK(one.rig.stage(one.vm) == "running");
+    CHECK(one.reason().empty());
+}
+
+TEST_CASE("a disk that is full while no hkd lives is the VM's reason when one is there again") {
+    Absent one(Milliseconds{0});
+    one.rig.crash();
+    fill_disk(one);
+    one.rig.boot();
+    REQUIRE(one.becomes("paused"));
+    CHECK(one.reason() == "vm.disk_full");
+}
+
+TEST_CASE("what a look says of a VM while an order of it is under way is not believed") {
+    Absent one(Milliseconds{0});
+    one.rig.world.order_takes = Milliseconds{60'000};
+    fill_disk(one);
+    (void)one.order(VmCommand::reset);
+    one.rig.pass(Milliseconds{1'000});
+    one.rig.compare();
+    one.rig.pass(Milliseconds{1'000});
+    CHECK(one.rig.stage(one.vm) == "running");
+    one.look_each_minute(2);
+    CHECK(one.rig.stage(one.vm) == "paused");
 }

@@ -163,6 +163,7 @@ Async<Survey> FakeBackend::survey() {
         found.incarnation = process.incarnation;
         found.state = process.paused ? plugin::BackendState::paused : plugin::BackendState::running;
         found.sentence = process.why_paused;
+        found.exit_code = process.errno_of_pause;
         found.pid = 4711;
         all.found.push_back(std::move(found));
     }

@@ -41,6 +41,7 @@ struct Process {
     bool mute = false;
     bool paused = false;
     std::string why_paused = {};  // by its hypervisor
+    int errno_of_pause = 0;
     std::string token = {};       // of its agent
 };
 

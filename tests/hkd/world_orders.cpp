@@ -21,6 +21,10 @@ Async<FoundVm> FakeBackend::state(VmPlan vm, Deadline deadline) {
     if (process != world_.processes.end())
         found.state =
             process->second.paused ? plugin::BackendState::paused : plugin::BackendState::running;
+    if (process != world_.processes.end()) {
+        found.sentence = process->second.why_paused;
+        found.exit_code = process->second.errno_of_pause;
+    }
     co_return found;
 }
 
@@ -90,6 +94,7 @@ Async<std::string> FakeBackend::carry_out(VmPlan vm, VmCommand command, std::str
     if (command == VmCommand::pause || command == VmCommand::unpause) {
         found->second.paused = command == VmCommand::pause;
         found->second.why_paused.clear();
+        found->second.errno_of_pause = 0;
     }
     co_return command == VmCommand::snapshot ? "/snapshots/" + argument : std::string();
 }
