@@ -178,7 +178,8 @@ asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed
         order.command = VmCommand::suspend;  // safe to repeat, and it knows where the memory is
         co_return co_await carry_out(std::move(order), generation_);
     }
-    FoundVm end = missed ? *missed : *state;
+    const bool is_told = missed && missed->state != plugin::BackendState::suspended;
+    FoundVm end = is_told ? *missed : *state;
     end.incarnation = plan_.incarnation;
     // Its end is ordered: nobody wants the memory.
     if (end.state == plugin::BackendState::suspended) end.state = plugin::BackendState::stopped;
