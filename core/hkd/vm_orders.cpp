@@ -16,7 +16,7 @@ void VmHandler::wake(Over over) {
 void VmHandler::finish_suspending(Over over) {
     store::VmOrder order;
     order.command = VmCommand::suspend;
-    obey(std::move(order));
+    spawn(carry_out(std::move(order), generation_));
     begin(std::move(over));
 }
 

@@ -178,6 +178,40 @@ TEST_CASE("an hkd that dies while a VM is away on its way to disk loses nothing"
     }
 }
 
+TEST_CASE("a new hkd gives no VM up before its hypervisor has said what is left of it") {
+    for (const bool paused : {false, true}) {
+        CAPTURE(paused);
+        Absent one(Milliseconds{0});
+        if (paused) {
+            (void)one.order(VmCommand::pause);
+            REQUIRE(one.becomes("paused"));
+        }
+        one.rig.world.away.insert(one.rig.world.processes.extract(one.rig.uuid(one.vm)));
+        one.rig.crash();
+        one.rig.world.state_is_told = false;
+        one.rig.boot();
+        one.look_each_minute(3);
+        CHECK(one.rig.stage(one.vm) == (paused ? "paused" : "running"));
+        one.rig.world.state_is_told = true;
+        one.look_each_minute(1);
+        REQUIRE(one.rig.stage(one.vm) == "suspended");
+        (void)one.order(VmCommand::resume);
+        REQUIRE(one.becomes("running"));
+        CHECK(one.rig.world.violations.empty());
+    }
+}
+
+TEST_CASE("a VM that was being saved when a second hkd died, too, is suspended") {
+    Absent one(Milliseconds{0});
+    (void)one.order(VmCommand::pause);
+    REQUIRE(one.becomes("paused"));
+    one.rig.crash();
+    one.rig.world.away.insert(one.rig.world.processes.extract(one.rig.uuid(one.vm)));
+    one.rig.boot();
+    REQUIRE(one.becomes("suspended"));
+    CHECK(one.rig.world.saved.size() == 1);
+}
+
 namespace {
 
 void fill_disk(Absent& one) {

@@ -42,7 +42,7 @@ struct Process {
     bool paused = false;
     std::string why_paused = {};  // by its hypervisor
     int errno_of_pause = 0;
-    std::string token = {};       // of its agent
+    std::string token = {};  // of its agent
 };
 
 class World {
@@ -59,8 +59,9 @@ public:
     std::optional<Error> refuses;                // what every order but start and stop is answered
     Milliseconds order_takes{5};
     Milliseconds away_for{0};  // on top, how long a VM is not there that is suspended or copied
-    bool stays_away = false;   // after a checkpoint: its memory is left on disk
-    int starting = 0;          // calls of start() under way
+    bool state_is_told = true;
+    bool stays_away = false;  // after a checkpoint: its memory is left on disk
+    int starting = 0;         // calls of start() under way
     int most_starting = 0;
     int image_calls = 0;
     int expiries_told = 0;  // calls of an agent's expire hook

@@ -7,6 +7,8 @@ namespace qvd::hkd::test {
 Async<FoundVm> FakeBackend::state(VmPlan vm, Deadline deadline) {
     (void)deadline;
     const Call call(*this, vm.uuid, "state");
+    if (!world_.state_is_told)
+        co_return Error{ErrorKind::unavailable, "backend.failed", "there is no libvirt"};
     // Whoever took it away is dead: its memory is on disk.
     if (auto left = world_.away.extract(vm.uuid)) {
         world_.unmount_homes(vm.uuid);
