@@ -3,9 +3,21 @@
 #include "base/log.hpp"
 #include "hkd/spawn.hpp"
 
+#include <cerrno>
+
 namespace qvd::hkd {
 
 namespace asio = boost::asio;
+
+namespace {
+
+Why why_paused(const FoundVm& found) {
+    const bool is_full = found.exit_code == ENOSPC;
+    return {is_full ? "vm.disk_full" : "vm.paused_by_hypervisor",
+            found.sentence.empty() ? "its hypervisor lets it stand still" : found.sentence};
+}
+
+}  // namespace
 
 VmHandler::VmHandler(Workshop& workshop, VmPlan plan, ImagePlan image, int attempt)
     : workshop_(&workshop),
@@ -72,7 +84,7 @@ void VmHandler::adopt(const FoundVm& found, Over over) {
     post(VmEvent::adopted, reason_, 0);
     // An hkd before this one did not come to write that down.
     if (stage_ == vm_stage::running && found.state == plugin::BackendState::paused)
-        post(VmEvent::was_paused, 0);
+        post(VmEvent::was_paused, found.sentence.empty() ? Why() : why_paused(found), 0);
     if (stage_ == vm_stage::paused && found.state == plugin::BackendState::running)
         post(VmEvent::was_unpaused, 0);
     begin(std::move(over));
@@ -92,6 +104,7 @@ void VmHandler::give_up(Why why, Over over) {
 void VmHandler::order_stop(Why why) {
     if (stop_wanted_ || is_over(stage_)) return;
     stop_wanted_ = true;
+    waking_ = waking_ || stage_ == vm_stage::suspended;
     post(VmEvent::stop_ordered, std::move(why), 0);
 }
 
@@ -105,7 +118,13 @@ void VmHandler::order_kill() {
 
 void VmHandler::ended(const FoundVm& found) {
     if (found.incarnation != plan_.incarnation || ended_ || is_over(stage_)) return;
-    if (suspending_ || stage_ == vm_stage::suspended) return;
+    if (stage_ == vm_stage::suspended) return;
+    // Whether it comes back is known when the order is done.
+    if (away_) {
+        missed_ = found;
+        return;
+    }
+    if (found.state == plugin::BackendState::suspended) return missing(found);
     ended_ = true;
     ended_cleanly_ = found.state == plugin::BackendState::stopped;
     end_reason_ = why_ended(found.sentence);
@@ -113,6 +132,26 @@ void VmHandler::ended(const FoundVm& found) {
               {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"code", end_reason_.code()}},
               end_reason_.sentence());
     spawn(tidy());
+}
+
+void VmHandler::missing(const FoundVm& end) {
+    if (away_ || looking_ || ended_ || is_over(stage_)) return;
+    spawn(look_what_is_left(end));
+}
+
+void VmHandler::seen(const FoundVm& found) {
+    if (found.pid != 0) pid_ = found.pid;
+    // By then it may be what somebody has ordered.
+    if (turn_.taken() > 0 || found.incarnation != plan_.incarnation) return;
+    if (stage_ == vm_stage::running && found.state == plugin::BackendState::paused)
+        post(VmEvent::was_paused, why_paused(found), generation_);
+    if (stage_ == vm_stage::paused && found.state == plugin::BackendState::running)
+        post(VmEvent::was_unpaused, generation_);
+}
+
+void VmHandler::stands_still(const FoundVm& found) {
+    if (found.incarnation == plan_.incarnation && stage_ == vm_stage::running && turn_.taken() == 0)
+        spawn(look_how_it_is());
 }
 
 Why VmHandler::why_ended(const std::string& sentence) const {
@@ -165,14 +204,19 @@ void VmHandler::post_gone() {
 }
 
 asio::awaitable<void> VmHandler::run() {
-    while (!rests() && !disowned_) {
-        const std::optional<Occurrence> next = co_await next_occurrence();
-        if (next) co_await apply(*next);
-    }
-    leave_stage();
-    if (disowned_) co_await destroy_disowned();
-    // Calls under way must end before the next start of this VM makes its own.
-    Slots::Slot turn = co_await turn_.take();
+    Slots::Slot turn;
+    do {
+        turn.release();
+        while (!rests() && !disowned_) {
+            const std::optional<Occurrence> next = co_await next_occurrence();
+            if (next) co_await apply(*next);
+        }
+        leave_stage();
+        if (disowned_) co_await destroy_disowned();
+        // Calls under way must end before the next start of this VM makes its own; what is ordered
+        // of it meanwhile is still this one's to do.
+        turn = co_await turn_.take();
+    } while (!rests());
     slot_.release();
     const Over over = std::move(over_);
     over({plan_.vm, stage_, attempt_, culpable_, retry_in_});

@@ -100,10 +100,14 @@ public:
     void order_kill();
     // Tells the agent, which tells the user; at most once an hour, answers are not waited for.
     void tell_expiry(std::optional<Timestamp> soft, std::optional<Timestamp> hard);
-    // A survey found it alive.
-    void seen(const FoundVm& found) { pid_ = found.pid; }
+    // A survey found it alive; whether it stands still is the hypervisor's to say.
+    void seen(const FoundVm& found);
+    // The backend reports that it stands still by itself.
+    void stands_still(const FoundVm& found);
     // The backend reports that it ended by itself; of an older incarnation it is ignored.
     void ended(const FoundVm& found);
+    // A survey did not find it: before it counts as ended, its hypervisor is asked what is left.
+    void missing(const FoundVm& end);
 
     [[nodiscard]] const VmPlan& plan() const { return plan_; }
     [[nodiscard]] VmStage stage() const { return stage_; }
@@ -165,10 +169,12 @@ private:
     Awaitable<void> carry_out(store::VmOrder order, std::uint64_t generation);
     Awaitable<Result<std::string>> ask_backend(store::VmOrder order);
     Awaitable<Result<VmPlan>> plan_for(VmCommand command);
+    void answer_by_stage(const store::VmOrder& order);
     void carried_out(const store::VmOrder& order, const std::string& path);
     Awaitable<void> keep_checkpoint(std::int64_t number, std::string path);
     Awaitable<void> suspended_too_late();
-    Awaitable<void> look_what_is_left();
+    Awaitable<void> look_what_is_left(std::optional<FoundVm> missed);
+    Awaitable<void> look_how_it_is();
     void answer(std::int64_t order, std::string code, std::string text);
     Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer said);
     Awaitable<void> shut_down_paused(std::uint64_t generation);
@@ -208,7 +214,10 @@ private:
     Slots::Slot slot_;                          // while it is starting
     std::string saved_path_;                    // of a suspended VM
     bool waking_ = false;                       // suspended, and something has been ordered
-    bool suspending_ = false;                   // its end is what was ordered
+    bool away_ = false;              // what was ordered makes it stand still, or go, for a while
+    bool stood_still_ = false;       // it was away since its agent was asked last
+    bool looking_ = false;           // what is left of it
+    std::optional<FoundVm> missed_;  // its end, as it was told while it was away
     bool stop_wanted_ = false;
     bool kill_wanted_ = false;
     bool ended_ = false;          // its process is gone

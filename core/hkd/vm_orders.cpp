@@ -16,7 +16,7 @@ void VmHandler::wake(Over over) {
 void VmHandler::finish_suspending(Over over) {
     store::VmOrder order;
     order.command = VmCommand::suspend;
-    obey(std::move(order));
+    spawn(carry_out(std::move(order), generation_));
     begin(std::move(over));
 }
 
@@ -37,49 +37,66 @@ bool is_done(VmCommand command, VmState state) {
     }
 }
 
+// Memory goes to disk or comes from there: the guest stands still meanwhile, or is not there.
+bool moves_memory(VmCommand command) {
+    return command == VmCommand::suspend || command == VmCommand::resume ||
+           command == VmCommand::checkpoint || command == VmCommand::snapshot;
+}
+
 }  // namespace
 
 void VmHandler::obey(store::VmOrder order) {
-    if (may_be_ordered(order.command, stage_.state))
+    if (may_be_ordered(order.command, stage_.state)) {
+        waking_ = stage_ == vm_stage::suspended;  // also where it was about to rest
         return spawn(carry_out(std::move(order), generation_));
+    }
+    answer_by_stage(order);
+    waking_ = false;
+    alarm_->ring();
+}
+
+void VmHandler::answer_by_stage(const store::VmOrder& order) {
     const bool done = is_done(order.command, stage_.state);
     answer(order.number, done ? "" : "vm.state",
            done ? "" : "it is " + to_string(stage_) + " by now");
-    waking_ = false;
-    alarm_->ring();
 }
 
 asio::awaitable<void> VmHandler::carry_out(store::VmOrder order, std::uint64_t generation) {
     const std::int64_t number = order.number;
     Slots::Slot turn = co_await turn_.take();
-    if (is_past(generation) || ended_)
-        co_return answer(number, "vm.state", "it is " + to_string(stage_) + " by now");
-    suspending_ = order.command == VmCommand::suspend;
+    if (is_past(generation) || ended_) co_return answer_by_stage(order);
+    away_ = moves_memory(order.command);
+    stood_still_ = stood_still_ || away_;
     const Result<std::string> done = co_await ask_backend(order);
-    suspending_ = false;
+    const bool was_away = std::exchange(away_, false);
+    const auto missed = std::exchange(missed_, std::nullopt);
     turn.release();
     log::info("vm.ordered",
               {{"vm", plan_.vm},
                {"order", to_string(order.command)},
                {"code", done.ok() ? "" : done.error().code()}},
               done.ok() ? *done : done.error().sentence());
-    if (done.ok() && is_past(generation) && order.command == VmCommand::suspend)
+    if (done.ok() && is_past(generation) && order.command == VmCommand::suspend) {
+        // Ordered twice, by an hkd before this one perhaps.
+        if (stage_ == vm_stage::suspended) co_return answer_by_stage(order);
         co_return co_await suspended_too_late();
-    if (done.ok()) co_return carried_out(order, *done);
-    answer(number, done.error().code(), done.error().sentence());
-    if (order.command == VmCommand::suspend) co_await look_what_is_left();
+    }
+    if (done.ok()) carried_out(order, *done);
+    if (!done.ok()) answer(number, done.error().code(), done.error().sentence());
+    // What was left has just been looked at, if nobody ordered this: the next survey looks again.
+    const bool may_be_lost =
+        done.ok() ? missed && order.command != VmCommand::suspend : was_away && order.number != 0;
+    if (may_be_lost) co_await look_what_is_left(missed);
+    if (done.ok()) co_return;
     waking_ = false;
     alarm_->ring();
 }
 
 Async<std::string> VmHandler::ask_backend(store::VmOrder order) {
     QVD_CO_TRY(VmPlan plan, co_await plan_for(order.command));
-    // Memory goes to disk and back: as long as an image may take.
-    const bool moves_memory = order.command != VmCommand::pause &&
-                              order.command != VmCommand::unpause &&
-                              order.command != VmCommand::reset;
+    // As long as an image may take.
     const Milliseconds patience =
-        moves_memory ? workshop_->limits->image : workshop_->limits->launch;
+        moves_memory(order.command) ? workshop_->limits->image : workshop_->limits->launch;
     const Deadline deadline = Deadline::in(workshop_->schedule.clock(), patience);
     std::string argument =
         order.command == VmCommand::resume ? saved_path_ : std::move(order.argument);
@@ -145,16 +162,39 @@ asio::awaitable<void> VmHandler::suspended_too_late() {
     co_await tidy();
 }
 
-// A suspension that failed may have cost the VM.
-asio::awaitable<void> VmHandler::look_what_is_left() {
+// What moved its memory may have cost the VM, or left it on disk.
+asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed) {
+    if (std::exchange(looking_, true)) co_return;
     Slots::Slot turn = co_await turn_.take();
     const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
     VmPlan plan = plan_;
     auto state = co_await workshop_->backend.state(std::move(plan), deadline);
     turn.release();
-    if (!state.ok() || is_alive(state->state)) co_return;
+    looking_ = false;
+    if (!state.ok() || is_alive(state->state) || ended_) co_return;
+    if (state->state == plugin::BackendState::suspended && next_stage(stage_, VmEvent::was_saved) &&
+        !stop_wanted_) {
+        store::VmOrder order;
+        order.command = VmCommand::suspend;  // safe to repeat, and it knows where the memory is
+        co_return co_await carry_out(std::move(order), generation_);
+    }
+    const bool is_told = missed && missed->state != plugin::BackendState::suspended;
+    FoundVm end = is_told ? *missed : *state;
+    end.incarnation = plan_.incarnation;
+    // Its end is ordered: nobody wants the memory.
+    if (end.state == plugin::BackendState::suspended) end.state = plugin::BackendState::stopped;
+    ended(end);
+}
+
+asio::awaitable<void> VmHandler::look_how_it_is() {
+    Slots::Slot turn = co_await turn_.take();
+    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
+    VmPlan plan = plan_;
+    auto state = co_await workshop_->backend.state(std::move(plan), deadline);
+    turn.release();
+    if (!state.ok()) co_return;
     state->incarnation = plan_.incarnation;
-    ended(*state);
+    seen(*state);
 }
 
 // Standing still it could not say goodbye.

@@ -245,6 +245,8 @@ asio::awaitable<void> VmHandler::note(const Result<void>& answer, Silence& silen
         // For operators only; the next answer makes good for a lost write.
         (void)co_await workshop_->store.agent_seen(plan_.vm, plan_.incarnation);
         co_await count_as_sound();
+    } else if (std::exchange(stood_still_, away_)) {
+        silence.broken();  // it could not answer
     } else {
         const bool counts = co_await tells(answer.error());
         silence.goes_on(counts);

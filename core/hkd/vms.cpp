@@ -106,11 +106,11 @@ bool Vms::found_there(const std::vector<FoundVm>& found, const store::VmRecord& 
     });
 }
 
-// Whether nothing of it runs because an earlier hkd has suspended it.
-asio::awaitable<bool> Vms::is_suspended(VmPlan plan) {
+// What became of it by its hypervisor; unknown if that does not say.
+asio::awaitable<plugin::BackendState> Vms::state_of(VmPlan plan) {
     const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
     const auto state = co_await workshop_->backend.state(std::move(plan), deadline);
-    co_return state.ok() && state->state == plugin::BackendState::suspended;
+    co_return state.ok() ? state->state : plugin::BackendState::unknown;
 }
 
 asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
@@ -128,14 +128,17 @@ asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
         const bool again = co_await launch_again(row);
         if (again) co_return;
     }
-    bool suspended = false;
-    if (!is_there && stage == vm_stage::running) suspended = co_await is_suspended(plan);
+    auto state = plugin::BackendState::stopped;
+    if (!is_there && (stage == vm_stage::running || stage == vm_stage::paused))
+        state = co_await state_of(plan);
     const auto handler = std::make_shared<VmHandler>(*workshop_, std::move(plan), row.runtime);
     handlers_[row.vm.id] = handler;
     if (is_there)
         handler->adopt(*its, when_over());
-    else if (suspended)
+    else if (state == plugin::BackendState::suspended)
         handler->finish_suspending(when_over());
+    else if (state == plugin::BackendState::unknown)
+        handler->adopt({}, when_over());  // until a survey and its state agree
     else
         handler->give_up(why_not_there(rebooted), when_over());
 }
@@ -166,9 +169,11 @@ asio::awaitable<void> Vms::destroy_stray(FoundVm found) {
 }
 
 void Vms::heard(const FoundVm& found) {
-    if (is_alive(found.state)) return;
+    const bool stands_still = found.state == plugin::BackendState::paused;
+    if (is_alive(found.state) && !stands_still) return;
     for (const auto& [id, handler] : handlers_)
-        if (handler->plan().uuid == found.uuid) return handler->ended(found);
+        if (handler->plan().uuid == found.uuid)
+            return stands_still ? handler->stands_still(found) : handler->ended(found);
     if (adopting_) early_.push_back(found);
 }
 

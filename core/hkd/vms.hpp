@@ -68,7 +68,7 @@ private:
     Awaitable<void> clear_up(VmId vm);
     Async<void> look_for_lost(VmId vm);
     Awaitable<std::shared_ptr<VmHandler>> handler_of(VmId vm);
-    Awaitable<bool> is_suspended(VmPlan plan);
+    Awaitable<plugin::BackendState> state_of(VmPlan plan);
     Awaitable<void> expire(store::VmRecord row, Timestamp now);
     [[nodiscard]] bool needs_handler(const store::VmRecord& row, const Properties& properties,
                                      const Survey& survey) const;

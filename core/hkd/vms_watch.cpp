@@ -50,7 +50,7 @@ asio::awaitable<void> Vms::compare() {
         end.incarnation = was.first;
         end.state = plugin::BackendState::crashed;
         end.sentence = "it is not there any more, and nobody said why";
-        handler->ended(end);
+        handler->missing(end);
     }
 }
 

@@ -18,6 +18,8 @@ namespace qvd::hkd {
 //   vm.no_agent        it is on the network, but its agent does not answer
 //   vm.agent_lost      its agent has answered, and does so no more
 //   vm.crashed         it ran, and ended by itself
+//   vm.disk_full       its hypervisor lets it stand still: there is no room for what it writes
+//   vm.paused_by_hypervisor  the same for another reason, or by another's hand than the node's
 //   vm.shut_down       it shut itself down
 //   vm.not_there       it was not there any more when hkd came back
 //   vm.remains         something of it cannot be cleaned up

@@ -26,7 +26,7 @@ enum class VmEvent {
     remains,             // its process is gone, but something of it could not be cleaned up
     time_is_up,          // the state's time-out
     adopted,             // a new hkd found it alive
-    was_paused,          // as ordered: in memory, not scheduled
+    was_paused,          // as ordered, or by its hypervisor: in memory, not scheduled
     was_unpaused,
     was_saved,  // as ordered: its memory is in a file and nothing of it runs
     was_restored,
@@ -110,6 +110,7 @@ inline constexpr std::array vm_life = [] {
         VmTransitionRule{paused, adopted, paused},
 
         VmTransitionRule{running, was_saved, suspended},
+        VmTransitionRule{paused, was_saved, suspended},
         VmTransitionRule{suspended, was_restored, running},
         VmTransitionRule{suspended, stop_ordered, stopping_2},
         VmTransitionRule{suspended, remains, zombie_2},

@@ -1,6 +1,7 @@
 #include "guests.hpp"
 
 #include "files.hpp"
+#include "interrupted.hpp"
 
 #include <libvirt/libvirt.h>
 
@@ -79,9 +80,30 @@ void Guests::end(const std::string& uuid, qvd_vm_state state, const std::string&
         status.since = std::chrono::milliseconds(now_ms());
         status.sentence = sentence;
         found->second.end = status;
+        // Its memory may be on disk: the core asks for its state.
+        if (is_interrupted(identity.vm_id, settings_)) status.state = QVD_VM_SUSPENDED;
         begun = found->second.begun;
     }
     if (begun) events_.report(status);
+}
+
+// libvirt must not be asked here which disk it is: state() tells.
+void Guests::pause(const std::string& uuid) {
+    sdk::VmStatus status;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = known_.find(uuid);
+        if (found == known_.end() || !found->second.begun) return;
+        status.vm_id = found->second.identity.vm_id;
+        status.incarnation = found->second.identity.incarnation;
+    }
+    status.uuid = uuid;
+    status.state = QVD_VM_PAUSED;
+    status.since = std::chrono::milliseconds(now_ms());
+    status.sentence = "one of its disks cannot be written (is a disk full?)";
+    core_.error("VM " + std::to_string(status.vm_id) + " is paused: " + status.sentence +
+                "; once that is mended, unpause it");
+    events_.report(status);
 }
 
 // By an order of the node.
@@ -93,14 +115,8 @@ bool Guests::has_left(const std::string& uuid) {
 }
 
 void Guests::on_event(const std::string& uuid, int event, int detail) {
-    if (event == VIR_DOMAIN_EVENT_SUSPENDED && detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = known_.find(uuid);
-        if (found != known_.end())
-            core_.error("VM " + std::to_string(found->second.identity.vm_id) +
-                        " is paused: one of its disks cannot be written (is a disk full?); once "
-                        "that is mended, unpause it");
-    }
+    if (event == VIR_DOMAIN_EVENT_SUSPENDED && detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR)
+        pause(uuid);
     if (event != VIR_DOMAIN_EVENT_STOPPED || has_left(uuid)) return;
     switch (detail) {
         case VIR_DOMAIN_EVENT_STOPPED_CRASHED:

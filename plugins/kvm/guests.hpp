@@ -49,6 +49,7 @@ private:
         std::optional<sdk::VmStatus> end;
     };
     bool has_left(const std::string& uuid);
+    void pause(const std::string& uuid);
     void end(const std::string& uuid, qvd_vm_state state, const std::string& sentence);
 
     sdk::Core core_;

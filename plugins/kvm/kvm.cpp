@@ -1,6 +1,7 @@
 #include "kvm.hpp"
 
 #include "files.hpp"
+#include "interrupted.hpp"
 #include "preparation.hpp"
 #include "processes.hpp"
 #include "qcow2.hpp"
@@ -50,6 +51,13 @@ std::optional<Guest> Kvm::find(const sdk::Vm& vm, sdk::Call& call) {
     return connection_.ask(call, uuid_of(vm), [uuid = uuid_of(vm)](const Order& order) {
         return orders::find(order, uuid);
     });
+}
+
+bool Kvm::has_memory(const sdk::Vm& vm, sdk::Call& call) {
+    return connection_.ask(call, uuid_of(vm),
+                           [settings = settings_, id = vm.id()](const Order& order) {
+                               return take_interrupted(order, id, settings);
+                           });
 }
 
 Owner Kvm::owner(sdk::Call& call) {
@@ -113,10 +121,11 @@ sdk::Capacity Kvm::capacity(sdk::Call& call) {
 
 sdk::VmStatus Kvm::start(const sdk::Vm& vm, sdk::Call& call) {
     const VmSettings own(settings_, vm);
-    if (exists(settings_.memory_of(vm.id())))
+    const auto running = find(vm, call);
+    if (!running && has_memory(vm, call))
         throw sdk::Failure(QVD_CONFLICT, "the VM is suspended in " + settings_.memory_of(vm.id()) +
                                              ": it can be restored, or destroyed first");
-    if (const auto running = find(vm, call)) {
+    if (running) {
         if (running->identity.incarnation != vm.incarnation())
             throw sdk::Failure(QVD_CONFLICT, "incarnation " +
                                                  std::to_string(running->identity.incarnation) +
@@ -148,7 +157,7 @@ sdk::VmStatus Kvm::begin(const sdk::Vm& vm, const Machine& machine, sdk::Call& c
     });
     if (const auto end = guests_.settle(uuid))
         throw sdk::Failure(QVD_UNAVAILABLE, "the virtual machine ended at once: " + end->sentence);
-    return Guest{uuid, machine.identity, QVD_VM_RUNNING, {}, QemuProcesses().of(uuid)}.status();
+    return Guest{uuid, machine.identity, QVD_VM_RUNNING, {}, QemuProcesses().of(uuid), 0}.status();
 }
 
 void Kvm::stop(const sdk::Vm& vm, sdk::Call& call) {
@@ -174,6 +183,7 @@ void Kvm::end(const sdk::Vm& vm, sdk::Call& call) {
 void Kvm::destroy_vm(const sdk::Vm& vm, sdk::Call& call) {
     end(vm, call);
     remove_file(settings_.memory_of(vm.id()));
+    forget_interrupted(vm.id(), settings_);
     remove_overlay(vm);
     remove_files(vm, settings_);
 }
@@ -202,10 +212,10 @@ void Kvm::remove_vm(const sdk::Vm& vm, sdk::Call& call) {
 
 sdk::VmStatus Kvm::state(const sdk::Vm& vm, sdk::Call& call) {
     if (const auto running = find(vm, call)) return running->status();
-    if (const auto end = guests_.end_of(uuid_of(vm))) return *end;
     sdk::VmStatus status = nothing_of(vm);
-    if (exists(settings_.memory_of(vm.id()))) status.state = QVD_VM_SUSPENDED;
-    return status;
+    status.state = has_memory(vm, call) ? QVD_VM_SUSPENDED : QVD_VM_STOPPED;
+    if (status.state == QVD_VM_SUSPENDED) return status;
+    return guests_.end_of(uuid_of(vm)).value_or(status);
 }
 
 std::vector<sdk::Endpoint> Kvm::console(const sdk::Vm& vm, sdk::Call& call) {

@@ -45,6 +45,8 @@ public:
 private:
     struct Measured;
     std::optional<Guest> find(const sdk::Vm& vm, sdk::Call& call);
+    // Of one that does not run, also if nobody was there any more to see that it was saved.
+    bool has_memory(const sdk::Vm& vm, sdk::Call& call);
     sdk::VmStatus begin(const sdk::Vm& vm, const Machine& machine, sdk::Call& call);
     void end(const sdk::Vm& vm, sdk::Call& call);
     Owner owner(sdk::Call& call);

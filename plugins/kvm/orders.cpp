@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -41,14 +42,47 @@ Domain running(const Order& order, const std::string& uuid) {
 struct State {
     qvd_vm_state state = QVD_VM_UNKNOWN;
     std::string sentence;
+    int error = 0;  // errno
 };
 
-State paused(int reason) {
+// The file that is the guest's disk of this name; the name, if that is not to be found.
+std::string file_of(virDomainPtr domain, const std::string& disk) {
+    const Text told(virDomainGetXMLDesc(domain, 0));
+    const std::string_view xml = told ? told.get() : "";
+    constexpr std::string_view before = "<source file='";
+    const std::size_t target = xml.find("<target dev='" + disk + "'");
+    const std::size_t source =
+        target == std::string_view::npos ? target : xml.rfind(before, target);
+    if (source == std::string_view::npos) return disk;
+    const std::size_t begin = source + before.size();
+    return std::string(xml.substr(begin, xml.find('\'', begin) - begin));
+}
+
+// QEMU pauses it, so that nothing is lost.
+State unwritable(virDomainPtr domain) {
+    State state{QVD_VM_PAUSED, "one of its disks cannot be written (is a disk full?)", EIO};
+    std::array<virDomainDiskError, 16> errors{};
+    const int count =
+        virDomainGetDiskErrors(domain, errors.data(), static_cast<unsigned>(errors.size()), 0);
+    for (int i = 0; i < count; ++i) {
+        const virDomainDiskError& one = errors.at(static_cast<std::size_t>(i));
+        const Text name(one.disk);
+        if (one.error != VIR_DOMAIN_DISK_ERROR_NO_SPACE) continue;
+        state.error = ENOSPC;
+        state.sentence = "there is no room for what it writes to " + file_of(domain, one.disk) +
+                         " (the disk is full): make room, then unpause it";
+    }
+    return state;
+}
+
+State paused(virDomainPtr domain, int reason) {
     switch (reason) {
         case VIR_DOMAIN_PAUSED_STARTING_UP:
             return {QVD_VM_STARTING, {}};
         case VIR_DOMAIN_PAUSED_IOERROR:
-            return {QVD_VM_PAUSED, "paused: one of its disks cannot be written (is a disk full?)"};
+            return unwritable(domain);
+        case VIR_DOMAIN_PAUSED_SAVE:
+            return {QVD_VM_PAUSED, "its memory is being written to disk"};
         case VIR_DOMAIN_PAUSED_CRASHED:
             return {QVD_VM_CRASHED, "its kernel panicked"};
         case VIR_DOMAIN_PAUSED_SHUTTING_DOWN:
@@ -67,7 +101,7 @@ State state_of(virDomainPtr domain) {
         case VIR_DOMAIN_BLOCKED:
             return {QVD_VM_RUNNING, {}};
         case VIR_DOMAIN_PAUSED:
-            return paused(reason);
+            return paused(domain, reason);
         case VIR_DOMAIN_PMSUSPENDED:
             return {QVD_VM_PAUSED, "it put itself to sleep"};
         case VIR_DOMAIN_SHUTDOWN:
@@ -81,6 +115,15 @@ State state_of(virDomainPtr domain) {
     }
 }
 
+// What lasts, such as a save.
+bool has_job(virDomainPtr domain) {
+    virDomainJobInfo job{};
+    if (virDomainGetJobInfo(domain, &job) == 0) return job.type != VIR_DOMAIN_JOB_NONE;
+    // Behind what its QEMU is asked for that; any other error is the next order's to tell.
+    const virError* const error = virGetLastError();
+    return error != nullptr && error->code == VIR_ERR_OPERATION_TIMEOUT;
+}
+
 // Nothing if it is none of ours, or went while it was looked at.
 std::optional<Guest> guest_of(virDomainPtr domain, const QemuProcesses& processes) {
     const Text told(virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, identity_namespace,
@@ -90,7 +133,7 @@ std::optional<Guest> guest_of(virDomainPtr domain, const QemuProcesses& processe
     char uuid[VIR_UUID_STRING_BUFLEN] = {};
     if (!identity || virDomainGetUUIDString(domain, uuid) != 0) return std::nullopt;
     const State state = state_of(domain);
-    return Guest{uuid, *identity, state.state, state.sentence, processes.of(uuid)};
+    return Guest{uuid, *identity, state.state, state.sentence, processes.of(uuid), state.error};
 }
 
 // The number behind `before` in a text of libvirt's.
@@ -137,6 +180,7 @@ sdk::VmStatus Guest::status() const {
     told.incarnation = identity.incarnation;
     told.since = std::chrono::milliseconds(identity.since_ms);
     told.pid = pid;
+    told.exit_code = error;
     told.sentence = sentence;
     return told;
 }
@@ -233,6 +277,23 @@ bool restore(const Order& order, const std::string& uuid, const std::string& pat
                              identity_namespace, VIR_DOMAIN_AFFECT_LIVE) != 0)
         fail_by_libvirt("note which start of the VM this is");
     return true;
+}
+
+bool is_whole(const Order& order, const std::string& path) {
+    const Text told(virDomainSaveImageGetXMLDesc(order.connection, path.c_str(), 0));
+    if (told) return true;
+    if (virConnectIsAlive(order.connection) != 1) fail_by_libvirt("ask for the saved memory");
+    return false;
+}
+
+void wait_for_job(const Order& order, const std::string& uuid) {
+    for (;;) {
+        const Domain domain = look_up(order, uuid);
+        if (!domain || !has_job(domain.get())) return;
+        if (*order.abandoned)
+            throw sdk::Failure(QVD_UNAVAILABLE, "libvirt is still busy with the virtual machine");
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
 }
 
 bool copy_disks(const Order& order, const std::string& uuid, const std::vector<DiskCopy>& copies) {

@@ -19,7 +19,8 @@ struct Guest {
     Identity identity;
     qvd_vm_state state = QVD_VM_UNKNOWN;
     std::string sentence;
-    int pid = 0;  // of its QEMU; 0: not on this machine
+    int pid = 0;    // of its QEMU; 0: not on this machine
+    int error = 0;  // errno of why it stands still; 0: not known
 
     [[nodiscard]] sdk::VmStatus status() const;
 };
@@ -57,6 +58,11 @@ void save(const Order& order, const std::string& uuid, const std::string& path);
 // False if it is in the file again, because nobody waits any more.
 bool restore(const Order& order, const std::string& uuid, const std::string& path,
              const Identity& identity);
+
+// Whether all of a guest's memory is in the file, to be restored.
+bool is_whole(const Order& order, const std::string& path);
+// Until libvirt does nothing with the domain that lasts (a save, say), or it is gone.
+void wait_for_job(const Order& order, const std::string& uuid);
 
 struct DiskCopy {
     std::string name;  // libvirt's, "vda"

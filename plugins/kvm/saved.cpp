@@ -1,5 +1,6 @@
 // Suspending to disk and back, and copies.
 #include "files.hpp"
+#include "interrupted.hpp"
 #include "kvm.hpp"
 #include "preparation.hpp"
 
@@ -59,7 +60,13 @@ struct Checkpoint {
 
     void take(const Order& order) const {
         const std::string memory = folder + memory_name;
-        orders::save(order, uuid, memory);
+        mark_checkpoint(folder, paths());
+        try {
+            orders::save(order, uuid, memory);
+        } catch (...) {
+            if (is_unharmed(order)) remove_folder(folder);
+            throw;
+        }
         try {
             for (const Written& disk : disks) copy_file(disk.path, folder + "/" + disk.name);
         } catch (...) {
@@ -68,6 +75,22 @@ struct Checkpoint {
             throw;
         }
         go_on(order, memory);
+        unmark_checkpoint(folder);
+    }
+    std::vector<std::string> paths() const {
+        std::vector<std::string> all;
+        all.reserve(disks.size());
+        for (const Written& disk : disks) all.push_back(disk.path);
+        return all;
+    }
+    // Otherwise libvirt perhaps goes on saving it, although it does not answer.
+    bool is_unharmed(const Order& order) const {
+        try {
+            const auto guest = orders::find(order, uuid);
+            return guest && guest->state == QVD_VM_RUNNING;
+        } catch (const sdk::Failure&) {
+            return false;
+        }
     }
     void go_on(const Order& order, const std::string& memory) const {
         try {
@@ -75,6 +98,7 @@ struct Checkpoint {
             orders::restore({order.connection, &go}, uuid, memory, identity);
         } catch (...) {
             rename_file(memory, parked);
+            unmark_checkpoint(folder);
             throw;
         }
     }
@@ -86,17 +110,22 @@ sdk::Saved Kvm::save(const sdk::Vm& vm, sdk::Call& call) {
     const std::string uuid(vm.uuid());
     const std::string path = settings_.memory_of(vm.id());
     const auto running = find(vm, call);
-    if (!running && exists(path)) return {path, disk_bytes(path)};
+    if (!running && has_memory(vm, call)) return {path, disk_bytes(path)};
     if (!running) throw sdk::Failure(QVD_NOT_FOUND, "the VM does not run here");
     make_folders(settings_.suspended, 0700);
     guests_.dismiss(uuid);
     try {
-        connection_.ask(call, uuid, [uuid, path](const Order& order) {
-            const std::string fresh = path + ".new";
-            remove_file(fresh);
-            orders::save(order, uuid, fresh);
-            rename_file(fresh, path);
-        });
+        connection_.ask(call, uuid,
+                        [settings = settings_, uuid, path, id = vm.id()](const Order& order) {
+                            // Ordered by a core before this one, it may be under way.
+                            orders::wait_for_job(order, uuid);
+                            if (!orders::find(order, uuid) && take_interrupted(order, id, settings))
+                                return;
+                            const std::string fresh = fresh_memory_of(id, settings);
+                            remove_file(fresh);
+                            orders::save(order, uuid, fresh);
+                            rename_file(fresh, path);
+                        });
         guests_.wait_for_word(uuid);
     } catch (...) {
         guests_.adopt(uuid, running->identity);
@@ -134,6 +163,7 @@ void Kvm::restore(const sdk::Vm& vm, std::string_view path, sdk::Call& call) {
         throw;
     }
     remove_file(settings_.memory_of(vm.id()));
+    forget_interrupted(vm.id(), settings_);
     guests_.settle(uuid);
 }
 

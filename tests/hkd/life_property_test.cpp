@@ -33,6 +33,8 @@ public:
     // Everything behaves from now on; given time, everything has come to rest.
     void calm_down() {
         rig_.world.temper = {};
+        rig_.world.away_for = {};
+        rig_.world.stays_away = false;
         rig_.world.broker_down = false;
         rig_.announcements_arrive = true;
         rig_.store().fail_with_unavailable(false);
@@ -42,7 +44,10 @@ public:
             process.temper = {};
         }
         if (!rig_.lives()) rig_.boot();
-        rig_.pass(Milliseconds{4 * 3'600'000});
+        for (int hour = 0; hour < 4; ++hour) {
+            rig_.compare();
+            rig_.pass(Milliseconds{3'600'000});
+        }
         // Only these two may stay as they are.
         for (const VmId vm : rig_.vms()) {
             if (rig_.stage(vm) == "paused") order(vm, VmCommand::unpause);
@@ -136,6 +141,9 @@ private:
     void something() {
         rig_.world.temper = any_temper();
         rig_.world.order_takes = Milliseconds{pick({1, 50, 40'000})};
+        rig_.world.away_for = Milliseconds{pick({0, 100, 400'000})};
+        rig_.world.stays_away = chance(10);
+        if (rig_.lives() && chance(30)) rig_.compare();
         switch (pick_below(18)) {
             case 0:
             case 1:

@@ -128,20 +128,6 @@ void FakeSchedule::ring_due() {
 
 // ---- the hypervisor ------------------------------------------------------------------------
 
-struct FakeBackend::Call {
-    Call(FakeBackend& its_backend, std::string its_uuid, const char* name)
-        : backend(its_backend), uuid(std::move(its_uuid)) {
-        if (!backend.busy_.insert(uuid).second)
-            backend.world_.violations.push_back(std::string(name) +
-                                                " while another call for the VM is under way");
-    }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
-    ~Call() { backend.busy_.erase(uuid); }
-    FakeBackend& backend;
-    std::string uuid;
-};
-
 Backend::Token FakeBackend::listen(std::function<void(const FoundVm&)> hear) {
     world_.hear = std::move(hear);
     return {&world_, [](World* world) { world->hear = nullptr; }};
@@ -176,6 +162,8 @@ Async<Survey> FakeBackend::survey() {
         found.vm = process.vm;
         found.incarnation = process.incarnation;
         found.state = process.paused ? plugin::BackendState::paused : plugin::BackendState::running;
+        found.sentence = process.why_paused;
+        found.exit_code = process.errno_of_pause;
         found.pid = 4711;
         all.found.push_back(std::move(found));
     }
@@ -222,9 +210,9 @@ Async<void> FakeBackend::start(VmPlan vm, Deadline deadline) {
     if (world_.processes.contains(vm.uuid))
         world_.violations.emplace_back("two processes of one VM");
     (void)know(vm.hypervisor);
-    world_.processes[vm.uuid] = {vm.hypervisor,  vm.uuid, vm.vm,
-                                 vm.incarnation, temper,  world_.clock.now(),
-                                 false,          false,   std::string(vm.agent_token.reveal())};
+    Process& process = world_.processes[vm.uuid];
+    process = {vm.hypervisor, vm.uuid, vm.vm, vm.incarnation, temper, world_.clock.now()};
+    process.token = std::string(vm.agent_token.reveal());
     World* const world = &world_;
     if (temper.dies_after)
         world_.end_later(world_.processes[vm.uuid], *temper.dies_after,
@@ -260,20 +248,10 @@ Async<void> FakeBackend::destroy(VmPlan vm, Deadline deadline) {
         world_.processes.erase(found);
     }
     world_.saved.erase(vm.uuid);
+    world_.away.erase(vm.uuid);
     world_.left_overs.erase(vm.uuid);
     world_.unmount_homes(vm.uuid);
     co_return Result<void>{};
-}
-
-Async<FoundVm> FakeBackend::state(VmPlan vm, Deadline deadline) {
-    (void)deadline;
-    FoundVm found;
-    found.uuid = vm.uuid;
-    found.incarnation = vm.incarnation;
-    found.state = world_.saved.contains(vm.uuid)       ? plugin::BackendState::suspended
-                  : world_.processes.contains(vm.uuid) ? plugin::BackendState::running
-                                                       : plugin::BackendState::stopped;
-    co_return found;
 }
 
 Async<plugin::VmUsageStatus> FakeBackend::usage(VmPlan vm, Deadline deadline) {
@@ -288,60 +266,6 @@ Async<std::vector<plugin::ConsoleEndpoint>> FakeBackend::console(VmPlan vm, Dead
     (void)vm;
     (void)deadline;
     co_return world_.endpoints;
-}
-
-Async<std::string> FakeBackend::carry_out(VmPlan vm, VmCommand command, std::string argument,
-                                          Deadline deadline) {
-    (void)deadline;
-    const Call call(*this, vm.uuid, "carry_out");
-    co_await schedule_.sleep(world_.order_takes);
-    if (world_.refuses) co_return *world_.refuses;
-    const auto found = world_.processes.find(vm.uuid);
-    if (command == VmCommand::resume && !vm.checkpoint.empty()) {
-        const auto checkpoint = world_.checkpoints.find(argument);
-        if (checkpoint == world_.checkpoints.end() || argument != vm.checkpoint)
-            co_return Error{ErrorKind::not_found, "fake.none", "there is no such checkpoint"};
-        if (found != world_.processes.end())
-            world_.violations.emplace_back("two processes of one VM");
-        if (vm.agent_token.reveal() != checkpoint->second.token)
-            world_.violations.emplace_back("brought back with another token");
-        Process back = checkpoint->second;
-        back.incarnation = vm.incarnation;
-        world_.processes[vm.uuid] = back;
-        world_.left_overs.insert(vm.uuid);
-        world_.mount_home(vm);
-        co_return std::string();
-    }
-    if (command == VmCommand::resume) {
-        const auto saved = world_.saved.find(vm.uuid);
-        if (saved == world_.saved.end() || argument != "/saved/" + vm.uuid)
-            co_return Error{ErrorKind::not_found, "fake.none", "there is no saved memory"};
-        if (vm.agent_token.empty()) world_.violations.emplace_back("restored without its token");
-        world_.processes[vm.uuid] = saved->second;
-        world_.saved.erase(saved);
-        world_.mount_home(vm);
-        co_return std::string();
-    }
-    if (command == VmCommand::suspend && world_.saved.contains(vm.uuid))
-        co_return "/saved/" + vm.uuid;
-    if (found == world_.processes.end())
-        co_return Error{ErrorKind::not_found, "fake.none", "it does not run"};
-    if (command == VmCommand::suspend) {
-        world_.saved[vm.uuid] = found->second;
-        world_.processes.erase(found);
-        world_.unmount_homes(vm.uuid);
-        co_return "/saved/" + vm.uuid;
-    }
-    if (command == VmCommand::checkpoint) {
-        const std::string folder =
-            run_folder() + "/storage/" + std::to_string(world_.checkpoints.size()) + vm.uuid;
-        (void)file::make_folders(folder);
-        world_.checkpoints[folder] = found->second;
-        co_return folder;
-    }
-    if (command == VmCommand::pause || command == VmCommand::unpause)
-        found->second.paused = command == VmCommand::pause;
-    co_return command == VmCommand::snapshot ? "/snapshots/" + argument : std::string();
 }
 
 Async<plugin::NodeCapacity> FakeBackend::capacity(Deadline deadline) {

@@ -40,6 +40,8 @@ struct Process {
     Clock::time_point started;
     bool mute = false;
     bool paused = false;
+    std::string why_paused = {};  // by its hypervisor
+    int errno_of_pause = 0;
     std::string token = {};  // of its agent
 };
 
@@ -51,11 +53,15 @@ public:
     std::set<std::string> left_overs;            // uuids with mounts, devices ... on the node
     std::vector<std::string> violations;         // of the contract with backends
     std::map<std::string, Process> saved;        // suspended ones, by uuid
+    std::map<std::string, Process> away;         // neither running nor saved: on the way to disk
     std::map<std::string, Process> checkpoints;  // by their folders, which are real
     std::map<std::string, std::string> homes;    // mounted ones, and whose: uuids
     std::optional<Error> refuses;                // what every order but start and stop is answered
     Milliseconds order_takes{5};
-    int starting = 0;  // calls of start() under way
+    Milliseconds away_for{0};  // on top, how long a VM is not there that is suspended or copied
+    bool state_is_told = true;
+    bool stays_away = false;  // after a checkpoint: its memory is left on disk
+    int starting = 0;         // calls of start() under way
     int most_starting = 0;
     int image_calls = 0;
     int expiries_told = 0;  // calls of an agent's expire hook
@@ -123,7 +129,23 @@ public:
     Async<plugin::NodeCapacity> capacity(Deadline deadline) override;
 
 private:
-    struct Call;
+    struct Call {
+        Call(FakeBackend& its_backend, std::string its_uuid, const char* name)
+            : backend(its_backend), uuid(std::move(its_uuid)) {
+            if (!backend.busy_.insert(uuid).second)
+                backend.world_.violations.push_back(std::string(name) +
+                                                    " while another call for the VM is under way");
+        }
+        Call(const Call&) = delete;
+        Call& operator=(const Call&) = delete;
+        ~Call() { backend.busy_.erase(uuid); }
+        FakeBackend& backend;
+        std::string uuid;
+    };
+    Result<std::string> go_back(const VmPlan& vm, const std::string& path);
+    Result<std::string> resume(const VmPlan& vm, const std::string& path);
+    Result<std::string> saved(const VmPlan& vm);
+    Result<std::string> back_again(const VmPlan& vm);
 
     World& world_;
     Schedule& schedule_;

@@ -75,6 +75,7 @@ paused
     vanished -> stopped
     died -> failed
     remains -> zombie_2
+    was_saved -> suspended
 suspended
     was_restored -> running
     stop_ordered -> stopping_2
@@ -145,7 +146,7 @@ TEST_CASE("a VM on its way down never runs again") {
 TEST_CASE("what is not listed cannot happen") {
     CHECK_FALSE(next_stage(vm_stage::stopped, VmEvent::agent_answers).has_value());
     CHECK_FALSE(next_stage(vm_stage::running, VmEvent::launched).has_value());
-    CHECK_FALSE(next_stage(vm_stage::paused, VmEvent::was_saved).has_value());
+    CHECK_FALSE(next_stage(vm_stage::starting_2, VmEvent::was_saved).has_value());
     CHECK(next_stage(vm_stage::running, VmEvent::stop_ordered) == vm_stage::stopping_1);
 }
 

@@ -142,7 +142,8 @@ typedef struct qvd_vm_status {
   qvd_str uuid;
   uint64_t incarnation;
   int32_t pid;           /* of what keeps it running; 0: none                  */
-  int32_t exit_code;     /* where it has ended                                 */
+  int32_t exit_code;     /* where it has ended; where it is QVD_VM_PAUSED by itself,
+                            errno of why, such as ENOSPC, or 0                 */
   int64_t since_ms;      /* since 1970, UTC; 0: not known                      */
   qvd_str sentence;      /* how it came to this ("the kernel ended it for want of
                             memory"); may be empty                             */
@@ -226,7 +227,7 @@ typedef struct qvd_vm_events_service {
    * down, QVD_VM_CRASHED with a sentence otherwise. uuid and incarnation must be
    * there. Copied; never waits, so it may be called while a call for the same VM is
    * under way. Repeating it does no harm, missing one is made good by the next
-   * survey(). [any] */
+   * survey(). QVD_VM_PAUSED if it stands still and nobody ordered that. [any] */
   void (*report)(const qvd_core *core, const qvd_vm_status *status);
 } qvd_vm_events_service;
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -140,8 +141,15 @@ TEST_CASE("a full disk pauses a guest, and unpausing it goes on where it was") {
     CHECK(fetch(vm.address(), "index.html") == "hello\n");
     CHECK(vm.asks("fill_home") == "filling\n");
     CHECK(eventually([&] { return stage.state(vm).state == QVD_VM_PAUSED; }));
-    CHECK(stage.state(vm).sentence.find("is a disk full?") != std::string::npos);
+    const Told full = stage.state(vm);
+    CHECK(full.exit_code == ENOSPC);
+    CHECK(full.sentence == "there is no room for what it writes to " + vm.home +
+                               " (the disk is full): make room, then unpause it");
+    CHECK(stage.survey().front().exit_code == ENOSPC);
     CHECK(stage.backend->core().log().find("VM 4 is paused") != std::string::npos);
+    const Told told = stage.backend->core().report_of(4);
+    CHECK(told.state == QVD_VM_PAUSED);
+    CHECK(told.incarnation == vm.incarnation);
     REQUIRE(output_of("mount -o remount,size=60m " + small + " 2>&1") == "");
     stage.must(&qvd_hypervisor::unpause, vm);
     CHECK(vm.asks("filled") == "filled\n");
