@@ -59,8 +59,8 @@ BtrfsStore::BtrfsStore(const sdk::Core& core, const Settings& settings, const Tr
 }
 
 void BtrfsStore::collect() {
-    make_folders(top_ + "/images", 0700);
-    make_folders(changes_.folder(), 0700);
+    for (const std::string& folder : {top_, top_ + "/images", changes_.folder()})
+        make_closed_folder(folder);
     changes_.collect();
 }
 
@@ -87,8 +87,7 @@ Root BtrfsStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const User
     changes_.begin(vm, disk, own);
     if (!Subvolumes::is_subvolume(own)) Subvolumes::snapshot(image.path, own);
     limit_own_bytes(own, quota);
-    const std::string at = settings().mount_point_of(vm.id());
-    make_folders(at, 0755);
+    const std::string at = make_mount_point(vm.id(), map);
     // An image of the extended layout has the VM's files one below.
     const std::string files = own + image.root.substr(image.path.size());
     if (!(map ? mount_mapped(files, at, false, *map) : mount_bind(files, at, false)))

@@ -84,7 +84,8 @@ Union* UnionStore::find(const std::string& name) const {
 
 // At the node's start, for whoever sets up an OSF of another type: its users would be too late.
 void UnionStore::collect() {
-    make_folders(settings().overlayfs, 0755);
+    for (const std::string& folder : {settings().basefs, settings().overlayfs})
+        make_closed_folder(folder);
     for (const std::string& name : names_in(settings().overlayfs))
         if (name.compare(0, 7, ".probe-") == 0) remove_tree(settings().overlayfs + "/" + name);
     changes_.collect();
@@ -128,7 +129,7 @@ std::string UnionStore::work_of(std::uint64_t vm_id) const {
 
 std::string UnionStore::mapping_obstacle_of(const sdk::Vm& vm, const UnpackedImage& image,
                                             const UserMap& map) {
-    make_folders(settings().overlayfs, 0755);
+    make_folders(settings().overlayfs, 0700);
     const std::string obstacle = named_by(vm).mapping_obstacle_in(settings().overlayfs, map);
     return obstacle.empty() ? mapping_obstacle(image.root, map) : obstacle;
 }
@@ -142,14 +143,13 @@ Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const User
     Union& kind = union_of(vm);
     Layers layers;
     layers.image = image.root;
-    layers.at = settings().mount_point_of(vm.id());
+    layers.at = make_mount_point(vm.id(), map);
     layers.map = map;
     layers.halfway = settings().file_of(vm.id(), ".layers");
-    make_folders(layers.at, 0755);
     if (kind.keeps_changes()) {
         layers.changes = changes_.path_of(vm, disk, kind.name());
         layers.work = work_of(vm.id());
-        make_folders(settings().overlayfs, 0755);
+        make_folders(settings().overlayfs, 0700);
         changes_.begin(vm, disk, layers.changes);
         make_folders(layers.changes, 0755);
         make_folders(layers.work, 0700);
@@ -215,7 +215,7 @@ void UnionStore::daemon_ended(const sdk::Process& daemon) {
     const auto vm_id = parse_number(std::string_view(container).substr(prefix.size()));
     if (!vm_id || *vm_id <= 0) return;
     const auto id = static_cast<std::uint64_t>(*vm_id);
-    if (mounts_below(settings().mount_point_of(id)).empty()) return;
+    if (mounts_below(settings().place_of(id)).empty()) return;
     // Nor is one that ended with an earlier mount, heard of when the next one was there.
     const auto note = read_file(settings().file_of(id, ".files"));
     if (note && FuseUnion::began_ms(daemon.label) < Fields::parse(*note).number("began")) return;

@@ -65,6 +65,8 @@ protected:
     void lose(std::uint64_t vm_id, const std::string& sentence) const {
         if (lost_) lost_(vm_id, sentence);
     }
+    // Where the VM's files are to be mounted, for the node's root and for `map`'s.
+    [[nodiscard]] std::string make_mount_point(std::uint64_t vm_id, const UserMapPtr& map) const;
     [[nodiscard]] const Settings& settings() const { return settings_; }
 
 private:

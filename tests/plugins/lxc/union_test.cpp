@@ -73,7 +73,7 @@ TEST_CASE("VMs of one node have their files from different unions, as their prop
         vms.push_back(std::make_unique<VmOrder>(stage.world, ++id));
         vms.back()->properties[type_key] = type;
         stage.must_start(*vms.back());
-        CHECK(type_of(stage.world.path("rootfs/" + std::to_string(id) + "-fs"))
+        CHECK(type_of(stage.world.path("rootfs/" + std::to_string(id) + "-fs/root"))
                   .rfind(kind.second, 0) == 0);
         CHECK(fetch(vms.back()->address(), "end") == "end\n");
         CHECK(fetch(vms.back()->address(), "changed") == "kept\n");
