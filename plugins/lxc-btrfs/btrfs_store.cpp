@@ -47,6 +47,18 @@ std::string checked_top(const sdk::Core& core) {
     return folder + "/btrfs";
 }
 
+// Another VM of the same user may be making the very same.
+void make_home_tree(const std::string& path) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) == 0) return;
+    try {
+        Subvolumes{}.make(path);
+    } catch (const sdk::Failure&) {
+        if (::stat(path.c_str(), &found) != 0) throw;
+    }
+    ::chmod(path.c_str(), 0755);
+}
+
 }  // namespace
 
 BtrfsStore::BtrfsStore(const sdk::Core& core, const Settings& settings, const Trees& trees,
@@ -73,6 +85,25 @@ std::uint64_t BtrfsStore::quota_of(const sdk::Vm& vm) const {
         throw sdk::Failure(QVD_INVALID, std::string(quota_key) + " of this VM or its OSF is \"" +
                                             text + "\", which is no number of MiB");
     return static_cast<std::uint64_t>(*mib) << 20U;
+}
+
+std::string BtrfsStore::make_home(const std::string& path, std::uint64_t bytes) {
+    const std::string folder = path.substr(0, path.rfind('/'));
+    make_folders(folder, 0700);
+    if (!Subvolumes::is_btrfs(folder)) {
+        make_folders(path, 0755);
+        return bytes == 0 ? std::string() : "path.storage.homefs " + folder + " is on no btrfs";
+    }
+    make_home_tree(path);
+    if (!Subvolumes::is_subvolume(path))
+        return bytes == 0 ? std::string()
+                          : path + " is a plain folder; only a home that lxc-btrfs made is limited";
+    try {
+        limit_own_bytes(path, bytes);
+    } catch (const sdk::Failure& failure) {
+        return failure.what();
+    }
+    return {};
 }
 
 Root BtrfsStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) {

@@ -136,7 +136,6 @@ std::string given_file(const sdk::Vm& vm, const Settings& settings, const Root& 
 
 std::string given_home(const sdk::Vm& vm, const Settings& settings, const Root& root,
                        const std::string& home) {
-    make_folders(home, 0755);
     if (!root.map) return home;
     std::string at = settings.given_to(vm.id()) + "/home";
     make_closed_folder(settings.given_to(vm.id()), root.map->first);

@@ -25,6 +25,13 @@ std::string RootStore::make_mount_point(std::uint64_t vm_id, const UserMapPtr& m
     return at;
 }
 
+std::string RootStore::make_home(const std::string& path, std::uint64_t bytes) {
+    make_folders(path, 0755);
+    return bytes == 0 ? std::string()
+                      : "here homes are plain folders (kvm keeps to it, and lxc-btrfs does where "
+                        "path.storage.homefs is on a btrfs)";
+}
+
 std::vector<std::uint64_t> RootStore::mounted() {
     constexpr std::string_view ending = "-fs";
     std::vector<std::uint64_t> vms;
