@@ -89,7 +89,7 @@ TEST_CASE("a home is as large as its OSF says, also after that was changed") {
         vm.home = home;
         vm.home_bytes = mib << 20U;
         stage.must_start(vm);
-        const std::string said = fetch(vm.address(), "said", std::chrono::seconds(60));
+        std::string said = fetch(vm.address(), "said", std::chrono::seconds(60));
         stage.destroy(vm);
         return said;
     };

@@ -22,7 +22,9 @@ inline std::string typed_to(const std::vector<const char*>& program, const std::
     const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
     if (child == 0) {
         std::vector<char*> arguments;
-        for (const char* const word : program) arguments.push_back(const_cast<char*>(word));
+        for (const char* const word : program)
+            arguments.push_back(
+                const_cast<char*>(word));  // NOLINT(*-const-cast): execvp() asks for it
         arguments.push_back(nullptr);
         ::execvp(arguments.front(), arguments.data());
         ::_exit(127);

@@ -98,7 +98,7 @@ TEST_CASE("VMs that start at the same moment are not in one another's way") {
             if (stage.start(vm, call) != QVD_OK) sentence = "refused: " + call.sentence;
         });
     for (std::thread& start : starts) start.join();
-    for (const std::string& sentence : sentences) CHECK(sentence.empty());
+    for (const std::string& sentence : sentences) CHECK(sentence == "");
     for (const auto& vm : vms) stage.destroy(*vm);
     CHECK(eventually([&] { return stage.world.left_overs().empty(); }));
 }
