@@ -10,12 +10,12 @@
 #include <chrono>
 #include <csignal>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace qvd::test {
 
-// What a program says on a terminal after it was typed this, until `end` is among it.
+// What a program says on a terminal where this is typed whenever it is quiet, until `end` is among
+// it; 10 s.
 inline std::string typed_to(const std::vector<const char*>& program, const std::string& keys,
                             const std::string& end) {
     int terminal = -1;
@@ -31,18 +31,18 @@ inline std::string typed_to(const std::vector<const char*>& program, const std::
     }
     REQUIRE(child > 0);
     std::string said;
-    bool typed = false;
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (said.find(end) == std::string::npos && std::chrono::steady_clock::now() < until) {
         pollfd waits{terminal, POLLIN, 0};
         char part[1024];
-        if (::poll(&waits, 1, 100) <= 0) continue;
+        // Quiet: it waits, or has thrown away what was typed before it listened.
+        if (::poll(&waits, 1, 100) == 0 &&
+            ::write(terminal, keys.data(), keys.size()) != static_cast<ssize_t>(keys.size()))
+            break;
+        if ((waits.revents & (POLLIN | POLLHUP)) == 0) continue;
         const ssize_t got = ::read(terminal, part, sizeof part);
         if (got <= 0) break;
         said.append(part, static_cast<std::size_t>(got));
-        // It says which terminal this is when it listens.
-        if (!std::exchange(typed, true))
-            CHECK(::write(terminal, keys.data(), keys.size()) == static_cast<ssize_t>(keys.size()));
     }
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
