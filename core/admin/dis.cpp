@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
+#include <set>
 
 namespace qvd::admin {
 
@@ -26,15 +26,10 @@ std::string source_of(const std::string& path, const config::View& view) {
     return view.get(config::path_storage_staging) + "/" + path;
 }
 
-Result<void> put_in_place(const std::string& from, const std::string& to,
-                          const std::string& folder) {
-    if (std::rename(from.c_str(), to.c_str()) != 0)
-        return errno_error("image.copy", "cannot name the image " + to);
-    // The name, too, is on disk before the database tells anybody of it.
-    const UniqueFd directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!directory || (::fsync(directory.get()) != 0 && errno != EINVAL))
-        return errno_error("image.copy", "cannot write " + folder);
-    return {};
+IsImage in_rows(const std::vector<store::DiRecord>& records) {
+    std::set<std::string> names;
+    for (const store::DiRecord& record : records) names.insert(record.di.path);
+    return [names = std::move(names)](const std::string& name) { return names.contains(name); };
 }
 
 Result<void> check_sum(const std::string& wanted, const ImageCopy& copy) {
@@ -42,6 +37,27 @@ Result<void> check_sum(const std::string& wanted, const ImageCopy& copy) {
     if (wanted.empty() || text::lower(wanted) == is) return {};
     return Error{ErrorKind::invalid, "image.checksum",
                  "the image's sha256 is " + is + ", not " + text::quoted(wanted, 80)};
+}
+
+// First the file, whole and under its name, then the row: nobody ever sees a half of it. Whatever
+// breaks off in between, the next try finds the copy again.
+Async<Di> register_copy(store::Store& store, const ImageCopy& copy, store::NewDi wanted) {
+    const std::string name = wanted.id.text() + "-" + wanted.name;
+    QVD_CO_CHECK(name_copy(copy, name));
+    const auto added = co_await store.add_di(wanted);
+    if (!added.ok()) {
+        // A database that went away may have the row all the same: the next try will see.
+        if (added.error().kind() != ErrorKind::unavailable) {
+            ::unlink((copy.path.substr(0, copy.path.rfind('/') + 1) + name).c_str());
+            ::unlink(copy.path.c_str());
+        }
+        co_return added.error();
+    }
+    if (const auto after = co_await store.dis(); after.ok()) {
+        const IsImage is_image = in_rows(*after);
+        finish_copy(copy, name, is_image);
+    }
+    co_return *added;
 }
 
 }  // namespace
@@ -63,7 +79,9 @@ Async<Administration::AddedDi> Administration::add_di(NewDi di, CopyProgress pro
     const std::string source = source_of(di.path, view_);
     QVD_CO_TRY(const store::Expiry expiry, co_await resolved(di.expiry));
     QVD_CO_CHECK(co_await check_new_di(di, source, osf));
-    QVD_CO_TRY(const ImageCopy copy, copy_image(source, folder, progress));
+    QVD_CO_TRY(const auto before, co_await store_.dis());
+    const IsImage is_image = in_rows(before);
+    QVD_CO_TRY(const ImageCopy copy, copy_image(source, folder, progress, is_image));
     if (const auto sound = check_sum(di.sha256, copy); !sound.ok()) {
         ::unlink(copy.path.c_str());
         co_return sound.error();
@@ -72,19 +90,8 @@ Async<Administration::AddedDi> Administration::add_di(NewDi di, CopyProgress pro
     QVD_CO_TRY(wanted.id, co_await store_.reserve_di());
     wanted.size_bytes = static_cast<std::int64_t>(copy.size_bytes);
     wanted.checksum = copy.checksum;
-    // First the file, whole and under its name, then the row: nobody ever sees a half of it. Until
-    // then a broken-off attempt is found again by the copy.
-    const std::string target = folder + "/" + wanted.id.text() + "-" + wanted.name;
-    QVD_CO_CHECK(put_in_place(copy.path, target, folder));
-    const auto added = co_await store_.add_di(wanted);
-    if (!added.ok()) {
-        // Back, so that it need not be copied again.
-        if (added.error().kind() == ErrorKind::unavailable)
-            (void)std::rename(target.c_str(), copy.path.c_str());
-        else
-            ::unlink(target.c_str());
-        co_return added.error();
-    }
+    const auto added = co_await register_copy(store_, copy, wanted);
+    QVD_CO_CHECK(added);
     co_await audit("di add", added->path);
     std::set<std::string> tags;
     for (const DiTag& tag : added->tags) tags.insert(tag.tag);

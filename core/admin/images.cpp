@@ -9,12 +9,16 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace qvd::admin {
 
@@ -98,7 +102,7 @@ Result<void> write_at(int fd, std::string_view bytes, std::uint64_t at, const st
     while (!bytes.empty()) {
         const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0 && errno == ENOSPC)
+        if (written < 0 && (errno == ENOSPC || errno == EDQUOT))
             return Error{ErrorKind::unavailable, "image.no_space",
                          "the disk of " + path + " is full"};
         if (written < 0) return cannot("write " + path);
@@ -147,8 +151,6 @@ public:
     Result<void> check_space(const std::string& folder);
     Result<void> write(const CopyProgress& progress);
     [[nodiscard]] Result<void> read_back(const CopyProgress& progress) const;
-    // The source itself cannot be read; what was copied so far is good.
-    [[nodiscard]] bool source_failed() const { return source_failed_; }
 
 private:
     Result<bool> is_there(std::string_view bytes, std::uint64_t at);
@@ -158,7 +160,6 @@ private:
     ImageCopy& copy_;
     std::string theirs_;  // of an earlier copy
     std::uint64_t left_over_ = 0;
-    bool source_failed_ = false;
 };
 
 Result<void> Copy::check_space(const std::string& folder) {
@@ -191,7 +192,6 @@ Result<void> Copy::write(const CopyProgress& progress) {
     std::uint64_t done = 0;
     while (done < source_.size()) {
         const auto got = read_at(source_.fd.get(), buffer, done, source_.path);
-        source_failed_ = !got.ok();
         if (!got.ok()) return got.error();
         if (*got == 0) break;
         const std::string_view bytes = std::string_view(buffer).substr(0, *got);
@@ -247,27 +247,90 @@ bool holds(int fd, const std::string& path) {
            ::stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino;
 }
 
+// The other names in its folder of the file that is open.
+std::vector<std::string> other_names(int fd, const std::string& path) {
+    struct stat ours {};
+    std::vector<std::string> names;
+    if (::fstat(fd, &ours) != 0 || ours.st_nlink < 2) return names;
+    const std::filesystem::path copy(path);
+    std::error_code failure;
+    for (std::filesystem::directory_iterator at(copy.parent_path(), failure), end;
+         !failure && at != end; at.increment(failure)) {
+        struct stat found {};
+        if (at->path() != copy && ::lstat(at->path().c_str(), &found) == 0 &&
+            found.st_ino == ours.st_ino && found.st_dev == ours.st_dev)
+            names.push_back(at->path().filename().string());
+    }
+    return names;
+}
+
+// Who was killed when the copy had the name of an image already left both names: the copy goes on
+// unless the image came to be, whose file is not to be touched.
+Result<void> open_copy(ImageCopy& copy, const std::string& source, const IsImage& is_image) {
+    const std::string folder = copy.path.substr(0, copy.path.rfind('/'));
+    for (bool again = true; again;) {
+        copy.lock =
+            UniqueFd{::open(copy.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+        if (!copy.lock) return errno_error("image.copy", "cannot create a file in " + folder);
+        if (!holds(copy.lock.get(), copy.path))
+            return Error{ErrorKind::conflict, "image.busy",
+                         source + " is being copied to " + folder + " already"};
+        const std::vector<std::string> names = other_names(copy.lock.get(), copy.path);
+        again = is_image && std::ranges::any_of(names, is_image);
+        if (again && ::unlink(copy.path.c_str()) != 0) return cannot("remove " + copy.path);
+    }
+    return {};
+}
+
+// What the next try can go on with stays; behind what it cannot use nothing does.
+Error broken_off(const ImageCopy& copy, Error error) {
+    struct stat status {};
+    const bool useless = error.code() == "image.changed" || error.code() == "image.damaged" ||
+                         ::fstat(copy.lock.get(), &status) != 0 || status.st_size == 0;
+    if (useless) {
+        ::unlink(copy.path.c_str());
+        return error;
+    }
+    return {error.kind(), error.code(),
+            error.sentence() + "; what was copied stays for the next try, in " + copy.path};
+}
+
 }  // namespace
 
 Result<ImageCopy> copy_image(const std::string& source, const std::string& folder,
-                             const CopyProgress& progress) {
+                             const CopyProgress& progress, const IsImage& is_image) {
     QVD_TRY(const Source from, open_source(source));
     QVD_CHECK(file::make_folders(folder));
     ImageCopy copy;
     copy.path = folder + "/" + incoming_name(from);
-    copy.lock =
-        UniqueFd{::open(copy.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-    if (!copy.lock) return errno_error("image.copy", "cannot create a file in " + folder);
-    if (!holds(copy.lock.get(), copy.path))
-        return Error{ErrorKind::conflict, "image.busy",
-                     source + " is being copied to " + folder + " already"};
+    QVD_CHECK(open_copy(copy, source, is_image));
     Copy work(from, copy.lock.get(), copy);
     Result<void> copied = work.check_space(folder);
     if (copied.ok()) copied = work.write(progress);
     if (copied.ok()) copied = work.read_back(progress);
     if (copied.ok()) return copy;
-    if (!work.source_failed()) ::unlink(copy.path.c_str());
-    return copied.error();
+    return broken_off(copy, copied.error());
+}
+
+Result<void> name_copy(const ImageCopy& copy, const std::string& name) {
+    const std::string folder = copy.path.substr(0, copy.path.rfind('/'));
+    const std::string to = folder + "/" + name;
+    if (::link(copy.path.c_str(), to.c_str()) != 0 &&
+        std::rename(copy.path.c_str(), to.c_str()) != 0)
+        return errno_error("image.copy", "cannot name the image " + to);
+    // The name, too, is on disk before the database tells anybody of it.
+    const UniqueFd directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!directory || (::fsync(directory.get()) != 0 && errno != EINVAL))
+        return errno_error("image.copy", "cannot write " + folder);
+    return {};
+}
+
+void finish_copy(const ImageCopy& copy, const std::string& name, const IsImage& is_image) {
+    const std::string folder = copy.path.substr(0, copy.path.rfind('/') + 1);
+    // First those of earlier tries: this one is found by the copy's first name.
+    for (const std::string& other : other_names(copy.lock.get(), copy.path))
+        if (other != name && !is_image(other)) ::unlink((folder + other).c_str());
+    if (holds(copy.lock.get(), copy.path)) ::unlink(copy.path.c_str());
 }
 
 }  // namespace qvd::admin

@@ -102,12 +102,20 @@ std::string circumstances(const Order& order) {
            static_cast<const char*>(kernel.version) + "\nqemu=" + std::to_string(qemu) + "\n";
 }
 
+// A guest that ran will run again. One that did not may have met a module that was not loaded yet,
+// a processor set up otherwise or a busy machine: that is true until the next boot at most.
+std::string how_it_failed() {
+    return "accel=tcg\nboot=" +
+           read_file("/proc/sys/kernel/random/boot_id").value_or(std::string("unknown\n")) +
+           "reason=";
+}
+
 std::optional<Verdict> remembered(const std::string& file, const std::string& circumstances) {
     const auto text = read_file(file);
     if (!text || text->substr(0, circumstances.size()) != circumstances) return std::nullopt;
     const std::string_view rest = std::string_view(*text).substr(circumstances.size());
     if (rest == "accel=kvm\n") return Verdict{true, {}};
-    constexpr std::string_view no = "accel=tcg\nreason=";
+    const std::string no = how_it_failed();
     if (rest.substr(0, no.size()) != no) return std::nullopt;
     return Verdict{false, std::string(rest.substr(no.size(), rest.size() - no.size() - 1))};
 }
@@ -132,10 +140,10 @@ Verdict judge(const Order& order, const std::string& folder, const std::string& 
     remove_file(probe.disk);
     remove_file(probe.said);
     if (!*order.abandoned)
-        replace_file(file,
-                     now + (verdict.accelerated ? "accel=kvm\n"
-                                                : "accel=tcg\nreason=" + verdict.reason + "\n"),
-                     0644);
+        replace_file(
+            file,
+            now + (verdict.accelerated ? "accel=kvm\n" : how_it_failed() + verdict.reason + "\n"),
+            0644);
     return verdict;
 }
 
@@ -162,8 +170,8 @@ bool Accelerator::accelerates(const std::string& wanted, const sdk::Call& call) 
         if (!verdict_->accelerated)
             core_.warning(
                 "virtual machines are emulated on this node, many times slower: with KVM " +
-                verdict_->reason + " (vm.kvm.accel = auto, remembered in " + settings_.state +
-                "/accel)");
+                verdict_->reason + " (vm.kvm.accel = auto, remembered until the next boot in " +
+                settings_.state + "/accel)");
     }
     return verdict_->accelerated;
 }

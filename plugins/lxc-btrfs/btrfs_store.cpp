@@ -47,6 +47,18 @@ std::string checked_top(const sdk::Core& core) {
     return folder + "/btrfs";
 }
 
+// Another VM of the same user may be making the very same.
+void make_home_tree(const std::string& path) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) == 0) return;
+    try {
+        Subvolumes{}.make(path);
+    } catch (const sdk::Failure&) {
+        if (::stat(path.c_str(), &found) != 0) throw;
+    }
+    ::chmod(path.c_str(), 0755);
+}
+
 }  // namespace
 
 BtrfsStore::BtrfsStore(const sdk::Core& core, const Settings& settings, const Trees& trees,
@@ -59,8 +71,8 @@ BtrfsStore::BtrfsStore(const sdk::Core& core, const Settings& settings, const Tr
 }
 
 void BtrfsStore::collect() {
-    make_folders(top_ + "/images", 0700);
-    make_folders(changes_.folder(), 0700);
+    for (const std::string& folder : {top_, top_ + "/images", changes_.folder()})
+        make_closed_folder(folder);
     changes_.collect();
 }
 
@@ -75,6 +87,25 @@ std::uint64_t BtrfsStore::quota_of(const sdk::Vm& vm) const {
     return static_cast<std::uint64_t>(*mib) << 20U;
 }
 
+std::string BtrfsStore::make_home(const std::string& path, std::uint64_t bytes) {
+    const std::string folder = path.substr(0, path.rfind('/'));
+    make_folders(folder, 0700);
+    if (!Subvolumes::is_btrfs(folder)) {
+        make_folders(path, 0755);
+        return bytes == 0 ? std::string() : "path.storage.homefs " + folder + " is on no btrfs";
+    }
+    make_home_tree(path);
+    if (!Subvolumes::is_subvolume(path))
+        return bytes == 0 ? std::string()
+                          : path + " is a plain folder; only a home that lxc-btrfs made is limited";
+    try {
+        limit_own_bytes(path, bytes);
+    } catch (const sdk::Failure& failure) {
+        return failure.what();
+    }
+    return {};
+}
+
 Root BtrfsStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) {
     const sdk::Disk disk = *disk_of(vm, QVD_DISK_OS);
     const std::uint64_t quota = quota_of(vm);
@@ -87,8 +118,7 @@ Root BtrfsStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const User
     changes_.begin(vm, disk, own);
     if (!Subvolumes::is_subvolume(own)) Subvolumes::snapshot(image.path, own);
     limit_own_bytes(own, quota);
-    const std::string at = settings().mount_point_of(vm.id());
-    make_folders(at, 0755);
+    const std::string at = make_mount_point(vm.id(), map);
     // An image of the extended layout has the VM's files one below.
     const std::string files = own + image.root.substr(image.path.size());
     if (!(map ? mount_mapped(files, at, false, *map) : mount_bind(files, at, false)))

@@ -24,6 +24,8 @@ public:
 
     Images& images() override { return images_; }
     void collect() override;
+    // As a subvolume, where path.storage.homefs is on a btrfs.
+    std::string make_home(const std::string& path, std::uint64_t bytes) override;
     Root mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) override;
     std::string mapping_obstacle_of(const sdk::Vm& /*vm*/, const UnpackedImage& image,
                                     const UserMap& map) override {

@@ -46,8 +46,9 @@ void Overlayfs::mount(const Layers& layers, const std::string& /*container*/) {
 }
 
 void Bind::mount(const Layers& layers, const std::string& /*container*/) {
-    const bool mounted = layers.map ? mount_mapped(layers.image, layers.at, read_only_, *layers.map)
-                                    : mount_bind(layers.image, layers.at, read_only_);
+    const bool mounted = layers.map
+                             ? mount_mapped(layers.image, layers.at, layers.read_only, *layers.map)
+                             : mount_bind(layers.image, layers.at, layers.read_only);
     if (!mounted) fail(layers.at);
 }
 

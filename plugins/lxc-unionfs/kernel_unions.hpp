@@ -22,7 +22,7 @@ private:
 // No union at all: the image itself, which all its VMs share.
 class Bind : public Union {
 public:
-    explicit Bind(bool read_only) : Union("bind"), read_only_(read_only) {}
+    Bind() : Union("bind") {}
     [[nodiscard]] bool keeps_changes() const override { return false; }
     [[nodiscard]] std::string obstacle(const std::string& /*folder*/) const override { return {}; }
     [[nodiscard]] std::string mapping_obstacle_in(const std::string& folder,
@@ -30,9 +30,6 @@ public:
         return mapping_obstacle(folder, map);
     }
     void mount(const Layers& layers, const std::string& container) override;
-
-private:
-    bool read_only_;
 };
 
 }  // namespace qvd::lxc

@@ -12,8 +12,9 @@ constexpr qvd_config_key keys[] = {
                   "a VM; btrfs makes lxc mean lxc-btrfs",
                   "overlayfs|unionfs-fuse|fuse-overlayfs|bind|btrfs"),
     qvd::sdk::key("vm.lxc.unionfs.bind.ro", QVD_BOOLEAN, "1",
-                  "with vm.lxc.unionfs.type = bind: the VMs of an image cannot write to it; "
-                  "otherwise each writes into the same files as all the others"),
+                  "with vm.lxc.unionfs.type = bind, also as a property of an OSF or a VM: the VMs "
+                  "of an image cannot write to it; otherwise each writes into the same files as "
+                  "all the others"),
     qvd::sdk::key("command.unionfs-fuse", QVD_PATH, "/usr/bin/unionfs-fuse",
                   "for vm.lxc.unionfs.type = unionfs-fuse"),
     qvd::sdk::key("command.fuse-overlayfs", QVD_PATH, "/usr/bin/fuse-overlayfs",

@@ -14,6 +14,7 @@ struct Layers {
     std::string at;            // where it all comes together
     UserMapPtr map = {};       // whose ids own it
     std::string halfway = {};  // folder for what is mounted on the way
+    bool read_only = true;     // the image itself, where a union keeps no changes
 };
 
 class Union {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 #include <string_view>
 
 namespace qvd::lxc {
@@ -19,6 +20,7 @@ namespace qvd::lxc {
 namespace {
 
 constexpr const char* type_key = "vm.lxc.unionfs.type";
+constexpr const char* read_only_key = "vm.lxc.unionfs.bind.ro";
 
 // Neither mount options nor a daemon's arguments have a way to say these.
 void check_name(const std::string& path) {
@@ -28,8 +30,18 @@ void check_name(const std::string& path) {
                                             "\":\", \"=\" or \"\\\" in its name");
 }
 
-bool is_true(std::string_view text) {
-    return text == "1" || text == "yes" || text == "true" || text == "on";
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
+    return std::find(words.begin(), words.end(), text) != words.end();
+}
+
+// The core has looked at what the node's file says; whoever sets a property may write anything.
+bool binds_read_only(const sdk::Vm& vm, const sdk::Core& core) {
+    const std::string_view own = vm.properties().get(read_only_key, core.config(read_only_key));
+    if (is_one_of(own, {"1", "yes", "true", "on"})) return true;
+    if (is_one_of(own, {"0", "no", "false", "off"})) return false;
+    throw sdk::Failure(QVD_INVALID, std::string(read_only_key) +
+                                        " of this VM or its OSF is 1 or 0, not \"" +
+                                        std::string(own) + "\"");
 }
 
 bool is_below(const std::string& path, const std::string& top) {
@@ -46,7 +58,6 @@ UnionStore::UnionStore(const sdk::Core& core, const Settings& settings, const Tr
       changes_(settings.overlayfs, {"overlayfs", "unionfs-fuse", "fuse-overlayfs"}, sweeper),
       sweeper_(sweeper),
       default_type_(core.config(type_key)),
-      bind_read_only_(is_true(core.config("vm.lxc.unionfs.bind.ro"))),
       processes_(core, [this](const sdk::Process& daemon) { daemon_ended(daemon); }) {
     make_unions();
     // VMs of this plugin may ask for other types than the node's, and lxc-btrfs is another
@@ -73,7 +84,7 @@ void UnionStore::make_unions() {
     unions_.push_back(std::make_unique<Overlayfs>());
     fuse("unionfs-fuse", &unionfs_fuse_arguments);
     fuse("fuse-overlayfs", &fuse_overlayfs_arguments);
-    unions_.push_back(std::make_unique<Bind>(bind_read_only_));
+    unions_.push_back(std::make_unique<Bind>());
 }
 
 Union* UnionStore::find(const std::string& name) const {
@@ -84,7 +95,8 @@ Union* UnionStore::find(const std::string& name) const {
 
 // At the node's start, for whoever sets up an OSF of another type: its users would be too late.
 void UnionStore::collect() {
-    make_folders(settings().overlayfs, 0755);
+    for (const std::string& folder : {settings().basefs, settings().overlayfs})
+        make_closed_folder(folder);
     for (const std::string& name : names_in(settings().overlayfs))
         if (name.compare(0, 7, ".probe-") == 0) remove_tree(settings().overlayfs + "/" + name);
     changes_.collect();
@@ -128,7 +140,7 @@ std::string UnionStore::work_of(std::uint64_t vm_id) const {
 
 std::string UnionStore::mapping_obstacle_of(const sdk::Vm& vm, const UnpackedImage& image,
                                             const UserMap& map) {
-    make_folders(settings().overlayfs, 0755);
+    make_folders(settings().overlayfs, 0700);
     const std::string obstacle = named_by(vm).mapping_obstacle_in(settings().overlayfs, map);
     return obstacle.empty() ? mapping_obstacle(image.root, map) : obstacle;
 }
@@ -142,14 +154,14 @@ Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const User
     Union& kind = union_of(vm);
     Layers layers;
     layers.image = image.root;
-    layers.at = settings().mount_point_of(vm.id());
+    layers.at = make_mount_point(vm.id(), map);
     layers.map = map;
+    layers.read_only = binds_read_only(vm, core_);
     layers.halfway = settings().file_of(vm.id(), ".layers");
-    make_folders(layers.at, 0755);
     if (kind.keeps_changes()) {
         layers.changes = changes_.path_of(vm, disk, kind.name());
         layers.work = work_of(vm.id());
-        make_folders(settings().overlayfs, 0755);
+        make_folders(settings().overlayfs, 0700);
         changes_.begin(vm, disk, layers.changes);
         make_folders(layers.changes, 0755);
         make_folders(layers.work, 0700);
@@ -170,7 +182,7 @@ Root UnionStore::mount(const sdk::Vm& vm, const UnpackedImage& image, const User
     root.path = layers.at;
     root.map = map;
     root.shared = !kind.keeps_changes();
-    root.read_only = root.shared && bind_read_only_;
+    root.read_only = root.shared && layers.read_only;
     return root;
 }
 
@@ -215,7 +227,7 @@ void UnionStore::daemon_ended(const sdk::Process& daemon) {
     const auto vm_id = parse_number(std::string_view(container).substr(prefix.size()));
     if (!vm_id || *vm_id <= 0) return;
     const auto id = static_cast<std::uint64_t>(*vm_id);
-    if (mounts_below(settings().mount_point_of(id)).empty()) return;
+    if (mounts_below(settings().place_of(id)).empty()) return;
     // Nor is one that ended with an earlier mount, heard of when the next one was there.
     const auto note = read_file(settings().file_of(id, ".files"));
     if (note && FuseUnion::began_ms(daemon.label) < Fields::parse(*note).number("began")) return;

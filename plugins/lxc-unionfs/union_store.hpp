@@ -62,7 +62,6 @@ private:
     Changes changes_;
     Sweeper& sweeper_;
     std::string default_type_;
-    bool bind_read_only_;
     std::vector<std::unique_ptr<Union>> unions_;
     sdk::Processes processes_;  // last: its threads use the others
 };

@@ -39,3 +39,31 @@ TEST_CASE("storage that nodes share is refused where a node needs its own, and m
     says(named(squashed, "shared.homefs"), Level::problem, "root may not give files to others");
     CHECK(named(squashed, "shared.homefs").advice.find("no_root_squash") != std::string::npos);
 }
+
+TEST_CASE("a folder through which any user gets to what a container's root made is named" *
+          doctest::test_suite("needs root")) {
+    NEEDS_ROOT();
+    const Folder folder;
+    InUse containers;
+    containers.hypervisors = {"lxc-btrfs"};
+    const auto storage = [&] {
+        return check_storage(view_of("path.storage.root = " + folder.at("storage") + "\n"),
+                             containers);
+    };
+    for (const char* const name : {"basefs", "overlayfs", "homefs", "btrfs", "rootfs/7-fs"}) {
+        fs::create_directories(folder.at("storage/" + std::string(name)));
+        fs::permissions(folder.at("storage/" + std::string(name)), fs::perms(0700));
+    }
+    for (const char* const name : {"basefs", "overlayfs", "homefs", "btrfs"}) {
+        const std::string path = folder.at("storage/" + std::string(name));
+        says(named(storage(), "closed." + std::string(name)), Level::good, "is closed");
+        fs::permissions(path, fs::perms(0711));
+        const Diagnosis open = named(storage(), "closed." + std::string(name));
+        says(open, Level::problem, "is open to every user");
+        CHECK(open.advice.find("chmod 700 " + path) != std::string::npos);
+        fs::permissions(path, fs::perms(0700));
+    }
+    CHECK_FALSE(has_problem(storage()));
+    fs::permissions(folder.at("storage/rootfs/7-fs"), fs::perms(0755));
+    says(named(storage(), "closed.rootfs"), Level::problem, "storage/rootfs/7-fs is open");
+}

@@ -2,9 +2,14 @@
 #include "tests/admin/farm.hpp"
 #include "tests/skip.hpp"
 
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <array>
 #include <cstdio>
 #include <iterator>
+#include <memory>
 #include <utility>
 
 using namespace qvd;
@@ -228,6 +233,74 @@ TEST_CASE("an image that does not fit on the disk is refused before it is copied
     REQUIRE_FALSE(copy.ok());
     CHECK(copy.error().code() == "image.no_space");
     CHECK(files_in(farm.folder.path + "/images").empty());
+}
+
+TEST_CASE("a copy for which the disk was too small goes on when there is room" *
+          doctest::test_suite("needs root")) {
+    if (::geteuid() != 0) return qvd::test::skip("only root mounts");
+    Farm farm;
+    const auto [source, content] = big_image(farm);
+    const std::string images = farm.folder.path + "/images";
+    std::filesystem::create_directories(images);
+    if (::mount("none", images.c_str(), "tmpfs", 0, "size=4m") != 0)
+        return qvd::test::skip("this machine mounts no tmpfs here");
+    const std::shared_ptr<void> mounted(nullptr, [&images](void*) { ::umount(images.c_str()); });
+    const auto code = [&, path = source](const admin::CopyProgress& progress) {
+        const auto copy = admin::copy_image(path, images, progress);
+        return copy.ok() ? "ok from " + std::to_string(copy->resumed_at >> 20U) + " MiB"
+                         : copy.error().code();
+    };
+    const auto resize = [&images](const char* size) {
+        return ::mount("none", images.c_str(), "tmpfs", MS_REMOUNT, size) == 0;
+    };
+    CHECK(code({}) == "image.no_space");
+    CHECK(files_in(images).empty());  // it had not begun
+    REQUIRE(resize("size=16m"));
+    // The room goes while it copies.
+    const auto shrink = [&](std::string_view what, std::uint64_t done, std::uint64_t) {
+        if (what == "copied" && done == 1U << 20U) CHECK(resize("size=3m"));
+    };
+    CHECK(code(shrink) == "image.no_space");
+    CHECK(files_in(images).size() == 1);
+    CHECK(code({}) == "image.no_space");  // nor does a try before there is room take it away
+    REQUIRE(resize("size=16m"));
+    CHECK(code({}) == "ok from 3 MiB");
+}
+
+TEST_CASE("who is killed before the database tells of the image has nothing to copy again") {
+    Farm farm;
+    REQUIRE(farm.add_osf("office").ok());
+    const auto [source, content] = big_image(farm);
+    const std::string images = farm.folder.path + "/images";
+    Administration::NewDi di;
+    di.path = source;
+    di.osf = "office";
+    const auto inode_of = [&images](const std::string& name) {
+        struct stat found {};
+        CHECK(::stat((images + "/" + name).c_str(), &found) == 0);
+        return found.st_ino;
+    };
+    std::string incoming;
+    {
+        const auto copy = admin::copy_image(source, images, {});
+        REQUIRE(copy.ok());
+        REQUIRE(admin::name_copy(*copy, "77-big.tar.zst").ok());
+        incoming = copy->path;
+    }
+    const auto copied = inode_of("77-big.tar.zst");
+    REQUIRE(farm.code(farm.admin.add_di(di, {})) == "ok");
+    REQUIRE(files_in(images).size() == 1);
+    const std::string first = files_in(images).front();
+    CHECK(first != "77-big.tar.zst");
+    CHECK(inode_of(first) == copied);
+
+    // Killed when it was told of already: the image's file is nobody else's.
+    std::filesystem::create_hard_link(images + "/" + first, incoming);
+    REQUIRE(farm.code(farm.admin.add_di(di, {})) == "ok");
+    REQUIRE(files_in(images).size() == 2);
+    CHECK(inode_of(files_in(images)[0]) != inode_of(files_in(images)[1]));
+    CHECK(content_of(images + "/" + files_in(images)[0]) == content);
+    CHECK(content_of(images + "/" + files_in(images)[1]) == content);
 }
 
 TEST_CASE("an image with another checksum than promised is refused, and nothing stays") {

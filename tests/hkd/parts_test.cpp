@@ -65,10 +65,19 @@ TEST_CASE("the folders of the storage are made, and a file in their place is tol
     const config::View view{
         keys, config::Properties::parse("path.storage.root = " + root, "node.conf").value()};
     REQUIRE(make_storage(view).ok());
+    ::chmod((root + "/overlayfs").c_str(), 0755);  // as an older node made it
     REQUIRE(make_storage(view).ok());
     for (const char* const folder :
          {"staging", "images", "basefs", "homefs", "overlayfs", "rootfs"})
         CHECK(std::filesystem::is_directory(root + "/" + folder));
+    const auto mode_of = [&](const char* folder) {
+        struct stat found {};
+        return ::stat((root + "/" + folder).c_str(), &found) == 0 ? found.st_mode & 0777U : 0U;
+    };
+    for (const char* const folder : {"basefs", "homefs", "overlayfs"})
+        CHECK_MESSAGE(mode_of(folder) == 0700U, folder);
+    for (const char* const folder : {"images", "rootfs", "overlays", "homes"})
+        CHECK_MESSAGE(mode_of(folder) == 0755U, folder);  // QEMU's user, containers' own ids
 
     const config::View wrong{
         keys, config::Properties::parse("path.storage.root = /proc/version", "node.conf").value()};

@@ -133,7 +133,7 @@ in_vm() {
     init=$(vm_init "$1") || return 125
     timeout 20 nsenter -t "$init" -m -u -i -n -p -r -w "${@:2}"
 }
-vm_root() { echo "$NODE_DIR/storage/rootfs/$1-fs"; }
+vm_root() { echo "$NODE_DIR/storage/rootfs/$1-fs/root"; }
 # The agent speaks only to who has the token of this start.
 vm_x_state() {
     curl -s -m 3 -H "Authorization: Bearer $(tr -d "\n" <"$NODE_DIR/run/vm/$1.token")" \

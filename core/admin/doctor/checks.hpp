@@ -56,7 +56,8 @@ Diagnosis check_unprivileged(const config::View& view, const InUse& use);
 // QEMU, libvirt and the processor for the hypervisor kvm.
 Diagnoses check_guests(const config::View& view, const InUse& use, const Machine& machine = {});
 
-// The folders of path.storage.*: there, writable, with room, fit for overlays if they are in use.
+// The folders of path.storage.*: there, writable, with room, closed to other users where
+// containers' root makes files, fit for overlays if they are in use.
 Diagnoses check_storage(const config::View& view, const InUse& use);
 
 // Which of the node's folders must be on its own disks, and whether those that nodes may share let

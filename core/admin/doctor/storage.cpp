@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -41,6 +42,41 @@ Diagnosis check_folder(const std::string& key, const std::string& path) {
     if (mib < enough_mib)
         return warning(name, room, "make room: an unpacked image takes some hundred MiB");
     return good(name, room);
+}
+
+// Root of a container may be root of the node in its files, and programs that run as their owner
+// are among them: nobody else of this machine may get there.
+Diagnosis check_closed(const std::string& name, const std::string& path, const char* repair) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0)
+        return good(name, path + " cannot be reached, or is not there");
+    if (found.st_uid != 0 || (found.st_mode & S_IXOTH) == 0)
+        return good(name, path + " is closed to other users of this machine");
+    return problem(name,
+                   path +
+                       " is open to every user of this machine: with a program that a "
+                       "container's root left there he may become root",
+                   repair + std::string(" ") + path);
+}
+
+Diagnoses check_what_containers_made(const config::View& view, const InUse& use) {
+    constexpr const char* close = "the node's start closes it, and so does: chmod 700";
+    Diagnoses diagnoses;
+    for (const auto* const key : {&config::path_storage_basefs, &config::path_storage_homefs,
+                                  &config::path_storage_overlayfs})
+        diagnoses.push_back(
+            check_closed("closed." + std::string(key->name).substr(13), view.get(*key), close));
+    if (use.hypervisors.contains("lxc-btrfs"))
+        diagnoses.push_back(check_closed(
+            "closed.btrfs", view.get(config::path_storage_btrfs_root) + "/btrfs", close));
+    // Of containers that an older node started.
+    std::error_code ignored;
+    for (const auto& one : fs::directory_iterator(view.get(config::path_storage_rootfs), ignored)) {
+        Diagnosis root = check_closed("closed.rootfs", one.path().string(),
+                                      "stop and start the VM whose files are at");
+        if (root.level == Level::problem) diagnoses.push_back(std::move(root));
+    }
+    return diagnoses;
 }
 
 // Empty: an overlay with its changes in `folder` can be mounted. The mount is only this process's.
@@ -90,6 +126,8 @@ Diagnoses check_storage(const config::View& view, const InUse& use) {
          {&config::path_storage_images, &config::path_storage_basefs, &config::path_storage_homefs,
           &config::path_storage_overlayfs, &config::path_storage_rootfs})
         diagnoses.push_back(check_folder(key->name, view.get(*key)));
+    for (Diagnosis& one : check_what_containers_made(view, use))
+        diagnoses.push_back(std::move(one));
     if (use.unions.contains("overlayfs"))
         for (Diagnosis& one : check_overlay(view.get(config::path_storage_overlayfs)))
             diagnoses.push_back(std::move(one));

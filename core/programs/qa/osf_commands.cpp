@@ -46,7 +46,8 @@ std::vector<Command> osf_commands() {
           {"use_overlay", Need::optional,
            "whether VMs may change their image's files; default yes"},
           {"user_storage_size", Need::optional,
-           "home of each VM, in MiB or with K, M, G; default none"}},
+           "home of each VM, in MiB or with K, M, G; default none; containers keep to the size "
+           "only with lxc-btrfs and homes on a btrfs"}},
          0,
          add},
         {"osf", "del", "Deletes OSFs without VMs and images.", {}, filters | confirmation, del},

@@ -24,6 +24,7 @@ void LxcBackend::collect(sdk::Texts keep, sdk::Call& /*call*/) {
     std::set<std::string> uuids;
     for (const std::string_view uuid : keep) uuids.emplace(uuid);
     make_folders(settings_.run, 0711);
+    make_closed_folder(settings_.homefs);
     sweeper_.sweep_discarded(settings_.homefs);
     store_->collect();
     store_->images().collect();

@@ -96,6 +96,7 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
     forget(vm.id());
     try {
         const UnpackedImage image = image_of(vm);
+        make_home(vm);
         const Root root = store_.mount(vm, image, map_of(vm, image));
         furnish(vm, root);
         return launch(vm, root, call);
@@ -108,6 +109,16 @@ sdk::VmStatus Containers::start(const sdk::Vm& vm, sdk::Call& call) {
         }
         throw;
     }
+}
+
+void Containers::make_home(const sdk::Vm& vm) {
+    const auto home = disk_of(vm, QVD_DISK_HOME);
+    if (!home) return;
+    const std::string obstacle = store_.make_home(std::string(home->path()), home->size_bytes());
+    if (!obstacle.empty() && !told_of_homes_.exchange(true))
+        core_.warning("the user_storage_size of VM " + std::to_string(vm.id()) +
+                      " is no limit to its home: " + obstacle +
+                      "; neither may others' be, which is not told again");
 }
 
 // Of the keeper just started, as soon as it listens.

@@ -10,6 +10,7 @@
 #include <qvd/hypervisor_backend.hpp>
 #include <qvd/processes.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -53,6 +54,8 @@ private:
     // The ids that the VM is to have; null: the node's own. Throws what is wrong with its settings.
     UserMapPtr map_of(const sdk::Vm& vm, const UnpackedImage& image);
     [[nodiscard]] std::string reach_obstacle() const;
+    // The home, if it is to have one; says once that nobody keeps to its size.
+    void make_home(const sdk::Vm& vm);
     KeeperSocket meet_keeper(const sdk::Vm& vm, const sdk::Process& keeper, sdk::Call& call);
     sdk::VmStatus launch(const sdk::Vm& vm, const Root& root, sdk::Call& call);
     void watch(std::uint64_t vm_id);
@@ -76,6 +79,7 @@ private:
     sdk::Core core_;
     const Settings& settings_;
     RootStore& store_;
+    std::atomic<bool> told_of_homes_{false};
     sdk::VmEvents events_;
     sdk::Processes processes_;
     std::mutex mutex_;  // guards locks_

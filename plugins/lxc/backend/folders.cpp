@@ -70,6 +70,18 @@ void make_folders(const std::string& path, unsigned mode) {
     }
 }
 
+void make_closed_folder(const std::string& path, unsigned group) {
+    make_folders(path, 0700);
+    struct stat found {};
+    const mode_t mode = group == 0 ? 0700 : 0710;
+    if (::stat(path.c_str(), &found) == 0 && (found.st_mode & 07777U) == mode &&
+        found.st_gid == group && found.st_uid == 0)
+        return;
+    if (::chown(path.c_str(), 0, group) != 0 || ::chmod(path.c_str(), mode) != 0)
+        throw sdk::Failure(QVD_UNAVAILABLE, "cannot close the folder " + path +
+                                                " to other users: " + std::strerror(errno));
+}
+
 std::vector<std::string> names_in(const std::string& path) {
     UniqueFd folder(::open(path.c_str(), how_to_open));
     return folder ? names_of(std::move(folder)) : std::vector<std::string>();

@@ -17,6 +17,9 @@ namespace qvd::lxc {
 
 // Makes the folder and those above it; throws sdk::Failure if it cannot.
 void make_folders(const std::string& path, unsigned mode);
+// Makes the folder, and lets nobody in but root and, if it is not 0, this group; throws
+// sdk::Failure.
+void make_closed_folder(const std::string& path, unsigned group = 0);
 // Names in a folder; none if it cannot be read.
 std::vector<std::string> names_in(const std::string& path);
 // Removes it with everything below, never across a mount and never through a link; stops early if

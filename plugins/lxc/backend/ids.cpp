@@ -28,10 +28,7 @@ UserMapPtr Containers::map_of(const sdk::Vm& vm, const UnpackedImage& image) {
         UserMapPtr map = make_user_map(settings_.first_id + slot * settings_.ids, settings_.ids);
         obstacle = store_.mapping_obstacle_of(vm, image, *map);
         const auto home = disk_of(vm, QVD_DISK_HOME);
-        if (obstacle.empty() && home) {
-            make_folders(std::string(home->path()), 0755);
-            obstacle = mapping_obstacle(std::string(home->path()), *map);
-        }
+        if (obstacle.empty() && home) obstacle = mapping_obstacle(std::string(home->path()), *map);
         if (obstacle.empty()) obstacle = reach_obstacle();
         if (obstacle.empty()) return map;
     } catch (const sdk::Failure& failure) {

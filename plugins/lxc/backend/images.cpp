@@ -104,7 +104,7 @@ UnpackedImage Images::prepare(const std::string& archive, const std::string& tar
     const Names names(target);
     if (names.name.empty() || names.name.front() == '.' || names.folder.empty())
         throw sdk::Failure(QVD_INVALID, "\"" + target + "\" cannot name an unpacked image");
-    make_folders(names.folder, 0755);
+    make_folders(names.folder, 0700);
     if (is_folder(target) && read_file(names.marker())) return find_for_use(target);
     const UniqueFd lock = lock_image(names, call);
     if (is_folder(target) && read_file(names.marker())) return find_for_use(target);

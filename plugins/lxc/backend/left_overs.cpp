@@ -84,7 +84,7 @@ void Containers::release(std::uint64_t vm_id, const std::string& device) {
     const auto until = std::chrono::steady_clock::now() + cgroup_patience;
     while (!store_.unmount(vm_id)) {  // the kernel takes a namespace apart in the background
         if (std::chrono::steady_clock::now() > until)
-            throw sdk::Failure(QVD_UNAVAILABLE, settings_.mount_point_of(vm_id) +
+            throw sdk::Failure(QVD_UNAVAILABLE, settings_.place_of(vm_id) +
                                                     " cannot be unmounted: something uses it");
         std::this_thread::sleep_for(look_again);
     }

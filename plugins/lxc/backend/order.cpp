@@ -125,7 +125,7 @@ std::string given_file(const sdk::Vm& vm, const Settings& settings, const Root& 
     std::string own = settings.file_of(vm.id(), suffix);
     write_root_only(own, content, mode);
     if (!root.map) return own;
-    make_folders(settings.given_to(vm.id()), 0711);
+    make_closed_folder(settings.given_to(vm.id()), root.map->first);
     std::string path = settings.given_to(vm.id()) + "/" + (suffix + 1);
     write_root_only(path, content, mode);
     if (::chown(path.c_str(), root.map->first, root.map->first) != 0)
@@ -136,10 +136,9 @@ std::string given_file(const sdk::Vm& vm, const Settings& settings, const Root& 
 
 std::string given_home(const sdk::Vm& vm, const Settings& settings, const Root& root,
                        const std::string& home) {
-    make_folders(home, 0755);
     if (!root.map) return home;
     std::string at = settings.given_to(vm.id()) + "/home";
-    make_folders(settings.given_to(vm.id()), 0711);
+    make_closed_folder(settings.given_to(vm.id()), root.map->first);
     make_folders(at, 0755);
     if (mount_mapped(home, at, false, *root.map)) return at;
     throw sdk::Failure(QVD_UNAVAILABLE,

@@ -42,6 +42,9 @@ public:
     // Makes the VM's files ready for a start, from the unpacked image; throws sdk::Failure.
     // `map`: whose ids own them; null: the node's.
     virtual Root mount(const sdk::Vm& vm, const UnpackedImage& image, const UserMapPtr& map) = 0;
+    // Makes a home if there is none, of this many bytes at most (0: as many as there are); also of
+    // one that was there before. Why it can have more all the same; empty if it cannot.
+    virtual std::string make_home(const std::string& path, std::uint64_t bytes);
     // Why this VM's files cannot be owned by other ids; empty if they can.
     virtual std::string mapping_obstacle_of(const sdk::Vm& vm, const UnpackedImage& image,
                                             const UserMap& map) = 0;
@@ -65,6 +68,8 @@ protected:
     void lose(std::uint64_t vm_id, const std::string& sentence) const {
         if (lost_) lost_(vm_id, sentence);
     }
+    // Where the VM's files are to be mounted, for the node's root and for `map`'s.
+    [[nodiscard]] std::string make_mount_point(std::uint64_t vm_id, const UserMapPtr& map) const;
     [[nodiscard]] const Settings& settings() const { return settings_; }
 
 private:

@@ -51,8 +51,13 @@ struct Settings {
     [[nodiscard]] std::string file_of(std::uint64_t vm_id, const char* suffix) const {
         return run + "/" + std::to_string(vm_id) + suffix;
     }
-    [[nodiscard]] std::string mount_point_of(std::uint64_t vm_id) const {
+    // Closed to all but the container's root: what it made may be root's on the node, too, and
+    // programs that run as their owner are among it.
+    [[nodiscard]] std::string place_of(std::uint64_t vm_id) const {
         return rootfs + "/" + std::to_string(vm_id) + "-fs";
+    }
+    [[nodiscard]] std::string mount_point_of(std::uint64_t vm_id) const {
+        return place_of(vm_id) + "/root";
     }
 };
 

@@ -170,17 +170,26 @@ TEST_CASE("vm.kvm.accel = auto asks a guest once, and remembers what it proved")
     const std::string proved = read_file(file);
     MESSAGE(proved);
     const bool accelerated = proved.find("accel=kvm\n") != std::string::npos;
-    CHECK((accelerated || proved.find("accel=tcg\nreason=") != std::string::npos));
+    CHECK((accelerated || proved.find("accel=tcg\nboot=") != std::string::npos));
     CHECK(accelerated == (stage.backend->core().log().find("are emulated") == std::string::npos));
 
     // Another instance believes the file: also one that says what no guest could have proved.
-    stage.backend->drop();
     const std::string circumstances = proved.substr(0, proved.find("accel="));
-    write_file(file, circumstances + "accel=tcg\nreason=somebody said so\n");
-    stage.backend = std::make_unique<Backend>(stage.world);
-    stage.must_start(vm);
-    CHECK(stage.backend->core().log().find("somebody said so") != std::string::npos);
-    stage.must(&qvd_hypervisor::destroy_vm, vm);
+    const auto start_with = [&](const std::string& verdict) {
+        stage.backend->drop();
+        write_file(file, circumstances + verdict);
+        stage.backend = std::make_unique<Backend>(stage.world);
+        stage.must_start(vm);
+        stage.must(&qvd_hypervisor::destroy_vm, vm);
+        return stage.backend->core().log();
+    };
+    const std::string boot = read_file("/proc/sys/kernel/random/boot_id");
+    CHECK(start_with("accel=tcg\nboot=" + boot + "reason=somebody said so\n")
+              .find("somebody said so") != std::string::npos);
+    // ... but that a guest did not run, for no longer than until the next boot.
+    CHECK(start_with("accel=tcg\nboot=of-yesterday\nreason=somebody said so\n")
+              .find("somebody said so") == std::string::npos);
+    CHECK(read_file(file) == proved);
     CHECK(stage.world.left_overs() == "");
 }
 

@@ -75,6 +75,45 @@ TEST_CASE("a VM with a quota cannot change more than that, and says how much it 
     }
 }
 
+TEST_CASE("a home is as large as its OSF says, also after that was changed") {
+    Stage stage([](const std::string& root) {
+        boot_does(root,
+                  "said=refused; dd if=/dev/urandom of=/home/fill bs=64k count=800 2>/dev/null &&"
+                  " said=all\n"
+                  "rm=/bin/busybox; $rm sync; $rm rm -f /home/fill; $rm sync\n"
+                  "echo $said > /var/www/said\n");
+    });
+    const std::string home = stage.world.path("homefs/57-fs");
+    const auto says = [&](std::uint64_t incarnation, std::uint64_t mib) {
+        VmOrder vm(stage.world, 57, incarnation);
+        vm.home = home;
+        vm.home_bytes = mib << 20U;
+        stage.must_start(vm);
+        std::string said = fetch(vm.address(), "said", std::chrono::seconds(60));
+        stage.destroy(vm);
+        return said;
+    };
+    CHECK(says(1, 20) == "refused\n");
+    CHECK(says(2, 200) == "all\n");
+    CHECK(stage.backend->core().log().find("is no limit to its home") == std::string::npos);
+    VmOrder vm(stage.world, 57, 3);
+    vm.home = home;
+    CallStandIn call;
+    CHECK(stage.backend->table().remove_vm(stage.backend->self(), vm.raw(), call.raw()) == QVD_OK);
+    CHECK_FALSE(exists(home));
+    CHECK(eventually([&] { return fs::is_empty(stage.world.path("homefs")); }));
+
+    // One that was made elsewhere has no limit, and that is told.
+    fs::create_directories(stage.world.path("homefs/58-fs"));
+    VmOrder other(stage.world, 58);
+    other.home = stage.world.path("homefs/58-fs");
+    other.home_bytes = 20U << 20U;
+    stage.must_start(other);
+    CHECK(fetch(other.address(), "said", std::chrono::seconds(60)) == "all\n");
+    CHECK(stage.backend->core().log().find("homefs/58-fs is a plain folder") != std::string::npos);
+    stage.destroy(other);
+}
+
 TEST_CASE("what a VM leaves is removed at once, with the subvolumes that its user made in it") {
     Stage stage;
     VmOrder vm(stage.world, 53);

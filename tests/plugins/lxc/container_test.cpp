@@ -1,4 +1,5 @@
 #include "stage.hpp"
+#include "terminal.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -189,7 +190,9 @@ TEST_CASE("an OSF's properties limit its containers, and what is no limit starts
 }
 
 TEST_CASE("LXC's own tools see a container, and nothing of it is left for them afterwards") {
-    Stage stage;
+    Stage stage([](const std::string& root) {
+        boot_does(root, "while read line; do echo heard $line; done < /dev/tty1 > /dev/tty1 &\n");
+    });
     VmOrder vm(stage.world, 14);
     stage.must_start(vm);
     REQUIRE(fetch(vm.address(), "index.html") == "hello\n");
@@ -202,6 +205,13 @@ TEST_CASE("LXC's own tools see a container, and nothing of it is left for them a
                            "lxc-attach" +
                            where + " -- /bin/hostname >/dev/null")
                               .c_str()) == 0);
+    }
+    if (exists("/usr/bin/lxc-console")) {
+        const std::string folder = stage.world.path("run/vm");
+        const std::string said =
+            typed_to({"lxc-console", "-P", folder.c_str(), "-n", name.c_str(), "-t", "1"},
+                     "hello\n", "heard hello");
+        CHECK_MESSAGE(said.find("heard hello") != std::string::npos, said);
     }
     CHECK(exists(stage.world.path("run/vm/" + name + "/config")));
     stage.destroy(vm);

@@ -73,7 +73,7 @@ TEST_CASE("VMs of one node have their files from different unions, as their prop
         vms.push_back(std::make_unique<VmOrder>(stage.world, ++id));
         vms.back()->properties[type_key] = type;
         stage.must_start(*vms.back());
-        CHECK(type_of(stage.world.path("rootfs/" + std::to_string(id) + "-fs"))
+        CHECK(type_of(stage.world.path("rootfs/" + std::to_string(id) + "-fs/root"))
                   .rfind(kind.second, 0) == 0);
         CHECK(fetch(vms.back()->address(), "end") == "end\n");
         CHECK(fetch(vms.back()->address(), "changed") == "kept\n");
@@ -98,7 +98,7 @@ TEST_CASE("VMs that start at the same moment are not in one another's way") {
             if (stage.start(vm, call) != QVD_OK) sentence = "refused: " + call.sentence;
         });
     for (std::thread& start : starts) start.join();
-    for (const std::string& sentence : sentences) CHECK(sentence.empty());
+    for (const std::string& sentence : sentences) CHECK(sentence == "");
     for (const auto& vm : vms) stage.destroy(*vm);
     CHECK(eventually([&] { return stage.world.left_overs().empty(); }));
 }
@@ -169,6 +169,37 @@ TEST_CASE("with bind every VM has the image itself and a name of its own, and no
     CHECK(read_file(stage.world.images("7-tiny/etc/qvd/agent.token")) == "");
     stage.destroy(one);
     stage.destroy(other);
+    CHECK(stage.world.left_overs() == "");
+}
+
+TEST_CASE("that nobody keeps to the size of homes is said once") {
+    Stage stage;
+    for (const std::uint64_t id : {41U, 42U}) {
+        VmOrder vm(stage.world, id);
+        vm.home = stage.world.path("homefs/" + std::to_string(id) + "-fs");
+        vm.home_bytes = 20U << 20U;
+        stage.must_start(vm);
+        stage.destroy(vm);
+    }
+    const std::string log = stage.backend->core().log();
+    CHECK(log.find("the user_storage_size of VM 41 is no limit to its home: here homes are plain "
+                   "folders") != std::string::npos);
+    CHECK(log.find("of VM 42") == std::string::npos);
+}
+
+TEST_CASE("with bind an OSF says for itself whether its VMs write to the image") {
+    Stage stage([](const std::string& root) { boot_does(root, "echo x > /etc/changed\n"); });
+    VmOrder vm(stage.world, 43);
+    vm.properties = {{type_key, "bind"}, {"vm.lxc.unionfs.bind.ro", "0"}};
+    stage.must_start(vm);
+    CHECK(fetch(vm.address(), "index.html") == "hello\n");
+    CHECK(read_file(stage.world.images("7-tiny/etc/changed")) == "x\n");
+    stage.destroy(vm);
+    vm.properties["vm.lxc.unionfs.bind.ro"] = "perhaps";
+    CallStandIn call;
+    CHECK(stage.start(vm, call) == QVD_INVALID);
+    CHECK_MESSAGE(call.sentence.find("vm.lxc.unionfs.bind.ro of this VM or its OSF is 1 or 0") == 0,
+                  call.sentence);
     CHECK(stage.world.left_overs() == "");
 }
 

@@ -2,11 +2,15 @@
 #include "stage.hpp"
 
 #include <doctest/doctest.h>
+#include <grp.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <sstream>
+#include <string>
+#include <vector>
 
 namespace fs = std::filesystem;
 using namespace qvd::test;
@@ -70,6 +74,80 @@ TEST_CASE("root of a container is nobody on the node, and each container's anoth
     stage.destroy(two);
     CHECK(stage.world.left_overs() == "");
     CHECK(fs::is_empty(stage.world.path("run/given")));
+}
+
+namespace {
+
+// The programs in a folder that run as the node's root, whoever starts them.
+std::vector<std::string> programs_of_root(const std::string& folder) {
+    std::vector<std::string> found;
+    for (const auto& one : fs::recursive_directory_iterator(folder)) {
+        struct stat facts {};
+        if (::lstat(one.path().c_str(), &facts) == 0 && S_ISREG(facts.st_mode) &&
+            (facts.st_mode & S_ISUID) != 0 && facts.st_uid == 0)
+            found.push_back(one.path());
+    }
+    return found;
+}
+
+// The first of them that a user without any rights gets to.
+std::string first_reached_by_nobody(const std::vector<std::string>& paths) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::setgroups(0, nullptr) != 0 || ::setgid(65534) != 0 || ::setuid(65534) != 0)
+            ::_exit(2);
+        for (const std::string& path : paths)
+            if (::access(path.c_str(), F_OK) == 0)
+                ::_exit(::write(ends[1], path.data(), path.size()) > 0 ? 1 : 2);
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    std::string said;
+    char part[4096];
+    for (ssize_t got = 0; (got = ::read(ends[0], part, sizeof part)) > 0;)
+        said.append(part, static_cast<std::size_t>(got));
+    ::close(ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WEXITSTATUS(status) == (said.empty() ? 0 : 1));
+    return said;
+}
+
+}  // namespace
+
+TEST_CASE("no user of the node gets to a program that root of a container left") {
+    Stage stage([](const std::string& root) {
+        fs::copy_file("/bin/busybox", root + "/bin/image");
+        ::chmod((root + "/bin/image").c_str(), 04755);
+        boot_does(root,
+                  "cp /bin/busybox /home/program; chmod 4755 /home/program\n"
+                  "cp /bin/busybox /program; chmod 4755 /program\n"
+                  "echo end > /var/www/end\n");
+        for (const char* const name : {"cp", "chmod"})
+            fs::create_symlink("busybox", root + "/bin/" + std::string(name));
+    });
+    for (const char* const how : {"0", "1"}) {
+        if (by_fuse() && how[0] == '1') continue;
+        CAPTURE(how);
+        // As an older node left them.
+        for (const char* const folder : {"basefs", "overlayfs", "homefs", "btrfs", "btrfs/vms"})
+            ::chmod(stage.world.path(folder).c_str(), 0755);
+        begin_anew(stage, how);
+        VmOrder vm(stage.world, how[0] == '1' ? 69 : 68);
+        vm.home = stage.world.path("homefs/" + std::string(how) + "-fs");
+        stage.must_start(vm);
+        CHECK(fetch(vm.address(), "end") == "end\n");
+        const std::vector<std::string> programs = programs_of_root(stage.world.path(""));
+        // Of the image, of its root and of its home; where they run as the node's root, mounted,
+        // too.
+        CHECK(programs.size() >= (how[0] == '1' ? 3U : 5U));
+        CHECK(first_reached_by_nobody(programs) == "");
+        stage.destroy(vm);
+        CHECK(first_reached_by_nobody(programs_of_root(stage.world.path(""))) == "");
+    }
+    CHECK(stage.world.left_overs() == "");
 }
 
 TEST_CASE(

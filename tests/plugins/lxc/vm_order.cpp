@@ -36,6 +36,7 @@ const qvd_vm* VmOrder::raw() {
         qvd_disk own = os;
         own.role = QVD_DISK_HOME;
         own.format = QVD_FORMAT_DIRECTORY;
+        own.size_bytes = home_bytes;
         own.path = qvd_text(home.c_str());
         own.target = qvd_text("/home");
         disks_.push_back(own);

@@ -83,6 +83,7 @@ public:
     std::string unpacked_path;
     std::string bridge;
     std::string home;
+    std::uint64_t home_bytes = 0;
     std::map<std::string, std::string> properties;
     std::vector<qvd_device> devices;
 
