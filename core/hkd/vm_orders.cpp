@@ -162,41 +162,6 @@ asio::awaitable<void> VmHandler::suspended_too_late() {
     co_await tidy();
 }
 
-// What moved its memory may have cost the VM, or left it on disk.
-asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed) {
-    if (std::exchange(looking_, true)) co_return;
-    Slots::Slot turn = co_await turn_.take();
-    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
-    VmPlan plan = plan_;
-    auto state = co_await workshop_->backend.state(std::move(plan), deadline);
-    turn.release();
-    looking_ = false;
-    if (!state.ok() || is_alive(state->state) || ended_) co_return;
-    if (state->state == plugin::BackendState::suspended && next_stage(stage_, VmEvent::was_saved) &&
-        !stop_wanted_) {
-        store::VmOrder order;
-        order.command = VmCommand::suspend;  // safe to repeat, and it knows where the memory is
-        co_return co_await carry_out(std::move(order), generation_);
-    }
-    const bool is_told = missed && missed->state != plugin::BackendState::suspended;
-    FoundVm end = is_told ? *missed : *state;
-    end.incarnation = plan_.incarnation;
-    // Its end is ordered: nobody wants the memory.
-    if (end.state == plugin::BackendState::suspended) end.state = plugin::BackendState::stopped;
-    ended(end);
-}
-
-asio::awaitable<void> VmHandler::look_how_it_is() {
-    Slots::Slot turn = co_await turn_.take();
-    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
-    VmPlan plan = plan_;
-    auto state = co_await workshop_->backend.state(std::move(plan), deadline);
-    turn.release();
-    if (!state.ok()) co_return;
-    state->incarnation = plan_.incarnation;
-    seen(*state);
-}
-
 // Standing still it could not say goodbye.
 asio::awaitable<void> VmHandler::shut_down_paused(std::uint64_t generation) {
     Slots::Slot turn = co_await turn_.take();
