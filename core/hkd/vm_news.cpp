@@ -18,6 +18,10 @@ void VmHandler::ended(const FoundVm& found) {
         return;
     }
     if (found.state == plugin::BackendState::suspended) return missing(found);
+    clean_up_after(found);
+}
+
+void VmHandler::clean_up_after(const FoundVm& found) {
     ended_ = true;
     ended_cleanly_ = found.state == plugin::BackendState::stopped;
     end_reason_ = why_ended(found.sentence);
@@ -72,6 +76,7 @@ asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed
     turn.release();
     looking_ = false;
     if (!state.ok() || is_alive(state->state) || ended_) co_return;
+    if (is_over(stage_) || stage_ == vm_stage::suspended) co_return;
     if (state->state == plugin::BackendState::suspended && next_stage(stage_, VmEvent::was_saved) &&
         !stop_wanted_) {
         store::VmOrder order;
@@ -83,7 +88,7 @@ asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed
     end.incarnation = plan_.incarnation;
     // Its end is ordered: nobody wants the memory.
     if (end.state == plugin::BackendState::suspended) end.state = plugin::BackendState::stopped;
-    ended(end);
+    clean_up_after(end);
 }
 
 asio::awaitable<void> VmHandler::look_how_it_is() {

@@ -66,7 +66,7 @@ asio::awaitable<void> VmHandler::carry_out(store::VmOrder order, std::uint64_t g
     Slots::Slot turn = co_await turn_.take();
     if (is_past(generation) || ended_) co_return answer_by_stage(order);
     away_ = moves_memory(order.command);
-    stood_still_ = stood_still_ || away_;
+    stood_still_ |= away_;
     const Result<std::string> done = co_await ask_backend(order);
     const bool was_away = std::exchange(away_, false);
     const auto missed = std::exchange(missed_, std::nullopt);
