@@ -150,7 +150,7 @@ private:
 
     // vm_news.cpp: what becomes of it without an order
     [[nodiscard]] Why why_ended(const std::string& sentence) const;
-    void clean_up_after(const FoundVm& end);
+    void clean_up_after(const FoundVm& found);
     static Why why_paused(const FoundVm& found);
     Awaitable<void> look_what_is_left(std::optional<FoundVm> missed);
     Awaitable<void> look_how_it_is();
