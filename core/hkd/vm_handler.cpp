@@ -3,21 +3,9 @@
 #include "base/log.hpp"
 #include "hkd/spawn.hpp"
 
-#include <cerrno>
-
 namespace qvd::hkd {
 
 namespace asio = boost::asio;
-
-namespace {
-
-Why why_paused(const FoundVm& found) {
-    const bool is_full = found.exit_code == ENOSPC;
-    return {is_full ? "vm.disk_full" : "vm.paused_by_hypervisor",
-            found.sentence.empty() ? "its hypervisor lets it stand still" : found.sentence};
-}
-
-}  // namespace
 
 VmHandler::VmHandler(Workshop& workshop, VmPlan plan, ImagePlan image, int attempt)
     : workshop_(&workshop),
@@ -114,53 +102,6 @@ void VmHandler::order_kill() {
     if (kill_wanted_ || is_over(stage_) || stage_ == vm_stage::starting_1) return;
     kill_wanted_ = true;
     spawn(tidy());
-}
-
-void VmHandler::ended(const FoundVm& found) {
-    if (found.incarnation != plan_.incarnation || ended_ || is_over(stage_)) return;
-    if (stage_ == vm_stage::suspended) return;
-    // Whether it comes back is known when the order is done.
-    if (away_) {
-        missed_ = found;
-        return;
-    }
-    if (found.state == plugin::BackendState::suspended) return missing(found);
-    ended_ = true;
-    ended_cleanly_ = found.state == plugin::BackendState::stopped;
-    end_reason_ = why_ended(found.sentence);
-    log::info("vm.ended",
-              {{"vm", plan_.vm}, {"stage", to_string(stage_)}, {"code", end_reason_.code()}},
-              end_reason_.sentence());
-    spawn(tidy());
-}
-
-void VmHandler::missing(const FoundVm& end) {
-    if (away_ || looking_ || ended_ || is_over(stage_)) return;
-    spawn(look_what_is_left(end));
-}
-
-void VmHandler::seen(const FoundVm& found) {
-    if (found.pid != 0) pid_ = found.pid;
-    // By then it may be what somebody has ordered.
-    if (turn_.taken() > 0 || found.incarnation != plan_.incarnation) return;
-    if (stage_ == vm_stage::running && found.state == plugin::BackendState::paused)
-        post(VmEvent::was_paused, why_paused(found), generation_);
-    if (stage_ == vm_stage::paused && found.state == plugin::BackendState::running)
-        post(VmEvent::was_unpaused, generation_);
-}
-
-void VmHandler::stands_still(const FoundVm& found) {
-    if (found.incarnation == plan_.incarnation && stage_ == vm_stage::running && turn_.taken() == 0)
-        spawn(look_how_it_is());
-}
-
-Why VmHandler::why_ended(const std::string& sentence) const {
-    if (!came_up_)
-        return {"vm.boot_failed",
-                "it ended before its agent answered" + (sentence.empty() ? "" : ": " + sentence)};
-    if (ended_cleanly_)
-        return {"vm.shut_down", sentence.empty() ? "it shut itself down" : sentence};
-    return {"vm.crashed", sentence.empty() ? "its process ended unexpectedly" : sentence};
 }
 
 VmFacts VmHandler::facts() const {

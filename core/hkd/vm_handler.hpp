@@ -146,8 +146,14 @@ private:
     void begin_stage(VmStage before);
     [[nodiscard]] Clock::time_point time_limit() const;
     [[nodiscard]] VmEvent event_of_end() const;
-    [[nodiscard]] Why why_ended(const std::string& sentence) const;
     [[nodiscard]] VmEvent event_of_silence(VmEvent otherwise) const;
+
+    // vm_news.cpp: what becomes of it without an order
+    [[nodiscard]] Why why_ended(const std::string& sentence) const;
+    void clean_up_after(const FoundVm& found);
+    static Why why_paused(const FoundVm& found);
+    Awaitable<void> look_what_is_left(std::optional<FoundVm> missed);
+    Awaitable<void> look_how_it_is();
 
     // vm_work.cpp: what is done in each stage; each ends by itself once `generation` is over
     class Silence;
@@ -173,8 +179,6 @@ private:
     void carried_out(const store::VmOrder& order, const std::string& path);
     Awaitable<void> keep_checkpoint(std::int64_t number, std::string path);
     Awaitable<void> suspended_too_late();
-    Awaitable<void> look_what_is_left(std::optional<FoundVm> missed);
-    Awaitable<void> look_how_it_is();
     void answer(std::int64_t order, std::string code, std::string text);
     Awaitable<void> write_answer(std::int64_t order, store::OrderAnswer said);
     Awaitable<void> shut_down_paused(std::uint64_t generation);

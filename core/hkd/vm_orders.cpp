@@ -66,7 +66,7 @@ asio::awaitable<void> VmHandler::carry_out(store::VmOrder order, std::uint64_t g
     Slots::Slot turn = co_await turn_.take();
     if (is_past(generation) || ended_) co_return answer_by_stage(order);
     away_ = moves_memory(order.command);
-    stood_still_ = stood_still_ || away_;
+    stood_still_ |= away_;
     const Result<std::string> done = co_await ask_backend(order);
     const bool was_away = std::exchange(away_, false);
     const auto missed = std::exchange(missed_, std::nullopt);
@@ -160,41 +160,6 @@ asio::awaitable<void> VmHandler::suspended_too_late() {
     ended_ = true;
     ended_cleanly_ = true;
     co_await tidy();
-}
-
-// What moved its memory may have cost the VM, or left it on disk.
-asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed) {
-    if (std::exchange(looking_, true)) co_return;
-    Slots::Slot turn = co_await turn_.take();
-    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
-    VmPlan plan = plan_;
-    auto state = co_await workshop_->backend.state(std::move(plan), deadline);
-    turn.release();
-    looking_ = false;
-    if (!state.ok() || is_alive(state->state) || ended_) co_return;
-    if (state->state == plugin::BackendState::suspended && next_stage(stage_, VmEvent::was_saved) &&
-        !stop_wanted_) {
-        store::VmOrder order;
-        order.command = VmCommand::suspend;  // safe to repeat, and it knows where the memory is
-        co_return co_await carry_out(std::move(order), generation_);
-    }
-    const bool is_told = missed && missed->state != plugin::BackendState::suspended;
-    FoundVm end = is_told ? *missed : *state;
-    end.incarnation = plan_.incarnation;
-    // Its end is ordered: nobody wants the memory.
-    if (end.state == plugin::BackendState::suspended) end.state = plugin::BackendState::stopped;
-    ended(end);
-}
-
-asio::awaitable<void> VmHandler::look_how_it_is() {
-    Slots::Slot turn = co_await turn_.take();
-    const Deadline deadline = Deadline::in(workshop_->schedule.clock(), workshop_->limits->launch);
-    VmPlan plan = plan_;
-    auto state = co_await workshop_->backend.state(std::move(plan), deadline);
-    turn.release();
-    if (!state.ok()) co_return;
-    state->incarnation = plan_.incarnation;
-    seen(*state);
 }
 
 // Standing still it could not say goodbye.

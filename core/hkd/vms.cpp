@@ -129,8 +129,7 @@ asio::awaitable<void> Vms::adopt_row(store::VmRecord row, Properties properties,
         if (again) co_return;
     }
     auto state = plugin::BackendState::stopped;
-    if (!is_there && (stage == vm_stage::running || stage == vm_stage::paused))
-        state = co_await state_of(plan);
+    if (!is_there && next_stage(stage, VmEvent::was_saved)) state = co_await state_of(plan);
     const auto handler = std::make_shared<VmHandler>(*workshop_, std::move(plan), row.runtime);
     handlers_[row.vm.id] = handler;
     if (is_there)

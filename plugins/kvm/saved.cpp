@@ -77,14 +77,14 @@ struct Checkpoint {
         go_on(order, memory);
         unmark_checkpoint(folder);
     }
-    std::vector<std::string> paths() const {
+    [[nodiscard]] std::vector<std::string> paths() const {
         std::vector<std::string> all;
         all.reserve(disks.size());
         for (const Written& disk : disks) all.push_back(disk.path);
         return all;
     }
     // Otherwise libvirt perhaps goes on saving it, although it does not answer.
-    bool is_unharmed(const Order& order) const {
+    [[nodiscard]] bool is_unharmed(const Order& order) const {
         try {
             const auto guest = orders::find(order, uuid);
             return guest && guest->state == QVD_VM_RUNNING;

@@ -32,7 +32,7 @@ struct Interrupted : Stage {
     }
     // As a checkpoint has it between the end of the guest and its return.
     std::string marked_folder() {
-        const std::string folder = world.path("suspended/21-checkpoint-5");
+        std::string folder = world.path("suspended/21-checkpoint-5");
         std::filesystem::create_directories(folder);
         write_file(folder + "/goes-on", vm.home + "\n");
         return folder;
