@@ -3,6 +3,8 @@
 #include "hkd/vms.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 namespace qvd::hkd {
 
@@ -56,15 +58,21 @@ asio::awaitable<void> Vms::compare() {
 
 asio::awaitable<void> Vms::report_usage() {
     std::vector<store::VmUsage> usage;
+    // Of a hypervisor that hangs, no other VM is asked: those of the others are not to wait.
+    std::set<std::string> hanging;
     const auto all = handlers_;
     for (const auto& [id, handler] : all) {
         if (!is_launched(handler->stage())) continue;
         VmPlan plan = handler->plan();
+        const std::string hypervisor = plan.hypervisor;
+        if (hanging.contains(hypervisor)) continue;
         const Deadline deadline = Deadline::in(workshop_->schedule.clock(), usage_patience);
         const auto used = co_await workshop_->backend.usage(std::move(plan), deadline);
         if (used.ok())
             usage.push_back({id, handler->plan().incarnation, used->cpu_seconds,
                              static_cast<std::int64_t>(used->memory_bytes), handler->facts().pid});
+        else if (deadline.passed())
+            hanging.insert(hypervisor);
     }
     // The next report makes good for a lost one.
     if (!usage.empty()) (void)co_await workshop_->store.report_usage(node_, std::move(usage));

@@ -75,10 +75,9 @@ Result<void> trust_client_ca(SSL_CTX* context, const std::string& pem) {
             return tls_error("tls.client_ca", "a certificate of l7r.ssl.ca cannot be used");
         ++count;
     }
-    if (count == 0) {
-        return tls_error("tls.client_ca",
-                         "l7r.client.cert.require is set but l7r.ssl.ca holds no PEM certificate");
-    }
+    if (count == 0 && pem.empty())
+        return tls_error("tls.client_ca", "l7r.client.cert.require is set, and l7r.ssl.ca is not");
+    if (count == 0) return tls_error("tls.client_ca", "l7r.ssl.ca holds no PEM certificate");
     ERR_clear_error();
     return {};
 }

@@ -63,6 +63,9 @@ public:
     };
     // Asks the socket and looks at the files; needs no rights.
     [[nodiscard]] Status status() const;
+    // Whether its postmaster lives, as status() says without asking it: cheap. Needs its user's
+    // rights, or root's.
+    [[nodiscard]] bool is_there() const;
 
     [[nodiscard]] const EmbeddedPlace& place() const { return place_; }
 

@@ -225,6 +225,10 @@ void Rig::expire() {
     spawn(life_->loop.get_executor(), life_->vms.expire(), 0);
 }
 
+void Rig::report_usage() {
+    spawn(life_->loop.get_executor(), life_->vms.report_usage(), 0);
+}
+
 void Rig::compare() {
     spawn(life_->loop.get_executor(), life_->vms.compare(), 0);
 }

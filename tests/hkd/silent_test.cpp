@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace qvd;
 using namespace qvd::hkd;
 using namespace qvd::hkd::test;
@@ -123,4 +125,26 @@ TEST_CASE("a start that is to be tried again waits for a silent hypervisor") {
     CHECK(rig.row(vm).reason_code == why);
     rig.world.silent.clear();
     REQUIRE(rig.pass_until([&] { return rig.stage(vm) == "running"; }));
+}
+
+TEST_CASE("VMs of a hypervisor that hangs do not delay what is told of the others") {
+    Limits limits;
+    limits.starting_max = 12;
+    Rig rig(12, limits);
+    const VmId last = rig.vms().back();
+    for (const VmId vm : rig.vms())
+        if (vm != last)
+            REQUIRE(rig.ask(rig.store().set_properties(store::Owner::vm, vm.value(),
+                                                       {{"vm.hypervisor", "kvm"}}))
+                        .ok());
+    rig.boot();
+    for (const VmId vm : rig.vms()) rig.order_start(vm);
+    REQUIRE(rig.pass_until([&] {
+        return std::ranges::all_of(rig.vms(), [&](VmId vm) { return rig.stage(vm) == "running"; });
+    }));
+    rig.world.hanging = {"kvm"};
+    rig.report_usage();
+    rig.pass(Milliseconds{5'000});
+    CHECK(rig.ask(rig.store().vm(last)).value()->memory_bytes > 0);
+    CHECK(rig.ask(rig.store().vm(rig.vms().front())).value()->memory_bytes == 0);
 }

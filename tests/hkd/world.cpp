@@ -255,7 +255,10 @@ Async<void> FakeBackend::destroy(VmPlan vm, Deadline deadline) {
 }
 
 Async<plugin::VmUsageStatus> FakeBackend::usage(VmPlan vm, Deadline deadline) {
-    (void)deadline;
+    if (world_.hanging.contains(vm.hypervisor)) {
+        co_await schedule_.sleep(deadline.remaining());
+        co_return Error{ErrorKind::timeout, "fake.hangs", "no answer"};
+    }
     co_await schedule_.sleep(world_.usage_takes);
     if (!world_.processes.contains(vm.uuid))
         co_return Error{ErrorKind::not_found, "fake.none", "it does not run"};

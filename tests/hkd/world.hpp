@@ -70,6 +70,7 @@ public:
     std::set<std::string> silent;  // hypervisors that do not answer a survey
     Milliseconds survey_takes{3};
     Milliseconds usage_takes{0};
+    std::set<std::string> hanging;                 // hypervisors that do not say what a VM uses
     Neighbour neighbour = Neighbour::present;      // what the kernel has heard of every VM
     std::optional<plugin::NodeCapacity> capacity;  // what the hypervisor says; none: it has no word
     Milliseconds capacity_takes{0};
@@ -202,6 +203,7 @@ public:
     [[nodiscard]] Vms& here();
     void evacuate();
     void compare();
+    void report_usage();
     void expire();
     // Lost notifications: hkd has to look for itself.
     bool announcements_arrive = true;

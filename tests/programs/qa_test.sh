@@ -315,12 +315,12 @@ if grep -q Warning "$root/err"; then wrong "there is a warning of a key that onl
 expect 2 config ssl key="$root/cert.pem" cert="$root/cert.pem"
 printf -- '-----BEGIN CERTIFICATE-----\nx\n' >"$root/broken.pem"
 expect 2 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/broken.pem"
-complains 'tls.client_ca'
+complains 'l7r.ssl.ca holds no PEM certificate'
 expect 2 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/cert.pem" crl="$root/broken.pem"
-complains 'tls.client_crl'
+complains 'l7r.ssl.crl holds no PEM revocation list'
 for _ in $(seq 300); do cat "$root/cert.pem"; done >"$root/long.pem"
 expect 2 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/long.pem"
-complains 'certificate.too_long'
+complains 'bytes together; they may be 245760'
 expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem" ca="$root/cert.pem"
 expect 0 config ssl key="$root/key.pem" cert="$root/cert.pem"
 

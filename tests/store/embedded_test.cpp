@@ -124,7 +124,9 @@ TEST_CASE("an embedded database is made once, closed to everybody else, and surv
 TEST_CASE("whoever works in the database's folder, and is no server, is left alone") {
     Cluster cluster;
     cluster.must_run();
+    CHECK(cluster.cluster.is_there());
     REQUIRE(cluster.cluster.stop().ok());
+    CHECK_FALSE(cluster.cluster.is_there());
     const pid_t visitor = ::fork();
     if (visitor == 0) {
         ::execl("/bin/sh", "sh", "-c", "cd \"$0\" && exec sleep 600",

@@ -1,14 +1,14 @@
 #!/bin/bash
-# A desktop in a virtual machine: the same session as in a container, on libvirt and QEMU.
+# A desktop in a virtual machine: the same session as in a container, on libvirt and QEMU; and a
+# container on the same node.
 #   kvm_test.sh
-# QVD_BIN, QVD_PLUGINS: the built programs and plugins. QVD_TEST_DISK: a qcow2 disk that
-# qvd-image-build made of etc/images/debian-minimal.yaml. RIG_KEEP=1 keeps the folders.
+# QVD_BIN, QVD_PLUGINS: the built programs and plugins. QVD_TEST_DISK, QVD_TEST_IMAGE: a qcow2 disk and
+# an archive that qvd-image-build made of etc/images/debian-minimal.yaml. RIG_KEEP=1 keeps the folders.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-QVD_TEST_IMAGE=${QVD_TEST_DISK:-}
 . "$here/world.sh"
 
-[ -n "$QVD_TEST_IMAGE" ] || skip "QVD_TEST_DISK names no disk (qvd-image-build makes one)"
+[ -n "${QVD_TEST_DISK:-}" ] || skip "QVD_TEST_DISK names no disk (qvd-image-build makes one)"
 [ -r "${QVD_PLUGINS:-}/qvd-kvm.so" ] || skip "the plugin kvm is not built"
 for program in libvirtd qemu-system-x86_64; do
     command -v "$program" >/dev/null || skip "not installed: $program"
@@ -55,7 +55,7 @@ check "not even a little" not log_has event=node.running
 check "libvirtd begins" libvirt_start || give_up
 check "the node runs" within 30 log_has event=node.running || give_up
 check "an OSF with homes is added" qa osf add name=desk memory=512 user_storage_size=256
-check "a disk is added" qa di add osf=desk path="$QVD_TEST_IMAGE" || give_up
+check "a disk is added" qa di add osf=desk path="$QVD_TEST_DISK" || give_up
 check "alice is added" qa user add login=alice password="${alice#*:}"
 check "her VM is added" qa vm add name=one user=alice osf=desk
 check "it starts" qa vm start --force
@@ -72,7 +72,14 @@ check "its terminal can be clicked" rig_click_pixel "$colour"
 rig_type 'c() { printf "\033]11;#$1\007"; }'
 check "what she types shows" takes '#20c080'
 
+check "an OSF of containers is added" qa osf add name=boxes memory=256
+check "by its property" qa osf propset vm.hypervisor=lxc-unionfs -f name=boxes
+check "an archive is added" qa di add osf=boxes path="$QVD_TEST_IMAGE"
+check "a VM of it is added" qa vm add name=two user=alice osf=boxes
+check "a container runs beside the machine" qa vm start -f name=two --wait timeout=60 --force
+
 machine=$(qemu_pid)
+container=$(vm_init 2)
 hkd=$(node_role hkd)
 kill -KILL "$hkd" "$LIBVIRTD"
 check "hkd and libvirtd killed: the session lives on" takes '#c08020'
@@ -80,9 +87,11 @@ check "libvirtd comes back" libvirt_start
 check "another hkd comes" within 20 node_role_is_new hkd "$hkd"
 check "the machine is the same" test "$(qemu_pid)" = "$machine"
 check "and running" within 30 vm_is 1 running
+check "so is the container" test "$(vm_field 2 state) $(vm_init 2)" = "running $container"
 check "the session, too" takes '#8020c0'
-check "the machine can be stopped" qa vm stop --force
-check "it shuts down" within 60 vm_is 1 stopped
+check "both can be stopped" qa vm stop --force
+check "the machine shuts down" within 60 vm_is 1 stopped
+check "and the container" within 60 vm_is 2 stopped
 check "and leaves no domain, link or token" test -z "$(domains)$(ip -o link show | grep qsys1)$(find "$NODE_DIR/run/vm" -name '*token*')"
 check "its home disk stays" test -s "$NODE_DIR/storage/homes/1-data.qcow2"
 check "its overlay does not" test -z "$(ls "$NODE_DIR/storage/overlays")"

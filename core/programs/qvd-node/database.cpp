@@ -24,9 +24,7 @@ public:
         return {};
     }
     Result<void> stop() override { return cluster_.stop(); }
-    bool running() override {
-        return cluster_.status().state == store::EmbeddedCluster::Status::State::running;
-    }
+    bool running() override { return cluster_.is_there(); }
 
 private:
     store::EmbeddedCluster cluster_;

@@ -111,8 +111,8 @@ pid_t postmaster_of(const EmbeddedPlace& place) {
     const auto pid = text::to_integer(text::split(*content, '\n').front());
     if (!pid) return 0;
     // After a crash the number may be somebody else's by now.
-    const auto ours = embedded::servers_in(place.data);
-    return std::ranges::count(ours, *pid) != 0 ? static_cast<pid_t>(*pid) : 0;
+    const auto number = static_cast<pid_t>(*pid);
+    return embedded::is_server_in(number, place.data) ? number : 0;
 }
 
 // Makes the cluster beside its place and renames it there: a crash leaves none or a whole one.
@@ -257,6 +257,10 @@ Result<void> EmbeddedCluster::stop(std::chrono::milliseconds patience) {
     }
     log::info("database.stopped", {{"path", place_.data}}, "the embedded database has ended");
     return {};
+}
+
+bool EmbeddedCluster::is_there() const {
+    return postmaster_of(place_) != 0;
 }
 
 EmbeddedCluster::Status EmbeddedCluster::status() const {

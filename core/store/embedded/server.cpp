@@ -185,21 +185,21 @@ bool is_alive(pid_t pid) {
            (*stat)[end + 2] != 'X';
 }
 
+bool is_server_in(pid_t pid, const std::string& folder) {
+    const fs::path process = "/proc/" + std::to_string(pid);
+    std::error_code gone;
+    if (fs::read_symlink(process / "cwd", gone) != fs::weakly_canonical(folder, gone)) return false;
+    // "postgres (deleted)" after an upgrade.
+    const std::string program = fs::read_symlink(process / "exe", gone).filename().string();
+    return (program == "postgres" || program.starts_with("postgres ")) && is_alive(pid);
+}
+
 std::vector<pid_t> servers_in(const std::string& folder) {
     std::vector<pid_t> found;
     std::error_code error;
-    const fs::path wanted = fs::weakly_canonical(folder, error);
     for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
         const auto pid = text::to_integer(entry.path().filename().string());
-        if (!pid) continue;
-        std::error_code gone;
-        const fs::path cwd = fs::read_symlink(entry.path() / "cwd", gone);
-        if (gone || cwd != wanted) continue;
-        // "postgres (deleted)" after an upgrade.
-        const std::string program =
-            fs::read_symlink(entry.path() / "exe", gone).filename().string();
-        const bool is_server = program == "postgres" || program.starts_with("postgres ");
-        if (!gone && is_server && is_alive(static_cast<pid_t>(*pid)))
+        if (pid && is_server_in(static_cast<pid_t>(*pid), folder))
             found.push_back(static_cast<pid_t>(*pid));
     }
     return found;

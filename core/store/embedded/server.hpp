@@ -36,8 +36,10 @@ Result<pid_t> start(const OsUser& user, const std::vector<std::string>& command,
 
 // Whether there is such a process, and not only what is left of it.
 [[nodiscard]] bool is_alive(pid_t pid);
-// The living servers that work in this folder: a postmaster and its backends do in their data.
-// Whoever else works there, an administrator's shell or a backup, is none.
+// Whether that process is a living server that works in this folder, as a postmaster and its
+// backends do in their data. Whoever else works there, an administrator's shell or a backup, is
+// none.
+[[nodiscard]] bool is_server_in(pid_t pid, const std::string& folder);
 [[nodiscard]] std::vector<pid_t> servers_in(const std::string& folder);
 // Sleeps 20 ms; false once the deadline has passed.
 [[nodiscard]] bool wait_a_little(Instant deadline);
