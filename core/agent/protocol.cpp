@@ -93,31 +93,8 @@ Result<Request> parse_target(std::string_view target) {
     return request;
 }
 
-std::string json_string(std::string_view text) {
-    static constexpr std::string_view hex = "0123456789abcdef";
-    std::string out = "\"";
-    while (!text.empty()) {
-        const std::size_t length = utf8_length(text);
-        const char c = text.front();
-        if (length == 0) {
-            out += "\\ufffd";
-        } else if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (const auto byte = static_cast<unsigned char>(c); byte < 0x20) {
-            out += "\\u00";
-            out += hex[byte >> 4U];
-            out += hex[byte & 15U];
-        } else {
-            out += text.substr(0, length);
-        }
-        text.remove_prefix(std::max<std::size_t>(1, length));
-    }
-    return out + '"';
-}
-
 std::string encode_text(std::string_view text) {
-    return json_string(text) + "\r\n";
+    return text::json_string(text) + "\r\n";
 }
 
 std::string encode_number(std::int64_t number) {
@@ -129,7 +106,7 @@ std::string encode_null() {
 }
 
 std::string encode_failure(std::string_view sentence) {
-    return "\"\"," + json_string(sentence) + "\r\n";
+    return "\"\"," + text::json_string(sentence) + "\r\n";
 }
 
 Result<Value> decode_body(std::string_view body) {
@@ -153,7 +130,7 @@ bool Hello::has(std::string_view feature) const {
 std::string encode_hello(const Hello& hello) {
     std::string list;
     for (const std::string& feature : hello.features)
-        list += (list.empty() ? "" : ",") + json_string(feature);
+        list += (list.empty() ? "" : ",") + text::json_string(feature);
     return R"({"protocol":)" + std::to_string(hello.protocol) + R"(,"features":[)" + list +
            "]}\r\n";
 }

@@ -85,9 +85,6 @@ struct Value {
     std::string text;  // of a text: decoded; of everything else: as it stands in JSON
 };
 
-// A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
-std::string json_string(std::string_view text);
-
 // Bodies of an answer, with the CR LF at their end.
 std::string encode_text(std::string_view text);
 std::string encode_number(std::int64_t number);

@@ -1,6 +1,7 @@
 #include "base/text.hpp"
 
 #include "base/edit_distance.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -168,6 +169,29 @@ std::string quoted(std::string_view text, std::size_t limit) {
     if (text.size() > limit) out += "...";
     out += '"';
     return out;
+}
+
+std::string json_string(std::string_view text) {
+    static constexpr std::string_view hex = "0123456789abcdef";
+    std::string out = "\"";
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
+        const char c = text.front();
+        if (length == 0) {
+            out += "\\ufffd";
+        } else if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (const auto byte = static_cast<unsigned char>(c); byte < 0x20) {
+            out += "\\u00";
+            out += hex[byte >> 4U];
+            out += hex[byte & 15U];
+        } else {
+            out += text.substr(0, length);
+        }
+        text.remove_prefix(std::max<std::size_t>(1, length));
+    }
+    return out + '"';
 }
 
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {

@@ -35,6 +35,9 @@ namespace qvd::text {
 // Printable form for a log line: quotes, control characters and non-ASCII escaped, cut at `limit`.
 [[nodiscard]] std::string quoted(std::string_view text, std::size_t limit = 256);
 
+// A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
+[[nodiscard]] std::string json_string(std::string_view text);
+
 // Of `known`, the one nearest in edits to `word`; empty if none is near enough to suggest.
 [[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& known);
 

@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/process_facts.hpp"
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
 #include "plugin/process_spawn.hpp"
@@ -53,11 +54,6 @@ UniqueFd open_pidfd(int pid) {
     return UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
 }
 
-bool is_running(const ProcessStatus& process) {
-    const auto now = start_time_of(process.pid);
-    return now.ok() && *now == process.start_time;
-}
-
 // What an earlier core, or this one, wrote of the process; nothing if there is no such record.
 std::optional<ProcessStatus> read_record(const std::string& path, const std::string& label) {
     const auto content = file::read(path, 256);
@@ -83,19 +79,9 @@ Result<void> write_record(const std::string& path, const ProcessStatus& process)
 
 }  // namespace
 
-Result<std::uint64_t> start_time_of(int pid) {
-    QVD_TRY(const std::string stat, file::read("/proc/" + std::to_string(pid) + "/stat"));
-    // The name in parentheses may hold anything; fields count from behind its last ')'.
-    const std::size_t after = stat.rfind(')');
-    const auto fields =
-        text::split_list(std::string_view(stat).substr(std::min(stat.size(), after + 1)), ' ');
-    constexpr std::size_t start_time = 22 - 3;
-    const auto time = fields.size() > start_time ? text::to_integer(fields[start_time])
-                                                 : std::optional<std::int64_t>{};
-    // A zombie has ended; only its parent has not looked yet.
-    if (!time || fields.front() == "Z" || fields.front() == "X")
-        return Error{ErrorKind::not_found, "process.gone", "there is no such process"};
-    return static_cast<std::uint64_t>(*time);
+bool is_running(const ProcessStatus& process) {
+    const auto now = facts_of(process.pid);
+    return now && !now->has_ended && now->started == process.start_time;
 }
 
 // What is watched. What waits on the pool keeps it alive, so it may outlive its Processes.
@@ -270,7 +256,8 @@ Result<ProcessStatus> Processes::start_reserved(const std::string& key, const Pr
     process.pid = pid;
     UniqueFd pidfd = open_pidfd(pid);
     const Error no_watch = errno_error("process.watch", "cannot watch the process " + order.label);
-    process.start_time = start_time_of(pid).value_or(0);
+    const auto facts = facts_of(pid);
+    process.start_time = facts ? facts->started : 0;
     Result<void> kept = write_record(record, process);
     if (kept.ok() && !pidfd) kept = no_watch;
     if (!kept.ok()) {

@@ -70,7 +70,7 @@ private:
     std::shared_ptr<Watch> watch_;
 };
 
-// Field 22 of /proc/PID/stat; nothing if there is no such process.
-Result<std::uint64_t> start_time_of(int pid);
+// Whether it is still that one, and not another with its number.
+bool is_running(const ProcessStatus& process);
 
 }  // namespace qvd::plugin

@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/process_facts.hpp"
 #include "base/text.hpp"
 
 #include <poll.h>
@@ -14,16 +15,10 @@ namespace qvd::supervisor {
 
 namespace {
 
-// Field 22 of /proc/PID/stat; with the pid it names a process for good. Empty if there is none.
+// With the pid it names a process for good. Empty if there is none.
 std::string start_time(pid_t pid) {
-    const auto stat = file::read("/proc/" + std::to_string(pid) + "/stat", 4096);
-    if (!stat.ok()) return {};
-    // The second field is a name in parentheses, with anything in it.
-    const std::size_t name_end = stat->rfind(')');
-    if (name_end == std::string::npos) return {};
-    const auto fields = text::split_list(std::string_view(*stat).substr(name_end + 1), ' ');
-    constexpr std::size_t after_name = 19;
-    return fields.size() > after_name ? fields[after_name] : std::string();
+    const auto facts = facts_of(pid);
+    return facts ? std::to_string(facts->started) : std::string();
 }
 
 void end_one(const ListedRole& role, Milliseconds patience) {

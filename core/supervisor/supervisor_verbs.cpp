@@ -21,25 +21,6 @@ namespace {
 // Loading every plugin of a slow disk.
 constexpr Milliseconds check_patience{60'000};
 
-std::string json_string(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (byte < 0x20U) {
-            constexpr std::string_view digits = "0123456789abcdef";
-            out += "\\u00";
-            out += digits[byte >> 4U];
-            out += digits[byte & 15U];
-        } else {
-            out += c;
-        }
-    }
-    return out + "\"";
-}
-
 std::string content_of(const UniqueFd& memory) {
     std::string text;
     std::array<char, 4096> buffer{};
@@ -155,17 +136,18 @@ std::string Supervisor::status_json() const {
     std::string roles;
     for (const Member& member : crew_.members()) {
         if (!roles.empty()) roles += ",";
-        roles += "{\"role\":" + json_string(net::to_string(member.role)) +
-                 ",\"instance\":" + json_string(member.instance) +
+        roles += "{\"role\":" + text::json_string(net::to_string(member.role)) +
+                 ",\"instance\":" + text::json_string(member.instance) +
                  ",\"pid\":" + std::to_string(member.pid) +
                  ",\"generation\":" + std::to_string(member.generation) +
-                 ",\"state\":" + json_string(state_of(member)) +
+                 ",\"state\":" + text::json_string(state_of(member)) +
                  ",\"load\":" + std::to_string(member.alive.load) +
-                 ",\"status\":" + json_string(member.status) + "}";
+                 ",\"status\":" + text::json_string(member.status) + "}";
     }
-    return "{\"version\":" + json_string(options_.version) +
-           ",\"pid\":" + std::to_string(::getpid()) + ",\"state\":" + json_string(phase()) +
-           ",\"listening\":" + json_string(holdings_.listener ? holdings_.listen_address : "") +
+    return "{\"version\":" + text::json_string(options_.version) +
+           ",\"pid\":" + std::to_string(::getpid()) + ",\"state\":" + text::json_string(phase()) +
+           ",\"listening\":" +
+           text::json_string(holdings_.listener ? holdings_.listen_address : "") +
            ",\"generation\":" + std::to_string(crew_.generation()) + ",\"restarts\":{" +
            "\"broker\":" + std::to_string(crew_.restarts(net::Role::broker)) +
            ",\"hkd\":" + std::to_string(crew_.restarts(net::Role::hkd)) +

@@ -2,6 +2,7 @@
 // one with the same id; not necessarily a child.
 #pragma once
 
+#include "base/process_facts.hpp"
 #include "base/result.hpp"
 #include "vma/loop.hpp"
 
@@ -10,15 +11,6 @@
 #include <cstdint>
 
 namespace qvd::vma {
-
-// What /proc says about a process.
-struct ProcessFacts {
-    pid_t parent = 0;
-    uid_t uid = 0;
-    std::uint64_t started = 0;  // clock ticks since boot
-    bool is_zombie = false;
-};
-std::optional<ProcessFacts> facts_of(pid_t pid);
 
 class WatchedProcess {
 public:

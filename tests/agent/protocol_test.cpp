@@ -1,5 +1,7 @@
 #include "agent/protocol.hpp"
 
+#include "base/text.hpp"
+
 #include <doctest/doctest.h>
 
 using namespace qvd;
@@ -39,7 +41,7 @@ TEST_CASE("answers are one JSON value and a line end, as upstream's callers expe
     CHECK(encode_number(1) == "1\r\n");
     CHECK(encode_null() == "null\r\n");
     CHECK(encode_failure("no \"x\"\n") == "\"\",\"no \\\"x\\\"\\u000a\"\r\n");
-    CHECK(json_string("\xc3\xa9\xff\xe2\x82") == "\"\xc3\xa9\\ufffd\\ufffd\\ufffd\"");
+    CHECK(text::json_string("\xc3\xa9\xff\xe2\x82") == "\"\xc3\xa9\\ufffd\\ufffd\\ufffd\"");
 }
 
 TEST_CASE("an answer's scalar is read whatever its type") {

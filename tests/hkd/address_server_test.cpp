@@ -2,6 +2,7 @@
 #include "hkd/network/address_server.hpp"
 
 #include "base/file.hpp"
+#include "base/process_facts.hpp"
 #include "base/text.hpp"
 #include "config/keys.hpp"
 #include "tests/hkd/pretended_vms.hpp"
@@ -102,7 +103,8 @@ std::string status_line(int pid, const std::string& field) {
 }
 
 bool runs(int pid) {
-    return pid > 0 && plugin::start_time_of(pid).ok();
+    const auto facts = pid > 0 ? facts_of(pid) : std::nullopt;
+    return facts && !facts->has_ended;
 }
 
 bool has_dnsmasq() {

@@ -1,6 +1,7 @@
 #include "plugin/processes.hpp"
 
 #include "base/file.hpp"
+#include "base/process_facts.hpp"
 #include "tests/plugin/room.hpp"
 
 #include <qvd/services.h>
@@ -289,7 +290,10 @@ TEST_CASE("through the service, ended() keeps to the lane and never comes after 
     puppet.destroy = [&] { destroyed.set(); };
     instance.reset();
     REQUIRE(destroyed.wait());
-    room.turn_until([&] { return !start_time_of(last).ok(); });
+    room.turn_until([&] {
+        const auto facts = facts_of(last);
+        return !facts || facts->has_ended;
+    });
     CHECK_FALSE(too_late.is_set());
 }
 

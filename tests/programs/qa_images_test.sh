@@ -81,19 +81,9 @@ prints 'head'
 expect 4 di build "$root/small.yaml" osf=desk version=first
 nothing_left "a build" 1
 # A bar on a terminal.
-python3 - "$QA" "$root/node.conf" "$root/small.yaml" <<'PYTHON' || wrong "no bar on a terminal"
-import os, pty, sys
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(sys.argv[1], [sys.argv[1], "-c", sys.argv[2], "di", "build", sys.argv[3], "osf=desk", "format=tar"])
-said = b""
-try:
-    while data := os.read(terminal, 4096):
-        said += data
-except OSError:
-    pass
-sys.exit(os.waitpid(child, 0)[1] != 0 or b"[#################---]  85 %  7/7 packing the image" not in said)
-PYTHON
+"$(dirname "$0")/at_terminal.py" "$QA" -c "$root/node.conf" di build "$root/small.yaml" osf=desk format=tar >"$root/out" </dev/null ||
+    wrong "no image can be built at a terminal"
+grep -qF '[#################---]  85 %  7/7 packing the image' "$root/out" || wrong "no bar on a terminal"
 # Interrupted, and killed.
 touch "$FAKE/endless"
 for signal in INT KILL; do
@@ -144,29 +134,8 @@ until_true nothing_runs 'sleep 3612' || wrong "the command goes on after its edi
 nothing_left "an edit that was killed" 3
 # A person at a terminal: who says no gets nothing, who says yes a version.
 person() {
-    python3 - "$QA" "$root/node.conf" "$1" <<'PYTHON'
-import os, pty, sys
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(sys.argv[1], [sys.argv[1], "-c", sys.argv[2], "di", "edit", "di_id=1"])
-said = b""
-def until(what):
-    global said
-    while what not in said:
-        said += os.read(terminal, 4096)
-try:
-    until(b"# ")
-    os.write(terminal, b"cd /; echo typed >/etc/typed; echo $((40+2))\n")
-    until(b"42")
-    os.write(terminal, b"exit 0\n")
-    until(b"[y/N]")
-    os.write(terminal, sys.argv[3].encode() + b"\n")
-    while data := os.read(terminal, 4096):
-        said += data
-except OSError:
-    pass
-sys.exit(os.waitpid(child, 0)[1] >> 8)
-PYTHON
+    printf '%s\t%s\n' '# ' 'cd /; echo typed >/etc/typed; echo $((40+2))' 42 'exit 0' '[y/N]' "$1" |
+        "$(dirname "$0")/at_terminal.py" "$QA" -c "$root/node.conf" di edit di_id=1 >"$root/out"
 }
 person n || wrong "giving an edit up is an error"
 nothing_left "an edit that was given up" 3

@@ -90,18 +90,9 @@ expect 2 vm vnc -f id=1 port=none
 expect 2 vm list --node localhost
 complains 'takes no --node'
 # On a terminal it is asked for twice; two that differ change nothing.
-python3 - "$QA" "$root/node.conf" >"$root/out" 2>"$root/err" <<'PYTHON' || wrong "two passwords that differ"
-import os, pty, sys
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(sys.argv[1], [sys.argv[1], "-c", sys.argv[2], "user", "passwd", "user=bob"])
-said = b""
-for prompt, answer in ((b"New password: ", b"one\n"), (b"Again: ", b"two\n"), (b"differ", b"")):
-    while prompt not in said:
-        said += os.read(terminal, 4096)
-    os.write(terminal, answer)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 2 or b"one" in said)
-PYTHON
+printf 'New password: \tone\nAgain: \ttwo\n' |
+    "$(dirname "$0")/at_terminal.py" "$QA" -c "$root/node.conf" user passwd user=bob >"$root/out"
+[ $? = 2 ] && grep -q differ "$root/out" && ! grep -q one "$root/out" || wrong "two passwords that differ"
 
 expect 0 vm add name=desk user=bob osf=office
 complains 'Warning: no image'
@@ -138,19 +129,9 @@ printf 'QFI\373' >"$root/disk.qcow2"
 expect 2 di add path="$root/disk.qcow2" osf=office --json
 says "it['error']=='image.hypervisor' and 'lxc' in it['sentence']"
 # A progress line on a terminal, and nowhere else.
-python3 - "$QA" "$root/node.conf" "$root/image.tar" <<'PYTHON' || wrong "no progress on a terminal"
-import os, pty, sys
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(sys.argv[1], [sys.argv[1], "-c", sys.argv[2], "di", "add", "path=" + sys.argv[3], "osf=office"])
-said = b""
-try:
-    while data := os.read(terminal, 4096):
-        said += data
-except OSError:
-    pass
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0 or b"(100 %)" not in said)
-PYTHON
+"$(dirname "$0")/at_terminal.py" "$QA" -c "$root/node.conf" di add path="$root/image.tar" osf=office >"$root/out" </dev/null ||
+    wrong "no image can be added at a terminal"
+grep -q '(100 %)' "$root/out" || wrong "no progress on a terminal"
 # A copy that is killed goes on where it was, and nobody sees it before.
 head -c 200000000 /dev/zero >"$root/big.tar" && printf ustar | dd of="$root/big.tar" bs=1 seek=257 conv=notrunc status=none
 "$QA" -c "$root/node.conf" di add path="$root/big.tar" osf=office >"$root/out" 2>"$root/err" &

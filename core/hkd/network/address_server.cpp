@@ -60,18 +60,13 @@ std::string end_of(const plugin::ProcessStatus& process, const std::string& log)
     return "ended" + last_words(log);
 }
 
-bool is_alive(const plugin::ProcessStatus& process) {
-    const auto now = plugin::start_time_of(process.pid);
-    return now.ok() && *now == process.start_time;
-}
-
 bool is_gone_within(const plugin::ProcessStatus& process, Milliseconds time) {
     constexpr Milliseconds step{5};
     for (Milliseconds waited{0}; waited < time; waited += step) {
-        if (!is_alive(process)) return true;
+        if (!plugin::is_running(process)) return true;
         std::this_thread::sleep_for(step);
     }
-    return !is_alive(process);
+    return !plugin::is_running(process);
 }
 
 }  // namespace

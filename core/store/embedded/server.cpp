@@ -1,6 +1,7 @@
 #include "store/embedded/server.hpp"
 
 #include "base/file.hpp"
+#include "base/process_facts.hpp"
 #include "base/text.hpp"
 
 #include <fcntl.h>
@@ -176,13 +177,8 @@ Result<pid_t> start(const OsUser& user, const std::vector<std::string>& command,
 }
 
 bool is_alive(pid_t pid) {
-    if (pid <= 0) return false;
-    const auto stat = file::read("/proc/" + std::to_string(pid) + "/stat");
-    if (!stat.ok()) return false;
-    // "12 (name) S ...": the name may contain anything.
-    const std::size_t end = stat->rfind(')');
-    return end != std::string::npos && end + 2 < stat->size() && (*stat)[end + 2] != 'Z' &&
-           (*stat)[end + 2] != 'X';
+    const auto facts = pid > 0 ? facts_of(pid) : std::nullopt;
+    return facts && !facts->has_ended;
 }
 
 bool is_server_in(pid_t pid, const std::string& folder) {

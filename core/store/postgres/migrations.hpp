@@ -6,7 +6,8 @@
 namespace qvd::store::postgres {
 
 struct Migration {
-    int version = 0;  // the schema's after it; 1, 2, 3, ... without a gap
+    int version =
+        0;  // the schema's after it; of the name of its file, ascending; there never was a 5
     const char* name = nullptr;
     const char* sql = nullptr;
 };
