@@ -1,9 +1,9 @@
 #include "supervisor/crew.hpp"
 
 #include "base/log.hpp"
-#include "net/frames.hpp"
 #include "base/log_file.hpp"
 #include "base/secret.hpp"
+#include "net/frames.hpp"
 #include "supervisor/lifeline.hpp"
 
 #include <fcntl.h>
