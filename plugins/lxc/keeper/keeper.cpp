@@ -23,7 +23,8 @@ namespace {
 constexpr const char* keepers_cgroup = "qvd.keepers";
 constexpr std::size_t clients_at_once = 32;
 constexpr std::size_t request_limit = 256;
-constexpr std::int64_t between_tellings_ms = 50;
+constexpr std::int64_t between_tellings_ms = 100;
+constexpr std::int64_t time_to_begin_ms = 10000;  // an init has, until it hears signals
 
 Fields refusal(std::string_view sentence) {
     Fields fields;
@@ -235,6 +236,7 @@ Fields Keeper::answer(std::string_view request, Client& client) {
 void Keeper::started(pid_t init) {
     if (init <= 1) return;
     init_pid_ = init;
+    init_began_ms_ = now_ms();
     init_ = open_process(init);
     set_state(stop_asked_ ? "stopping" : "running");
     if (stop_asked_) tell_init();
@@ -249,16 +251,15 @@ bool Keeper::halt() {
     return true;
 }
 
-// Who asks for the stop asks once: an init that has only begun is told when it hears.
+// Who asks for the stop asks once: an init that has only begun is told again until it hears.
 void Keeper::tell_init() {
     tell_init_at_ms_ = 0;
     if (!init_) return;
     const int number = static_cast<int>(order_.number("halt_signal", SIGPWR));
-    if (hears_signal(init_pid_, number)) {
-        signal_process(init_.get(), number);
-    } else {
+    const bool heard = hears_signal(init_pid_, number);
+    signal_process(init_.get(), number);
+    if (!heard && now_ms() < init_began_ms_ + time_to_begin_ms)
         tell_init_at_ms_ = now_ms() + between_tellings_ms;
-    }
 }
 
 void Keeper::kill() {

@@ -90,8 +90,9 @@ private:
     std::int64_t since_ms_ = 0;
     bool stop_asked_ = false;
     bool kill_asked_ = false;
-    std::string failure_;                 // that it was killed for
-    std::int64_t tell_init_at_ms_ = 0;    // of the stop, once more; 0: it heard
+    std::string failure_;  // that it was killed for
+    std::int64_t init_began_ms_ = 0;
+    std::int64_t tell_init_at_ms_ = 0;    // of the stop, once more; 0: not needed
     std::int64_t kill_harder_at_ms_ = 0;  // 0: not needed
     std::int64_t killed_for_memory_ = 0;
 };

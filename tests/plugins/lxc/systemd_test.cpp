@@ -8,13 +8,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
 
-namespace fs = std::filesystem;
 using namespace qvd::test;
 using std::chrono::seconds;
 
@@ -34,7 +32,7 @@ Said said_by(const std::string& command, const std::string& file) {
 // The archive; made at first, with the network of who started this process.
 const std::string& archive() {
     static const std::string path = [] {
-        const std::string wanted = QVD_TEST_SYSTEMD_IMAGE;
+        std::string wanted = QVD_TEST_SYSTEMD_IMAGE;
         const Said making =
             said_by("TMPDIR=/mnt nsenter --net=/proc/" + std::to_string(::getppid()) +
                         "/ns/net " QVD_TEST_MAKE_SYSTEMD_IMAGE " " + wanted,
