@@ -284,6 +284,9 @@ Fields make_order(const sdk::Vm& vm, const Settings& settings, const Root& root)
     order.add("init", settings.init);
     order.add("halt_signal", halt_signal(settings, RootTree(root.path)));
     order.add("sys_admin", needs_sys_admin(settings, RootTree(root.path)) ? 1 : 0);
+    // For lxc-console: without it, systemd has a login on the console only, which is pts/0.
+    if (has_systemd(settings, RootTree(root.path)))
+        order.add("environment", "container_ttys=pts/1");
     order.add("apparmor", settings.apparmor);
     order.add("console_bytes", settings.console_bytes);
     add_limits(order, vm, settings);

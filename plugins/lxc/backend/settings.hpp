@@ -117,7 +117,8 @@ int signal_number(const std::string& name);
         ::qvd::sdk::key("vm.lxc.sys_admin", QVD_TEXT, "auto",                                     \
                         "whether root of a container may mount (CAP_SYS_ADMIN), by FUSE, too; "   \
                         "where AppArmor is off, he can then undo what is mounted read-only, "     \
-                        "/proc/sys for one: 1, 0; auto: only where systemd is init"),             \
+                        "/proc/sys for one: 1; 0, with which systemd does not start; auto: only " \
+                        "where systemd is init"),                                                 \
         ::qvd::sdk::key("vm.lxc.unprivileged", QVD_TEXT, "auto",                                  \
                         "whether root of a container is nobody on the node (user namespace), "    \
                         "also as a property of an OSF or a VM: 1, 0; auto: where the node and "   \

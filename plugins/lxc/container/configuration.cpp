@@ -54,6 +54,8 @@ void add_basics(Items& items, const Fields& order) {
     items.emplace_back("lxc.pty.max", "1024");
     items.emplace_back("lxc.tty.max", order.get("ttys", "1"));
     add_if(items, "lxc.console.path", order.get("terminal"));
+    for (const std::string& variable : order.all("environment"))
+        items.emplace_back("lxc.environment", variable);
     items.emplace_back("lxc.mount.auto", "proc:mixed sys:ro cgroup:mixed");
     items.emplace_back("lxc.cap.drop", std::string(dropped_capabilities) +
                                            (order.number("sys_admin") == 0 ? " sys_admin" : ""));

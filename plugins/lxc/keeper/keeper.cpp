@@ -2,13 +2,13 @@
 
 #include "common/cgroups.hpp"
 #include "common/files.hpp"
+#include "keeper/init_signals.hpp"
 #include "keeper/launch.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -23,13 +23,8 @@ namespace {
 constexpr const char* keepers_cgroup = "qvd.keepers";
 constexpr std::size_t clients_at_once = 32;
 constexpr std::size_t request_limit = 256;
-
-int open_process(pid_t pid) {
-    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-}
-bool signal_process(int pidfd, int number) {
-    return ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0;
-}
+constexpr std::int64_t between_tellings_ms = 100;
+constexpr std::int64_t time_to_begin_ms = 10000;  // an init has, until it hears signals
 
 Fields refusal(std::string_view sentence) {
     Fields fields;
@@ -153,14 +148,22 @@ void Keeper::wait_once() {
     if (init_) polled.push_back({init_.get(), POLLIN, 0});
     for (const Client& client : clients_) polled.push_back({client.fd.get(), POLLIN, 0});
     console_.add_to(polled);
-    int timeout = -1;
-    if (kill_harder_at_ms_ != 0)
-        timeout =
-            static_cast<int>(std::clamp<std::int64_t>(kill_harder_at_ms_ - now_ms(), 0, 60000));
-    if (::poll(polled.data(), polled.size(), timeout) < 0) return;
+    if (::poll(polled.data(), polled.size(), patience_ms()) < 0) return;
     for (const pollfd& one : polled)
         if (one.revents != 0 && state_ != "ended") serve(one);
+    if (tell_init_at_ms_ != 0 && now_ms() >= tell_init_at_ms_) tell_init();
     if (kill_harder_at_ms_ != 0 && now_ms() >= kill_harder_at_ms_) kill_harder();
+}
+
+// Until the next of what is to be done by the clock; -1: nothing is.
+int Keeper::patience_ms() const {
+    constexpr std::int64_t most = 60000;
+    std::int64_t patience = -1;
+    for (const std::int64_t at : {tell_init_at_ms_, kill_harder_at_ms_}) {
+        const std::int64_t left = std::clamp<std::int64_t>(at - now_ms(), 0, most);
+        if (at != 0 && (patience < 0 || left < patience)) patience = left;
+    }
+    return static_cast<int>(patience);
 }
 
 void Keeper::serve(const pollfd& ready) {
@@ -233,17 +236,30 @@ Fields Keeper::answer(std::string_view request, Client& client) {
 void Keeper::started(pid_t init) {
     if (init <= 1) return;
     init_pid_ = init;
-    init_ = UniqueFd(open_process(init));
+    init_began_ms_ = now_ms();
+    init_ = open_process(init);
     set_state(stop_asked_ ? "stopping" : "running");
+    if (stop_asked_) tell_init();
     if (kill_asked_) signal_process(init_.get(), SIGKILL);
 }
 
 bool Keeper::halt() {
     if (!init_) return false;
     stop_asked_ = true;
-    signal_process(init_.get(), static_cast<int>(order_.number("halt_signal", SIGPWR)));
+    tell_init();
     set_state("stopping");
     return true;
+}
+
+// Who asks for the stop asks once: an init that has only begun is told again until it hears.
+void Keeper::tell_init() {
+    tell_init_at_ms_ = 0;
+    if (!init_) return;
+    const int number = static_cast<int>(order_.number("halt_signal", SIGPWR));
+    const bool heard = hears_signal(init_pid_, number);
+    signal_process(init_.get(), number);
+    if (!heard && now_ms() < init_began_ms_ + time_to_begin_ms)
+        tell_init_at_ms_ = now_ms() + between_tellings_ms;
 }
 
 void Keeper::kill() {

@@ -57,6 +57,8 @@ private:
     Fields answer(std::string_view request, Client& client);
     void started(pid_t init);
     bool halt();
+    void tell_init();
+    [[nodiscard]] int patience_ms() const;
     void kill();
     void kill_harder();
     void on_signal();
@@ -88,7 +90,9 @@ private:
     std::int64_t since_ms_ = 0;
     bool stop_asked_ = false;
     bool kill_asked_ = false;
-    std::string failure_;                 // that it was killed for
+    std::string failure_;  // that it was killed for
+    std::int64_t init_began_ms_ = 0;
+    std::int64_t tell_init_at_ms_ = 0;    // of the stop, once more; 0: not needed
     std::int64_t kill_harder_at_ms_ = 0;  // 0: not needed
     std::int64_t killed_for_memory_ = 0;
 };

@@ -3,6 +3,7 @@
 #include "common/cgroups.hpp"
 #include "common/files.hpp"
 #include "container/configuration.hpp"
+#include "keeper/init_signals.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -236,4 +237,21 @@ TEST_CASE("a file that only root may read never is anything else") {
     REQUIRE(::stat(machine.at("token").c_str(), &found) == 0);
     CHECK((found.st_mode & 07777) == 0400);
     CHECK(read_file(machine.at("token")).value_or("") == "secret");
+}
+
+TEST_CASE("a process hears a signal that it catches or blocks, and always that to die") {
+    const int number = SIGRTMIN + 3;
+    CHECK_FALSE(hears_signal(::getpid(), number));
+    CHECK(hears_signal(::getpid(), SIGKILL));
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, number);
+    ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
+    CHECK(hears_signal(::getpid(), number));
+    CHECK_FALSE(hears_signal(::getpid(), number + 1));
+    ::sigprocmask(SIG_UNBLOCK, &blocked, nullptr);
+    ::signal(number, [](int) {});
+    CHECK(hears_signal(::getpid(), number));
+    ::signal(number, SIG_DFL);
+    CHECK_FALSE(hears_signal(::getpid(), number));
 }
