@@ -67,6 +67,7 @@ Why VmHandler::why_paused(const FoundVm& found) {
 }
 
 // What moved its memory may have cost the VM, or left it on disk.
+// NOLINTNEXTLINE(misc-no-recursion): see carry_out()
 asio::awaitable<void> VmHandler::look_what_is_left(std::optional<FoundVm> missed) {
     if (std::exchange(looking_, true)) co_return;
     Slots::Slot turn = co_await turn_.take();

@@ -61,6 +61,7 @@ void VmHandler::answer_by_stage(const store::VmOrder& order) {
            done ? "" : "it is " + to_string(stage_) + " by now");
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): behind what nobody ordered nobody looks
 asio::awaitable<void> VmHandler::carry_out(store::VmOrder order, std::uint64_t generation) {
     const std::int64_t number = order.number;
     Slots::Slot turn = co_await turn_.take();
