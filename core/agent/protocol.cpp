@@ -2,7 +2,6 @@
 
 #include "agent/json.hpp"
 #include "base/text.hpp"
-#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>

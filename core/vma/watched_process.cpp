@@ -4,7 +4,6 @@
 #include "base/text.hpp"
 
 #include <poll.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <algorithm>

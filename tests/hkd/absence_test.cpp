@@ -12,12 +12,6 @@ using plugin::BackendState;
 
 namespace {
 
-Limits storing() {
-    Limits limits;
-    limits.storage = run_folder() + "/storage";
-    return limits;
-}
-
 struct Absent : RunningVm {
     explicit Absent(Milliseconds away) : RunningVm(storing()) { rig.world.away_for = away; }
 
@@ -29,6 +23,14 @@ struct Absent : RunningVm {
         const auto said = rig.ask(rig.store().order_answer(vm, number)).value();
         if (!said) return "none";
         return said->code.empty() ? "done" : said->code;
+    }
+    // Nobody ordered that, nor is told.
+    void goes_to_disk(bool paused) {
+        if (paused) {
+            (void)order(VmCommand::pause);
+            REQUIRE(becomes("paused"));
+        }
+        rig.world.away.insert(rig.world.processes.extract(rig.uuid(vm)));
     }
     // As the node does it.
     void look_each_minute(int minutes) {
@@ -146,11 +148,7 @@ TEST_CASE("a VM whose memory a look finds on disk is suspended, not given up") {
     for (const bool paused : {false, true}) {
         CAPTURE(paused);
         Absent one(Milliseconds{0});
-        if (paused) {
-            (void)one.order(VmCommand::pause);
-            REQUIRE(one.becomes("paused"));
-        }
-        one.rig.world.away.insert(one.rig.world.processes.extract(one.rig.uuid(one.vm)));
+        one.goes_to_disk(paused);
         one.rig.compare();
         REQUIRE(one.becomes("suspended"));
         CHECK(one.rig.world.saved.size() == 1);
@@ -182,11 +180,7 @@ TEST_CASE("a new hkd gives no VM up before its hypervisor has said what is left 
     for (const bool paused : {false, true}) {
         CAPTURE(paused);
         Absent one(Milliseconds{0});
-        if (paused) {
-            (void)one.order(VmCommand::pause);
-            REQUIRE(one.becomes("paused"));
-        }
-        one.rig.world.away.insert(one.rig.world.processes.extract(one.rig.uuid(one.vm)));
+        one.goes_to_disk(paused);
         one.rig.crash();
         one.rig.world.state_is_told = false;
         one.rig.boot();

@@ -15,12 +15,6 @@ using plugin::BackendState;
 
 namespace {
 
-Limits storing() {
-    Limits limits;
-    limits.storage = run_folder() + "/storage";
-    return limits;
-}
-
 struct Kept : RunningVm {
     Kept() : RunningVm(storing()) {}
 

@@ -9,6 +9,13 @@
 
 namespace qvd::hkd::test {
 
+// With a folder for what VMs leave on disk.
+inline Limits storing() {
+    Limits limits;
+    limits.storage = run_folder() + "/storage";
+    return limits;
+}
+
 // A node whose first VM runs.
 struct RunningVm {
     explicit RunningVm(Limits limits = {}) : rig(1, std::move(limits)), vm(rig.vms().front()) {

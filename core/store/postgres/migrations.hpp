@@ -6,8 +6,8 @@
 namespace qvd::store::postgres {
 
 struct Migration {
-    int version =
-        0;  // the schema's after it; of the name of its file, ascending; there never was a 5
+    // The schema's after it: the number of its file. They ascend; there never was a 5.
+    int version = 0;
     const char* name = nullptr;
     const char* sql = nullptr;
 };
